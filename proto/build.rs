@@ -1,0 +1,26 @@
+//! Compiles `proto/atelier/v1` with protox, so that no `protoc` has to be installed.
+
+use std::path::Path;
+
+use prost::Message as _;
+
+const PROTOS: [&str; 5] = [
+    "atelier/v1/settings.proto",
+    "atelier/v1/common.proto",
+    "atelier/v1/grids.proto",
+    "atelier/v1/nodes.proto",
+    "atelier/v1/fleet.proto",
+];
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    println!("cargo::rerun-if-changed=proto");
+    let descriptors = protox::compile(PROTOS, ["proto"])?;
+    let out_dir = std::env::var("OUT_DIR")?;
+    // The reflection service serves this file.
+    std::fs::write(
+        Path::new(&out_dir).join("atelier_v1.bin"),
+        descriptors.encode_to_vec(),
+    )?;
+    tonic_prost_build::configure().compile_fds(descriptors)?;
+    Ok(())
+}

@@ -1,0 +1,35 @@
+//! What the programs of Atelier say to one another, and the habits they share.
+//!
+//! - [`v1`]: the generated code of `atelier.v1`, wire types that stop at each program's edge
+//! - [`ids`]: grids, cells, nodes and digests as types that cannot be mistaken for one another
+//! - [`settings`]: render settings, their defaults, ranges and overrides
+//! - [`storage`]: where the bytes live
+//! - [`suggest`]: "did you mean"
+//! - [`clock`], [`shutdown`], [`telemetry`], [`listen`]: how every program keeps time, ends, logs and listens
+//!
+//! This crate knows no S3, no database and no torch.
+
+pub mod clock;
+pub mod ids;
+pub mod listen;
+pub mod settings;
+pub mod shutdown;
+pub mod storage;
+pub mod suggest;
+pub mod telemetry;
+
+/// The generated messages, clients and servers of `atelier.v1`.
+#[expect(
+    missing_docs,
+    unreachable_pub,
+    clippy::pedantic,
+    clippy::allow_attributes,
+    reason = "generated code; its documentation is in the .proto files"
+)]
+pub mod v1 {
+    tonic::include_proto!("atelier.v1");
+
+    /// The compiled descriptors, for the reflection service.
+    pub const FILE_DESCRIPTOR_SET: &[u8] =
+        include_bytes!(concat!(env!("OUT_DIR"), "/atelier_v1.bin"));
+}
