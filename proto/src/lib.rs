@@ -21,7 +21,6 @@ pub mod telemetry;
 /// The generated messages, clients and servers of `atelier.v1`.
 #[expect(
     missing_docs,
-    unreachable_pub,
     clippy::pedantic,
     clippy::allow_attributes,
     reason = "generated code; its documentation is in the .proto files"

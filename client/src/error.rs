@@ -1,0 +1,108 @@
+//! What ends a command before its time: one enum over those of the modules, and the exit code of each.
+
+use std::io;
+
+use atelier_gallery::bucket::BucketError;
+use atelier_proto::storage::IncompleteStorage;
+
+use crate::coordinator::{ConvertError, RpcError};
+use crate::demo::DemoError;
+use crate::exit::Exit;
+use crate::fetch::FetchError;
+use crate::grid_file::GridFileError;
+use crate::grid_ref::PickError;
+use crate::inputs::InputError;
+use crate::local::LocalError;
+use crate::plan::PlanError;
+use crate::sources::SourceError;
+
+/// Why a command did not do what it says. What a person reads is its text; a last line that starts with
+/// `hint:` says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The grid file.
+    #[error(transparent)]
+    GridFile(#[from] GridFileError),
+    /// Photos or artists that were named and are not there.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// What was named makes no grid.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// A picture that cannot be used.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// A `--set` that sets nothing.
+    #[error("--set {assignment}: {problem}")]
+    Setting {
+        /// As it was typed.
+        assignment: String,
+        /// What is wrong with it.
+        problem: atelier_proto::settings::SettingsError,
+    },
+    /// GRID names none, or several.
+    #[error(transparent)]
+    Pick(#[from] PickError),
+    /// A call to the coordinator.
+    #[error(transparent)]
+    Rpc(#[from] RpcError),
+    /// An answer of the coordinator that cannot be so.
+    #[error("the coordinator answered what cannot be: {0}\nhint: are client and coordinator of one version?")]
+    Convert(#[from] ConvertError),
+    /// The coordinator does not say where the bytes live.
+    #[error(transparent)]
+    Storage(#[from] IncompleteStorage),
+    /// The bucket.
+    #[error(transparent)]
+    Bucket(#[from] BucketError),
+    /// Bringing a gallery here.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// The atelier on this machine.
+    #[error(transparent)]
+    Local(#[from] LocalError),
+    /// The demo.
+    #[error(transparent)]
+    Demo(#[from] DemoError),
+    /// Whoever reads our standard output has gone, as `head` does; not worth a word.
+    #[error("standard output was closed")]
+    OutputClosed,
+    /// Standard output cannot be written.
+    #[error("cannot write to standard output: {0}")]
+    Output(#[source] io::Error),
+    /// Ctrl-C or another signal; what goes on elsewhere is said in the text.
+    #[error("{0}")]
+    Interrupted(String),
+    /// Signal handlers, or something else that every system has.
+    #[error("this system refused {what}: {cause}")]
+    System {
+        /// What was asked of it.
+        what: &'static str,
+        /// Its answer.
+        #[source]
+        cause: io::Error,
+    },
+}
+
+impl Error {
+    /// The exit code that tells scripts of it.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::GridFile(_)
+            | Self::Source(_)
+            | Self::Plan(_)
+            | Self::Input(_)
+            | Self::Setting { .. } => Exit::BadInput,
+            Self::Pick(error) => error.exit(),
+            Self::Rpc(error) => error.exit(),
+            Self::Convert(_) | Self::Storage(_) | Self::System { .. } => Exit::Unexpected,
+            Self::Bucket(error) => bucket_exit(error),
+            Self::Fetch(error) => error.exit(),
+            Self::Local(error) => error.exit(),
+            Self::Demo(error) => error.exit(),
+            Self::OutputClosed => Exit::Ok,
+            Self::Output(_) => Exit::CannotWrite,
+            Self::Interrupted(_) => Exit::Interrupted,
+        }
+    }
+}

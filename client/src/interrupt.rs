@@ -1,0 +1,39 @@
+//! Signals to end: the first asks, the second insists.
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::error::Error;
+use crate::exit::Exit;
+
+/// A token that is cancelled on Ctrl-C, SIGTERM, or when the terminal closes.
+///
+/// A second signal ends the program at once; programs that it started end too, since their standard input
+/// does.
+pub fn on_signals() -> Result<CancellationToken, Error> {
+    let install = |kind| {
+        signal(kind).map_err(|cause| Error::System {
+            what: "a signal handler",
+            cause,
+        })
+    };
+    let mut interrupt = install(SignalKind::interrupt())?;
+    let mut terminate = install(SignalKind::terminate())?;
+    let mut hangup = install(SignalKind::hangup())?;
+    let shutdown = CancellationToken::new();
+    let token = shutdown.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+                _ = hangup.recv() => {}
+            }
+            if token.is_cancelled() {
+                std::process::exit(i32::from(Exit::Interrupted.code()));
+            }
+            token.cancel();
+        }
+    });
+    Ok(shutdown)
+}

@@ -1,0 +1,344 @@
+//! A node's life with a coordinator: register, lease, renew, leave.
+//!
+//! [`attempt`] carries one leased cell from its inputs to its picture; [`held`] knows which cells this node
+//! holds; this module keeps them supplied and the leases alive. It knows gRPC and no torch.
+
+mod attempt;
+mod held;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use atelier_gallery::bucket::{Bucket, BucketError};
+use atelier_proto::clock::Stopwatch;
+use atelier_proto::ids::NodeId;
+use atelier_proto::storage::{IncompleteStorage, Storage};
+use atelier_proto::v1;
+use atelier_proto::v1::nodes_client::NodesClient;
+use backon::{ExponentialBuilder, Retryable as _};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Status};
+
+use self::attempt::Attempt;
+use self::held::HeldCells;
+use crate::executor::Executor;
+use crate::inputs::InputCache;
+
+/// Cells a node holds at once: one on the device and one whose inputs are fetched meanwhile, so that the
+/// device never waits for the network. More would keep other nodes from them.
+const CELLS_HELD_MAX: usize = 2;
+/// How long a lease call waits for work.
+const LEASE_WAIT: Duration = Duration::from_secs(20);
+/// How long any other call may take.
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long cells may take to stop and be given back when the node leaves.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// What a session needs to know.
+#[derive(Debug, Clone)]
+pub struct SessionConfig {
+    /// URL of the coordinator.
+    pub coordinator: String,
+    /// What people call this node.
+    pub name: String,
+    /// How long to try to reach the coordinator at the start; machines of one fleet boot in any order.
+    pub connect_timeout: Duration,
+}
+
+/// Why a session ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// The URL is none.
+    #[error("{url:?} is not the URL of a coordinator, as in http://127.0.0.1:7878")]
+    BadUrl {
+        /// What was given.
+        url: String,
+    },
+    /// Nobody answered in time.
+    #[error(
+        "cannot reach the coordinator at {url}: {}\n\
+         hint: is atelier-coordinator running there? name another with --coordinator",
+        status.message()
+    )]
+    Unreachable {
+        /// Where it should be.
+        url: String,
+        /// The last answer.
+        status: Status,
+    },
+    /// The coordinator does not want this node.
+    #[error("the coordinator refused this node: {}", .0.message())]
+    Refused(Status),
+    /// It did not say where the bytes live.
+    #[error(transparent)]
+    Storage(#[from] IncompleteStorage),
+    /// The bucket does not work for this node.
+    #[error(transparent)]
+    Bucket(#[from] BucketError),
+}
+
+/// What every task of a session shares.
+struct Session {
+    node: NodeId,
+    nodes: NodesClient<Channel>,
+    bucket: Bucket,
+    executor: Executor,
+    inputs: InputCache,
+    held: HeldCells,
+    registration: v1::RegisterRequest,
+}
+
+/// Works for a coordinator until `shutdown`, or until it drains this node; then gives back what it holds.
+pub async fn run(
+    config: &SessionConfig,
+    executor: Executor,
+    inputs: InputCache,
+    shutdown: CancellationToken,
+) -> Result<(), SessionError> {
+    let node = NodeId::generate();
+    let nodes = NodesClient::new(channel(&config.coordinator)?);
+    let about = executor.about();
+    let registration = v1::RegisterRequest {
+        node_id: node.to_string(),
+        name: config.name.clone(),
+        device: about.device.clone(),
+        memory_bytes: about.memory_bytes,
+        batch_capacity: 1,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        ..v1::RegisterRequest::default()
+    };
+    let register = register(config, &nodes, &registration);
+    let Some(registered) = shutdown.run_until_cancelled(register).await.transpose()? else {
+        return Ok(());
+    };
+    let storage = Storage::try_from(registered.storage.unwrap_or_default())?;
+    let bucket = Bucket::connect(&storage).await?;
+    bucket.check().await?;
+    let renew_interval = registered
+        .renew_interval
+        .and_then(|interval| Duration::try_from(interval).ok())
+        .unwrap_or(Duration::from_secs(2))
+        .max(Duration::from_millis(100));
+    tracing::info!(%node, coordinator = config.coordinator, bucket = storage.bucket, "registered");
+
+    let session = Arc::new(Session {
+        node,
+        nodes,
+        bucket,
+        executor,
+        inputs,
+        held: HeldCells::default(),
+        registration,
+    });
+    // Ends the supply of new cells; cells in hand go on until `leave`.
+    let drain = CancellationToken::new();
+    let renewing = tokio::spawn(session.clone().keep_renewing(renew_interval, drain.clone()));
+    let attempts = TaskTracker::new();
+    tokio::select! {
+        () = session.clone().keep_leasing(&attempts, drain.clone()) => {
+            tracing::info!("drained: finishing the cells in hand");
+            attempts.close();
+            shutdown.run_until_cancelled(attempts.wait()).await;
+        }
+        () = shutdown.cancelled() => {}
+    }
+    attempts.close();
+    session.leave(&attempts).await;
+    renewing.abort();
+    Ok(())
+}
+
+fn channel(url: &str) -> Result<Channel, SessionError> {
+    let bad_url = || SessionError::BadUrl {
+        url: url.to_owned(),
+    };
+    let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|_| bad_url())?;
+    if endpoint.uri().host().is_none() {
+        return Err(bad_url());
+    }
+    let endpoint = endpoint
+        .connect_timeout(Duration::from_secs(5))
+        .http2_keep_alive_interval(Duration::from_secs(20))
+        .keep_alive_while_idle(true);
+    Ok(endpoint.connect_lazy())
+}
+
+/// Whether the same call may succeed later.
+fn is_passing(status: &Status) -> bool {
+    matches!(
+        status.code(),
+        Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded | Code::Cancelled
+    )
+}
+
+/// A request with a deadline of its own.
+fn timed<T>(message: T, timeout: Duration) -> tonic::Request<T> {
+    let mut request = tonic::Request::new(message);
+    request.set_timeout(timeout);
+    request
+}
+
+async fn register(
+    config: &SessionConfig,
+    nodes: &NodesClient<Channel>,
+    registration: &v1::RegisterRequest,
+) -> Result<v1::RegisterResponse, SessionError> {
+    let call = || async {
+        let request = timed(registration.clone(), CALL_TIMEOUT);
+        nodes.clone().register(request).await
+    };
+    let backoff = ExponentialBuilder::default()
+        .with_jitter()
+        .with_min_delay(Duration::from_millis(200))
+        .with_max_delay(Duration::from_secs(5))
+        .with_total_delay(Some(config.connect_timeout))
+        .without_max_times();
+    call.retry(backoff)
+        .when(is_passing)
+        .notify(|status, after| {
+            tracing::info!(
+                coordinator = config.coordinator,
+                error = status.message(),
+                ?after,
+                "the coordinator cannot be reached yet"
+            );
+        })
+        .await
+        .map(tonic::Response::into_inner)
+        .map_err(|status| {
+            if is_passing(&status) {
+                let url = config.coordinator.clone();
+                SessionError::Unreachable { url, status }
+            } else {
+                SessionError::Refused(status)
+            }
+        })
+}
+
+impl Session {
+    /// Takes cells whenever there is room for them, until drained.
+    async fn keep_leasing(self: Arc<Self>, attempts: &TaskTracker, drain: CancellationToken) {
+        let room = Arc::new(Semaphore::new(CELLS_HELD_MAX));
+        let mut failures_in_a_row = 0;
+        loop {
+            let permit = tokio::select! {
+                permit = room.clone().acquire_owned() => permit,
+                () = drain.cancelled() => return,
+            };
+            let Ok(permit) = permit else { return };
+            let leased = tokio::select! {
+                leased = self.lease() => leased,
+                () = drain.cancelled() => return,
+            };
+            match leased {
+                Ok(response) => {
+                    failures_in_a_row = 0;
+                    // One cell is asked for, so one permit covers the answer.
+                    if let Some(cell) = response.cells.into_iter().next() {
+                        match Attempt::parse(cell) {
+                            Ok(attempt) => {
+                                let session = self.clone();
+                                attempts.spawn(async move {
+                                    session.carry_out(attempt).await;
+                                    drop(permit);
+                                });
+                            }
+                            // It was not understood, so it cannot be answered for; the lease expires.
+                            Err(error) => tracing::error!(%error, "the coordinator leased a malformed cell"),
+                        }
+                    }
+                    if response.drain {
+                        return;
+                    }
+                }
+                Err(status) => {
+                    failures_in_a_row += 1;
+                    tracing::warn!(code = ?status.code(), error = status.message(), "no lease");
+                    if status.code() == Code::NotFound {
+                        self.register_again().await;
+                    }
+                    let wait = Duration::from_millis(250) * 2_u32.pow(failures_in_a_row.min(5));
+                    tokio::time::sleep(wait).await;
+                }
+            }
+        }
+    }
+
+    async fn lease(&self) -> Result<v1::LeaseResponse, Status> {
+        let request = v1::LeaseRequest {
+            node_id: self.node.to_string(),
+            cells_max: 1,
+            wait: Some(prost_duration(LEASE_WAIT)),
+            ..v1::LeaseRequest::default()
+        };
+        let response = self
+            .nodes
+            .clone()
+            .lease(timed(request, LEASE_WAIT + CALL_TIMEOUT))
+            .await?;
+        Ok(response.into_inner())
+    }
+
+    /// A coordinator that lost its memory, or was replaced, learns of this node anew.
+    async fn register_again(&self) {
+        let request = timed(self.registration.clone(), CALL_TIMEOUT);
+        match self.nodes.clone().register(request).await {
+            Ok(_) => tracing::info!("registered again"),
+            Err(status) => tracing::warn!(error = status.message(), "cannot register again"),
+        }
+    }
+
+    /// Tells the coordinator at every interval how far the cells are, and drops those it takes back.
+    async fn keep_renewing(self: Arc<Self>, interval: Duration, drain: CancellationToken) {
+        let mut ticks = tokio::time::interval(interval);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let request = v1::RenewRequest {
+                node_id: self.node.to_string(),
+                cells: self.held.progress(),
+            };
+            let waited = Stopwatch::start();
+            match self.nodes.clone().renew(timed(request, CALL_TIMEOUT)).await {
+                Ok(response) => {
+                    let response = response.into_inner();
+                    for cell in response.drop {
+                        self.held.drop_cell(&cell);
+                    }
+                    if response.drain {
+                        drain.cancel();
+                    }
+                }
+                Err(status) => tracing::warn!(
+                    code = ?status.code(),
+                    error = status.message(),
+                    seconds = waited.seconds(),
+                    "leases not renewed"
+                ),
+            }
+        }
+    }
+
+    /// Stops every cell in hand and waits, within a bound, until each is given back.
+    async fn leave(&self, attempts: &TaskTracker) {
+        self.held.stop_all();
+        if tokio::time::timeout(LEAVE_TIMEOUT, attempts.wait())
+            .await
+            .is_err()
+        {
+            let cells = self.held.progress().len();
+            tracing::warn!(cells, "left before every cell was given back; their leases expire");
+        }
+    }
+}
+
+/// A duration as the wire has it; the constants of this module always fit.
+fn prost_duration(duration: Duration) -> prost_types::Duration {
+    prost_types::Duration {
+        seconds: duration.as_secs() as i64,
+        nanos: duration.subsec_nanos() as i32,
+    }
+}

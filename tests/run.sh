@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# Runs every test of the workspace, after getting what the tests need beyond Rust and libtorch:
+#   Chromium  looks at galleries as people do
+#   moto      is an S3 that we did not write
+# Each is installed where that is possible without asking. Where it is not, the tests that need it are skipped, loudly;
+# with CI=true that is a failure instead.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+cargo=${CARGO:-cargo}
+python=${PYTHON:-python3}
+tools=$PWD/.tools
+skipped=()
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
+}
+
+find_chromium() {
+    command -v chromium || command -v chromium-browser || command -v google-chrome
+}
+
+install_chromium() {
+    command -v apt-get >/dev/null || return 1
+    as_root apt-get update -qq
+    as_root apt-get install -y -qq --no-install-recommends chromium
+}
+
+if ! find_chromium >/dev/null; then
+    echo "tests: installing Chromium"
+    (install_chromium) >/dev/null 2>&1 || true
+fi
+if ATELIER_TEST_CHROMIUM=$(find_chromium); then
+    export ATELIER_TEST_CHROMIUM
+else
+    skipped+=("the gallery in a browser: install Chromium, as in 'apt-get install chromium'")
+fi
+
+# The stamp names the version, so that a change of it installs anew.
+moto_version=5.2.5
+moto=$tools/moto/bin/moto_server
+if ! [ -e "$tools/moto/version-$moto_version" ]; then
+    echo "tests: installing moto $moto_version into .tools/"
+    rm -rf "$tools/moto"
+    (
+        "$python" -m venv "$tools/moto" &&
+            "$tools/moto/bin/pip" install --quiet "moto[server]==$moto_version" &&
+            touch "$tools/moto/version-$moto_version"
+    ) || true
+fi
+if [ -e "$tools/moto/version-$moto_version" ]; then
+    export ATELIER_TEST_MOTO=$moto
+else
+    skipped+=("another S3 server: 'pip install moto[server]' must work in a virtual environment (Debian: apt-get install python3-venv)")
+fi
+
+if [ -z "${ATELIER_TEST_ASSETS:-}" ]; then
+    echo "tests: no ATELIER_TEST_ASSETS: what needs real weights and paintings says that it is skipped"
+fi
+
+for what in "${skipped[@]}"; do
+    echo "tests: SKIPPED: $what" >&2
+done
+if [ "${CI:-}" = true ] && [ "${#skipped[@]}" -gt 0 ]; then
+    echo "tests: nothing may be skipped in CI" >&2
+    exit 1
+fi
+
+# The cluster tests run the programs, so these are built first, in the profile of the tests.
+"$cargo" build --workspace --bins
+"$cargo" test --workspace
