@@ -151,7 +151,20 @@ pub async fn run(
     Ok(())
 }
 
+/// Says whether a URL can be a coordinator's, before anything is loaded on its account.
+pub fn check_url(url: &str) -> Result<(), SessionError> {
+    endpoint(url).map(drop)
+}
+
 fn channel(url: &str) -> Result<Channel, SessionError> {
+    let endpoint = endpoint(url)?
+        .connect_timeout(Duration::from_secs(5))
+        .http2_keep_alive_interval(Duration::from_secs(20))
+        .keep_alive_while_idle(true);
+    Ok(endpoint.connect_lazy())
+}
+
+fn endpoint(url: &str) -> Result<Endpoint, SessionError> {
     let bad_url = || SessionError::BadUrl {
         url: url.to_owned(),
     };
@@ -159,11 +172,7 @@ fn channel(url: &str) -> Result<Channel, SessionError> {
     if endpoint.uri().host().is_none() {
         return Err(bad_url());
     }
-    let endpoint = endpoint
-        .connect_timeout(Duration::from_secs(5))
-        .http2_keep_alive_interval(Duration::from_secs(20))
-        .keep_alive_while_idle(true);
-    Ok(endpoint.connect_lazy())
+    Ok(endpoint)
 }
 
 /// Whether the same call may succeed later.

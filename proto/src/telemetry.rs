@@ -1,6 +1,7 @@
 //! Logs: to standard error, as text for people or as JSON for machines.
 
 use tracing_subscriber::EnvFilter;
+pub use tracing_subscriber::filter::ParseError;
 
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -32,7 +33,7 @@ impl std::str::FromStr for LogFormat {
 ///
 /// # Errors
 /// When the filter cannot be parsed.
-pub fn init(filter: &str, format: LogFormat) -> Result<(), tracing_subscriber::filter::ParseError> {
+pub fn init(filter: &str, format: LogFormat) -> Result<(), ParseError> {
     let filter = EnvFilter::builder().parse(filter)?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -1,0 +1,18 @@
+//! What the program does when asked: one module per command.
+
+mod error;
+mod render;
+mod run;
+mod weights;
+
+pub use self::error::CommandError;
+use crate::cli::Command;
+
+/// Does what the command line asks for.
+pub async fn run(command: Command) -> Result<(), CommandError> {
+    match command {
+        Command::Run(args) => run::run(args).await,
+        Command::Render(args) => render::render(args).await,
+        Command::Weights(command) => weights::weights(command).await,
+    }
+}

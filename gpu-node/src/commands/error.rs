@@ -1,0 +1,131 @@
+//! Why a command did not do what it was asked, and the exit code of each reason.
+
+use std::io;
+use std::path::PathBuf;
+
+use atelier_gallery::picture::PictureError;
+use atelier_proto::settings::SettingsError;
+use atelier_proto::telemetry::ParseError;
+
+use crate::executor::ExecutorError;
+use crate::inputs::InputError;
+use crate::render::RenderError;
+use crate::session::SessionError;
+use crate::weights::{CacheError, ChooseError, FetchError, WeightsError};
+
+/// Why a command did not do what it was asked; its text is what a person reads.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// `--log` is no filter.
+    #[error("--log: {0}")]
+    LogFilter(#[from] ParseError),
+    /// `--set`.
+    #[error("--set: {0}")]
+    Settings(#[from] SettingsError),
+    /// A photo or painting cannot be opened.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A photo or painting is no usable picture.
+    #[error("cannot use {}: {source}", path.display())]
+    Picture {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: PictureError,
+    },
+    /// `--output` names a format that is not written.
+    #[error(
+        "cannot tell the format of {}\nhint: let its name end with .jpg or .png",
+        path.display()
+    )]
+    OutputFormat {
+        /// As it was given.
+        path: PathBuf,
+    },
+    /// A file here cannot be written.
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The weights.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// The weights that were to be fetched.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// Nowhere to fetch weights to.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+    /// The renderer.
+    #[error(transparent)]
+    Executor(#[from] ExecutorError),
+    /// The picture could not be encoded.
+    #[error("cannot encode the picture: {0}")]
+    Encode(#[source] PictureError),
+    /// The cache of inputs.
+    #[error(transparent)]
+    Inputs(#[from] InputError),
+    /// Working for the coordinator.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// A signal to end.
+    #[error("interrupted; nothing was written")]
+    Interrupted,
+    /// Something that every system has.
+    #[error("this system refused: {0}")]
+    System(#[from] io::Error),
+}
+
+impl From<ChooseError> for CommandError {
+    fn from(error: ChooseError) -> Self {
+        match error {
+            ChooseError::Weights(error) => Self::Weights(error),
+        }
+    }
+}
+
+impl From<RenderError> for CommandError {
+    fn from(error: RenderError) -> Self {
+        match error {
+            RenderError::Cancelled => Self::Interrupted,
+            other => Self::Executor(other.into()),
+        }
+    }
+}
+
+impl CommandError {
+    /// The exit code, as `--help` lists them.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::LogFilter(_)
+            | Self::Settings(_)
+            | Self::Read { .. }
+            | Self::Picture { .. }
+            | Self::OutputFormat { .. }
+            | Self::Weights(_)
+            | Self::Session(SessionError::BadUrl { .. }) => 2,
+            Self::Executor(ExecutorError::Render(error)) if error.is_refusal() => 2,
+            Self::Session(SessionError::Unreachable { .. } | SessionError::Refused(_)) => 4,
+            Self::Session(SessionError::Bucket(_)) | Self::Inputs(InputError::Bucket(_)) => 5,
+            Self::Write { .. }
+            | Self::Cache(_)
+            | Self::Fetch(FetchError::Write { .. })
+            | Self::Inputs(InputError::Folder { .. }) => 8,
+            Self::Interrupted => 130,
+            Self::Fetch(_)
+            | Self::Executor(_)
+            | Self::Encode(_)
+            | Self::Session(SessionError::Storage(_))
+            | Self::System(_) => 1,
+        }
+    }
+}
+

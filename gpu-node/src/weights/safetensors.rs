@@ -1,0 +1,52 @@
+//! Weights in safetensors files (<https://huggingface.co/docs/safetensors>).
+
+use ::safetensors::tensor::{Dtype, TensorView};
+use ::safetensors::SafeTensors;
+use atelier_proto::settings::Layer;
+use half::{bf16, f16};
+
+use super::Problem;
+use super::assemble::{Index, Tensor, Tensors};
+
+/// Whether the content starts as such a file does: the length of a JSON object, then the object.
+pub(super) fn is_likely(content: &[u8]) -> bool {
+    content.get(8) == Some(&b'{')
+}
+
+/// The convolutions in a file.
+pub(super) fn tensors(content: &[u8]) -> Result<Tensors, Problem> {
+    let file =
+        SafeTensors::deserialize(content).map_err(|error| Problem::Damaged(error.to_string()))?;
+    let index = Index::of(file.iter().map(|(name, _)| name))?;
+    let wanted: Vec<(Layer, TensorView<'_>)> = file
+        .iter()
+        .filter_map(|(name, view)| Some((index.layer(name)?, view)))
+        .collect();
+    let mut tensors = index.collect();
+    for (layer, view) in wanted {
+        let tensor = Tensor {
+            shape: view.shape().to_vec(),
+            values: floats(layer, &view)?,
+        };
+        tensors.add(layer, tensor)?;
+    }
+    Ok(tensors)
+}
+
+fn floats(layer: Layer, view: &TensorView<'_>) -> Result<Vec<f32>, Problem> {
+    let bytes = view.data();
+    // Little-endian, as the format says.
+    let pairs = || bytes.chunks_exact(2).map(|pair| [pair[0], pair[1]]);
+    match view.dtype() {
+        Dtype::F32 => Ok(bytes
+            .chunks_exact(4)
+            .map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]]))
+            .collect()),
+        Dtype::F16 => Ok(pairs().map(|pair| f16::from_le_bytes(pair).to_f32()).collect()),
+        Dtype::BF16 => Ok(pairs().map(|pair| bf16::from_le_bytes(pair).to_f32()).collect()),
+        other => Err(Problem::WrongKind {
+            layer,
+            kind: format!("{other:?}"),
+        }),
+    }
+}
