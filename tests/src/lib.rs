@@ -1,1 +1,9 @@
-//! stub
+//! What the tests of the whole share: the real programs as processes, a cluster of them, small pictures.
+//!
+//! Nothing here stands in for a part of Atelier: the database, the S3 endpoint, the network and the renderer are
+//! the ones that people run.
+
+pub mod cluster;
+pub mod pictures;
+pub mod programs;
+pub mod tools;

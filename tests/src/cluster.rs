@@ -1,0 +1,176 @@
+//! A coordinator with its nodes, as processes of this machine.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use atelier_gallery::bucket::Bucket;
+use atelier_proto::storage::Storage;
+use atelier_proto::v1;
+use atelier_proto::v1::grids_client::GridsClient;
+use tempfile::TempDir;
+use tonic::transport::Channel;
+
+use crate::programs::{PATIENCE, Ran, Running, command, run};
+
+/// A coordinator with an embedded S3 endpoint, and nodes that paint with the untrained network.
+///
+/// Everything of it is in one temporary folder, and every process ends with it.
+#[derive(Debug)]
+pub struct Cluster {
+    /// Logs, data folder, homes.
+    pub folder: TempDir,
+    /// The coordinator.
+    pub coordinator: Running,
+    /// URL of its gRPC.
+    pub grpc: String,
+    /// URL of its S3 endpoint.
+    pub s3: String,
+    /// Nodes, in the order they were started.
+    pub nodes: Vec<Running>,
+}
+
+impl Cluster {
+    /// A coordinator alone. Leases last 3 s, so that a test sees one expire.
+    pub async fn coordinator() -> anyhow::Result<Self> {
+        Self::coordinator_with(&[]).await
+    }
+
+    /// A coordinator alone, with further arguments.
+    pub async fn coordinator_with(args: &[&str]) -> anyhow::Result<Self> {
+        Self::coordinator_in(args, &[]).await
+    }
+
+    /// A coordinator alone, with further arguments and an environment.
+    pub async fn coordinator_in(
+        args: &[&str],
+        environment: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let listen = ["--listen", "127.0.0.1:0", "--s3-listen", "127.0.0.1:0"];
+        let mut start = coordinator_command(folder.path());
+        start
+            .args(listen)
+            .args(args)
+            .envs(environment.iter().copied());
+        let mut coordinator = Running::start("coordinator", &mut start, &folder)?;
+        let (grpc, s3) = ready(&mut coordinator).await?;
+        Ok(Self {
+            grpc,
+            s3,
+            folder,
+            coordinator,
+            nodes: Vec::new(),
+        })
+    }
+
+    /// Kills the coordinator as `kill -9` does and starts it again, at the same addresses, on the same data.
+    pub async fn restart_coordinator(&mut self) -> anyhow::Result<()> {
+        self.coordinator.kill().await?;
+        let address = |url: &str| url.trim_start_matches("http://").to_owned();
+        let mut start = coordinator_command(self.folder.path());
+        start
+            .args(["--listen", &address(&self.grpc)])
+            .args(["--s3-listen", &address(&self.s3)]);
+        self.coordinator = Running::start("coordinator-again", &mut start, &self.folder)?;
+        ready(&mut self.coordinator).await?;
+        Ok(())
+    }
+
+    /// A coordinator with `count` nodes.
+    pub async fn with_nodes(count: usize) -> anyhow::Result<Self> {
+        let mut cluster = Self::coordinator().await?;
+        for _ in 0..count {
+            cluster.start_node()?;
+        }
+        Ok(cluster)
+    }
+
+    /// Starts one more node. Each has one thread, so that several share the processors of this machine fairly.
+    pub fn start_node(&mut self) -> anyhow::Result<()> {
+        let name = format!("node-{}", self.nodes.len());
+        let mut start = command("atelier-node", self.folder.path());
+        start
+            .env("OMP_NUM_THREADS", "1")
+            .args(["run", "--coordinator", &self.grpc, "--name", &name])
+            .args([
+                "--weights",
+                "untrained",
+                "--device",
+                "cpu",
+                "--exit-with-stdin",
+            ])
+            .arg("--cache")
+            .arg(self.folder.path().join(&name));
+        self.nodes
+            .push(Running::start(&name, &mut start, &self.folder)?);
+        Ok(())
+    }
+
+    /// Runs `atelier` against this coordinator, in `folder`.
+    pub async fn atelier(&self, folder: &Path, args: &[&str]) -> anyhow::Result<Ran> {
+        let args = ["--coordinator", &self.grpc].iter().chain(args);
+        let mut command = command("atelier", self.folder.path());
+        run(command.args(args).current_dir(folder)).await
+    }
+
+    /// The coordinator's own interface, for what the client does not show.
+    pub async fn grids(&self) -> anyhow::Result<GridsClient<Channel>> {
+        Ok(GridsClient::connect(self.grpc.clone()).await?)
+    }
+
+    /// The bucket.
+    pub async fn bucket(&self) -> anyhow::Result<Bucket> {
+        let response = self.grids().await?.storage(v1::StorageRequest {}).await?;
+        let storage = response.into_inner().storage.context("no storage")?;
+        Ok(Bucket::connect(&Storage::try_from(storage)?).await?)
+    }
+
+    /// A grid with all its cells as they stand.
+    pub async fn grid(&self, grid: &str) -> anyhow::Result<v1::GetResponse> {
+        let request = v1::GetRequest {
+            grid_id: grid.to_owned(),
+        };
+        Ok(self.grids().await?.get(request).await?.into_inner())
+    }
+
+    /// Asks again and again for the grid until `wanted` finds what it looks for.
+    pub async fn until<T>(
+        &self,
+        grid: &str,
+        what: &str,
+        wanted: impl Fn(&v1::GetResponse) -> Option<T>,
+    ) -> anyhow::Result<T> {
+        let asking = async {
+            loop {
+                let answer = self.grid(grid).await?;
+                if let Some(found) = wanted(&answer) {
+                    return Ok::<_, anyhow::Error>(found);
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+        };
+        match tokio::time::timeout(PATIENCE, asking).await {
+            Ok(found) => found,
+            Err(_) => anyhow::bail!("never saw {what}; coordinator:\n{}", self.coordinator.log()),
+        }
+    }
+}
+
+fn coordinator_command(folder: &Path) -> tokio::process::Command {
+    let mut start = command("atelier-coordinator", folder);
+    start.arg("--data").arg(folder.join("data")).args([
+        "--lease-duration",
+        "3s",
+        "--exit-with-stdin",
+    ]);
+    start
+}
+
+/// The addresses that a coordinator says it serves at: gRPC and, where it is embedded, S3.
+async fn ready(coordinator: &mut Running) -> anyhow::Result<(String, String)> {
+    let line = coordinator.line().await?;
+    let ready: serde_json::Value = serde_json::from_str(&line)?;
+    let url = |what: &str| ready["ready"][what].as_str().map(str::to_owned);
+    let grpc = url("grpc").with_context(|| format!("{ready} names no grpc"))?;
+    Ok((grpc, url("s3").unwrap_or_default()))
+}

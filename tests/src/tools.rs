@@ -1,0 +1,28 @@
+//! Programs of others that some tests need. `tests/run.sh` installs them and names them in the environment; a test
+//! whose program is not there says that it was skipped. In CI the script fails first.
+
+use std::path::PathBuf;
+
+/// A browser, for looking at galleries as people do.
+pub fn chromium() -> Option<PathBuf> {
+    named("ATELIER_TEST_CHROMIUM", "a browser")
+}
+
+/// moto's server: an S3 that we did not write.
+pub fn moto() -> Option<PathBuf> {
+    named("ATELIER_TEST_MOTO", "another S3 server")
+}
+
+/// The folder with real weights and pictures.
+pub fn assets() -> Option<PathBuf> {
+    named("ATELIER_TEST_ASSETS", "real weights and paintings")
+}
+
+#[expect(clippy::print_stdout, reason = "it is what a test says")]
+fn named(variable: &str, what: &str) -> Option<PathBuf> {
+    let path = std::env::var_os(variable);
+    if path.is_none() {
+        println!("skipped: needs {what}, named by {variable}; `make test` sets it");
+    }
+    path.map(PathBuf::from)
+}

@@ -1,0 +1,8 @@
+//! The tests of the whole, in one binary: linking is most of their build.
+
+mod bad_input;
+mod bucket;
+mod demo;
+mod gallery_page;
+mod grid;
+mod one_shot;

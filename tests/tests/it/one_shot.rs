@@ -1,0 +1,128 @@
+//! Goal: one picture without a coordinator, with a report that says how it came to be.
+
+use std::path::Path;
+
+use atelier_tests::pictures;
+use atelier_tests::programs::{Ran, command, run};
+
+async fn node(folder: &Path, args: &[&str]) -> anyhow::Result<Ran> {
+    run(command("atelier-node", folder)
+        .args(args)
+        .current_dir(folder))
+    .await
+}
+
+const RENDER: [&str; 11] = [
+    "render",
+    "--photo",
+    "photos/photo-0.png",
+    "--painting",
+    "artists/artist-0.png",
+    "-o",
+    "out.png",
+    "--weights",
+    "untrained",
+    "--set",
+    "size=48",
+];
+
+#[tokio::test]
+async fn a_picture_and_its_report() -> anyhow::Result<()> {
+    let work = tempfile::tempdir()?;
+    pictures::grid(work.path(), 1, 1)?;
+    let further = [
+        "--set",
+        "iterations=5",
+        "--set",
+        "scales=2",
+        "--report",
+        "report.json",
+    ];
+    let args: Vec<&str> = RENDER.iter().chain(&further).copied().collect();
+    node(work.path(), &args).await?.success()?;
+    let picture = image::open(work.path().join("out.png"))?;
+    assert_eq!((picture.width(), picture.height()), (48, 36));
+    let report = std::fs::read(work.path().join("report.json"))?;
+    let report: serde_json::Value = serde_json::from_slice(&report)?;
+    assert_eq!(report["network"], "vgg16 untrained");
+    assert_eq!(report["device"], "cpu");
+    assert_eq!(report["settings"]["size"], 48);
+    let evaluations = report["evaluations"].as_array().unwrap();
+    // 5 at the full scale, half as many again at the half one.
+    assert_eq!(evaluations.len(), 7 + 5);
+    for field in ["scale", "number", "total", "content", "style", "seconds"] {
+        assert!(
+            evaluations[0][field].is_number(),
+            "{field}: {}",
+            evaluations[0]
+        );
+    }
+    let total = |at: usize| evaluations[at]["total"].as_f64().unwrap();
+    assert!(total(11) < total(7), "the loss falls within a scale");
+    Ok(())
+}
+
+#[tokio::test]
+async fn weights_are_examined_and_refused() -> anyhow::Result<()> {
+    let work = tempfile::tempdir()?;
+    let narrow = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../gpu-node/tests/data/keras_narrow.h5"
+    );
+    let checked = node(work.path(), &["weights", "check", narrow, "--json"])
+        .await?
+        .json()?;
+    assert_eq!(checked["architecture"], "vgg16");
+    assert_eq!(checked["layers"].as_array().map(Vec::len), Some(4));
+
+    std::fs::write(work.path().join("not.safetensors"), "not weights")?;
+    let refused = node(work.path(), &["weights", "check", "not.safetensors"]).await?;
+    assert_eq!(refused.code(), Some(2));
+    assert!(
+        refused.stderr.contains("not.safetensors: it is neither"),
+        "{}",
+        refused.stderr
+    );
+
+    // The network that it paints with ends at conv2_2, and the default layers go deeper.
+    pictures::grid(work.path(), 1, 1)?;
+    let args: Vec<&str> = RENDER
+        .iter()
+        .map(|arg| if *arg == "untrained" { narrow } else { arg })
+        .collect();
+    let refused = node(work.path(), &args).await?;
+    assert_eq!(refused.code(), Some(2), "{}", refused.stderr);
+    assert!(refused.stderr.contains("conv"), "{}", refused.stderr);
+    assert!(!work.path().join("out.png").exists());
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_cannot_be_rendered_is_told_by_name() -> anyhow::Result<()> {
+    let work = tempfile::tempdir()?;
+    pictures::grid(work.path(), 1, 1)?;
+    std::fs::write(work.path().join("text.png"), "not a picture")?;
+    let cases: [(&[&str], i32, &str); 6] = [
+        (&["--set", "sise=9"], 2, "did you mean `size`?"),
+        (&["--set", "style_layers=conv9_1"], 2, "conv9_1"),
+        (&["--painting", "text.png"], 2, "text.png"),
+        (&["--painting", "absent.png"], 2, "absent.png"),
+        (&["-o", "out.gif"], 2, ".jpg or .png"),
+        (&["-o", "absent/out.png"], 8, "absent/out.png"),
+    ];
+    for (further, code, word) in cases {
+        let base = RENDER
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| !further.contains(&"-o") || !(5..7).contains(at));
+        let args: Vec<&str> = base
+            .map(|(_, arg)| *arg)
+            .chain(further.iter().copied())
+            .collect();
+        let ran = node(work.path(), &args).await?;
+        assert_eq!(ran.code(), Some(code), "{further:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains(word), "{further:?}: {}", ran.stderr);
+        assert!(!work.path().join("out.png").exists());
+    }
+    Ok(())
+}
