@@ -1,0 +1,184 @@
+//! What lies where in the bucket, and how the names that people give become parts of keys.
+//!
+//! Keys are short ASCII slugs, safe as file names on every system and in URLs without escaping. The names themselves
+//! live in `gallery.json`. This file talks to no bucket.
+
+use std::collections::{HashMap, HashSet};
+
+use atelier_proto::ids::{Digest, GridId};
+
+/// Longest slug, bytes. Three of them and their separators stay well below the 255 bytes of a file name.
+pub const SLUG_BYTES_MAX: usize = 40;
+
+/// Separates the slugs of a stem; no slug contains it.
+const SEPARATOR: &str = "--";
+
+/// Key of the original bytes of a photo or painting.
+pub fn input_key(digest: &Digest) -> String {
+    format!("inputs/{digest}")
+}
+
+/// The keys of one grid's gallery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GridKeys {
+    grid: GridId,
+}
+
+impl GridKeys {
+    /// The keys of this grid.
+    pub fn new(grid: GridId) -> Self {
+        Self { grid }
+    }
+
+    /// What every key of the grid starts with, with the slash at its end.
+    pub fn prefix(&self) -> String {
+        format!("grids/{}/", self.grid)
+    }
+
+    /// `gallery.json`.
+    pub fn manifest(&self) -> String {
+        self.below("gallery.json")
+    }
+
+    /// `index.html`.
+    pub fn page(&self) -> String {
+        self.below("index.html")
+    }
+
+    /// The picture of the cell with this [`cell_stem`]; `extension` has no dot.
+    pub fn picture(&self, stem: &str, extension: &str) -> String {
+        self.below(&format!("pictures/{stem}.{extension}"))
+    }
+
+    /// The thumbnail of the cell with this [`cell_stem`].
+    pub fn thumbnail(&self, stem: &str) -> String {
+        self.below(&format!("thumbnails/{stem}.jpg"))
+    }
+
+    /// The reduced photo that the page shows beside its row.
+    pub fn photo_original(&self, slug: &str) -> String {
+        self.below(&format!("originals/photo-{slug}.jpg"))
+    }
+
+    /// The reduced painting that the page shows above its column.
+    pub fn artist_original(&self, slug: &str) -> String {
+        self.below(&format!("originals/artist-{slug}.jpg"))
+    }
+
+    fn below(&self, path: &str) -> String {
+        format!("grids/{}/{path}", self.grid)
+    }
+}
+
+/// Slugs of names, in their order: `[a-z0-9-]`, 1 to [`SLUG_BYTES_MAX`] bytes, no dash at either end, no two dashes
+/// in a row, and no slug twice.
+///
+/// The same names give the same slugs. A name of which no letter is left becomes `n` and its place, from 1.
+pub fn slugs<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+    let mut taken = HashSet::new();
+    // Where the numbering of a base goes on, so that many equal names take linear time.
+    let mut next_number: HashMap<String, u32> = HashMap::new();
+    let mut slugs = Vec::new();
+    for (index, name) in names.into_iter().enumerate() {
+        let mut base = shortened(&slug::slugify(name), SLUG_BYTES_MAX);
+        if base.is_empty() {
+            base = format!("n{}", index + 1);
+        }
+        let mut slug = base.clone();
+        while !taken.insert(slug.clone()) {
+            let number = next_number.entry(base.clone()).or_insert(2);
+            let suffix = format!("-{number}");
+            slug = shortened(&base, SLUG_BYTES_MAX - suffix.len()) + &suffix;
+            *number += 1;
+        }
+        slugs.push(slug);
+    }
+    slugs
+}
+
+/// The first `bytes_max` bytes of an ASCII slug, without a dash at the cut.
+fn shortened(slug: &str, bytes_max: usize) -> String {
+    let end = slug.len().min(bytes_max);
+    slug[..end].trim_end_matches('-').to_owned()
+}
+
+/// File name of a cell's picture without its extension: slugs of photo, artist and, where there are several, variant.
+pub fn cell_stem(photo: &str, artist: &str, variant: Option<&str>) -> String {
+    let mut stem = format!("{photo}{SEPARATOR}{artist}");
+    if let Some(variant) = variant {
+        stem.push_str(SEPARATOR);
+        stem.push_str(variant);
+    }
+    stem
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn names_stay_readable() {
+        let long = "é".repeat(300);
+        let names = [
+            "Georges Braque",
+            "../../etc/passwd",
+            "..",
+            "",
+            "georges-braque",
+            &long,
+            &long,
+        ];
+        let e = |count| "e".repeat(count);
+        assert_eq!(
+            slugs(names),
+            [
+                "georges-braque",
+                "etc-passwd",
+                "n3",
+                "n4",
+                "georges-braque-2",
+                &e(40),
+                &(e(38) + "-2"),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_slug_that_another_name_has_by_itself_is_not_given_twice() {
+        assert_eq!(slugs(["a-2", "a", "a", "a"]), ["a-2", "a", "a-3", "a-4"]);
+        assert_eq!(slugs(["n2", "..", "n2"]), ["n2", "n2-2", "n2-3"]);
+    }
+
+    #[test]
+    fn a_stem_tells_its_parts_apart() {
+        assert_eq!(cell_stem("a", "b", None), "a--b");
+        assert_eq!(cell_stem("a", "b", Some("size-64")), "a--b--size-64");
+        let id = "0197a3c4-5f00-7000-8000-000000000001";
+        let keys = GridKeys::new(id.parse().unwrap());
+        assert_eq!(keys.manifest(), format!("{}gallery.json", keys.prefix()));
+        assert_eq!(
+            keys.picture("a--b", "png"),
+            format!("grids/{id}/pictures/a--b.png")
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn slugs_are_safe_bounded_unique_and_deterministic(
+            names in prop::collection::vec(prop_oneof![".{0,60}", "[aA .-]{0,4}", "[a-c]{38,44}"], 0..40)
+        ) {
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            let made = slugs(names.iter().copied());
+            prop_assert_eq!(made.len(), names.len());
+            for slug in &made {
+                prop_assert!(!slug.is_empty() && slug.len() <= SLUG_BYTES_MAX);
+                prop_assert!(slug.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-')), "{}", slug);
+                prop_assert!(!slug.starts_with('-') && !slug.ends_with('-') && !slug.contains("--"), "{}", slug);
+            }
+            prop_assert_eq!(made.iter().collect::<HashSet<_>>().len(), made.len());
+            prop_assert_eq!(slugs(names), made);
+        }
+    }
+}
