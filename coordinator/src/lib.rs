@@ -1,3 +1,207 @@
 //! Accepts grids, splits them into cells, leases them to nodes, keeps the truth.
+//!
+//! - [`domain`]: pure decisions: the state machine of a cell, what a grid must be, which cells a node gets
+//! - [`store`]: the truth, in `SQLite`
+//! - [`ledger`]: the store with its clock, its rules and the bells that tell of changes
+//! - [`dispatch`]: gives cells to nodes; [`expiry`]: takes them back when a lease is over
+//! - [`rpc`]: the gRPC services
+//! - [`publisher`]: `gallery.json` and `index.html`
+//! - [`s3`]: the embedded S3 endpoint; [`storage`]: that one or another; [`credentials`]: its keys
+//! - [`config`], [`data_folder`]: what it is told, and where it keeps things
 
+pub mod config;
+pub mod credentials;
+pub mod data_folder;
+pub mod dispatch;
+pub mod domain;
+pub mod expiry;
+pub mod ledger;
+pub mod publisher;
+pub mod rpc;
 pub mod s3;
+pub mod storage;
+pub mod store;
+
+mod error;
+
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use atelier_gallery::bucket::Bucket;
+use atelier_proto::clock::Clock;
+use atelier_proto::storage::Storage;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::config::{BucketConfig, Config};
+use self::data_folder::DataFolder;
+pub use self::error::RunError;
+use self::ledger::Ledger;
+use self::publisher::Publisher;
+use self::store::sqlite::SqliteStore;
+
+/// How long calls in hand may take to end when the coordinator leaves.
+const GRACE_PERIOD: Duration = Duration::from_secs(10);
+
+/// The sockets that a coordinator serves on, bound by the caller.
+#[derive(Debug)]
+pub struct Listeners {
+    /// For gRPC.
+    pub grpc: TcpListener,
+    /// For the embedded S3 endpoint, if there is one.
+    pub s3: Option<TcpListener>,
+}
+
+impl Listeners {
+    /// Binds the addresses of a configuration.
+    pub async fn bind(config: &Config) -> Result<Self, RunError> {
+        let s3 = match &config.bucket {
+            BucketConfig::Embedded { listen, .. } => Some(listen_on(*listen).await?),
+            BucketConfig::External { .. } => None,
+        };
+        let grpc = listen_on(config.listen).await?;
+        Ok(Self { grpc, s3 })
+    }
+}
+
+async fn listen_on(address: SocketAddr) -> Result<TcpListener, RunError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| RunError::Listen { address, source })
+}
+
+/// What a coordinator serves, when it does.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Ready {
+    /// URL of its gRPC.
+    pub grpc: String,
+    /// URL of its S3 endpoint, if that is embedded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub s3: Option<String>,
+}
+
+/// Serves until `shutdown`; tells `ready` once everything is served.
+pub async fn run(
+    config: Config,
+    listeners: Listeners,
+    clock: Clock,
+    shutdown: CancellationToken,
+    ready: impl FnOnce(&Ready),
+) -> Result<(), RunError> {
+    let folder = DataFolder::open(&config.data)?;
+    let store = Arc::new(SqliteStore::open(&folder.database()).await?);
+    let tasks = TaskTracker::new();
+    // A server that ends by itself takes the others with it; what it ended with is asked for last.
+    let mut servers = Vec::new();
+    let mut serve = |serving| {
+        let shutdown = shutdown.clone();
+        servers.push(tasks.spawn(until_shutdown(serving, shutdown)));
+    };
+
+    let (storage, local) = open_storage(
+        &config,
+        &folder,
+        listeners.s3,
+        &clock,
+        &shutdown,
+        &mut serve,
+    )
+    .await?;
+    let bucket = Bucket::connect(&local).await?;
+    let Some(checked) = shutdown.run_until_cancelled(bucket.check()).await else {
+        return Ok(());
+    };
+    checked?;
+
+    let ready_to_say = Ready {
+        grpc: url(&listeners.grpc)?,
+        s3: match config.bucket {
+            BucketConfig::Embedded { .. } => storage.endpoint.clone(),
+            BucketConfig::External { .. } => None,
+        },
+    };
+    let ledger = Arc::new(Ledger::new(store.clone(), clock, config.rules));
+    let context = rpc::Context {
+        ledger: ledger.clone(),
+        bucket: bucket.clone(),
+        storage,
+        cells_max: config.cells_max,
+        shutdown: shutdown.clone(),
+        tasks: tasks.clone(),
+    };
+    let grpc = rpc::serve(context, listeners.grpc);
+    serve(Box::pin(async { Ok(grpc.await?) }));
+    tasks.spawn(expiry::run(ledger.clone(), shutdown.clone()));
+    tasks.spawn(Publisher::new(ledger, bucket).run(shutdown.clone()));
+    tracing::info!(grpc = ready_to_say.grpc, s3 = ready_to_say.s3, data = %config.data.display(), "serving");
+    ready(&ready_to_say);
+
+    shutdown.cancelled().await;
+    tasks.close();
+    if tokio::time::timeout(GRACE_PERIOD, tasks.wait())
+        .await
+        .is_err()
+    {
+        tracing::warn!(tasks = tasks.len(), "left before every call had ended");
+        return Ok(());
+    }
+    store.close().await;
+    for server in servers {
+        server.await.map_err(RunError::Task)??;
+    }
+    Ok(())
+}
+
+type Serving = std::pin::Pin<Box<dyn Future<Output = Result<(), RunError>> + Send>>;
+
+async fn until_shutdown(serving: Serving, shutdown: CancellationToken) -> Result<(), RunError> {
+    let ended = serving.await;
+    shutdown.cancel();
+    ended
+}
+
+/// The bucket as others reach it and as this process does; an embedded one is served from here on.
+async fn open_storage(
+    config: &Config,
+    folder: &DataFolder,
+    listener: Option<TcpListener>,
+    clock: &Clock,
+    shutdown: &CancellationToken,
+    serve: &mut impl FnMut(Serving),
+) -> Result<(Storage, Storage), RunError> {
+    match (&config.bucket, listener) {
+        (BucketConfig::Embedded { public_url, .. }, Some(listener)) => {
+            let address = local_address(&listener)?;
+            let embedded =
+                storage::open_embedded(folder, address, public_url.clone(), clock.clone()).await?;
+            let serving = embedded.endpoint.serve(listener, shutdown.clone());
+            serve(Box::pin(async { serving.await.map_err(RunError::ServeS3) }));
+            Ok((embedded.public, embedded.local))
+        }
+        (BucketConfig::Embedded { .. }, None) => Err(RunError::NoListener),
+        (
+            BucketConfig::External {
+                bucket,
+                region,
+                endpoint,
+            },
+            _,
+        ) => {
+            let storage = storage::external(bucket.clone(), region.clone(), endpoint.clone());
+            Ok((storage.clone(), storage))
+        }
+    }
+}
+
+fn local_address(listener: &TcpListener) -> Result<SocketAddr, RunError> {
+    listener.local_addr().map_err(RunError::System)
+}
+
+fn url(listener: &TcpListener) -> Result<String, RunError> {
+    Ok(format!("http://{}", local_address(listener)?))
+}

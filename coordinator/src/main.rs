@@ -1,1 +1,45 @@
-fn main() {}
+//! `atelier-coordinator`: arguments → configuration → run → exit code.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use atelier_coordinator::config::{Cli, Config};
+use atelier_coordinator::{Listeners, Ready, RunError};
+use atelier_proto::clock::Clock;
+use atelier_proto::{shutdown, telemetry};
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    match start(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nobody is left to tell when standard error cannot be written.
+            let _ = writeln!(std::io::stderr(), "error: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn start(cli: Cli) -> Result<(), RunError> {
+    telemetry::init(&cli.log, cli.log_format)?;
+    let exit_with_stdin = cli.exit_with_stdin;
+    let config = Config::try_from(cli)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let ended = runtime.block_on(async {
+        let shutdown = shutdown::on_signals(exit_with_stdin)?;
+        let listeners = Listeners::bind(&config).await?;
+        atelier_coordinator::run(config, listeners, Clock::system(), shutdown, say_ready).await
+    });
+    // A read of standard input cannot be cut short, and would keep the process.
+    runtime.shutdown_background();
+    ended
+}
+
+fn say_ready(ready: &Ready) {
+    let line = serde_json::json!({ "ready": ready });
+    let mut stdout = std::io::stdout();
+    // A coordinator whose starter listens no longer serves all the same.
+    let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+}

@@ -1,0 +1,273 @@
+//! What a coordinator is told when it starts: the command line and the environment, checked and made into a [`Config`].
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use atelier_proto::listen::{Exposed, check_exposure};
+use atelier_proto::telemetry::LogFormat;
+use clap::Parser;
+
+use crate::domain::lease::LeaseRules;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  ended as it was told to (Ctrl-C, SIGTERM)
+  1  unexpected: please report it
+  2  wrong usage
+  4  cannot listen: the address is in use or not this machine's
+  5  the S3 bucket cannot be reached or used
+  8  the data folder cannot be written or is in use
+
+Examples:
+  atelier-coordinator
+  atelier-coordinator --data /srv/atelier --s3-bucket galleries --s3-region eu-central-1";
+
+/// Accepts grids, splits them into cells, leases them to nodes, and keeps the truth
+///
+/// When it serves, it prints one line of JSON on standard output: the URLs of its gRPC and of its S3 endpoint.
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// Where gRPC is served
+    #[arg(
+        long,
+        env = "ATELIER_LISTEN",
+        default_value = "127.0.0.1:7878",
+        value_name = "ADDRESS"
+    )]
+    pub listen: SocketAddr,
+    /// Where the embedded S3 endpoint is served; unused with --s3-bucket
+    #[arg(
+        long,
+        env = "ATELIER_S3_LISTEN",
+        default_value = "127.0.0.1:7879",
+        value_name = "ADDRESS"
+    )]
+    pub s3_listen: SocketAddr,
+    /// URL by which nodes and clients reach the embedded S3 endpoint [default: http:// and where it is served]
+    #[arg(long, env = "ATELIER_S3_PUBLIC_URL", value_name = "URL", conflicts_with = "s3_bucket",
+          value_parser = parse_url)]
+    pub s3_public_url: Option<String>,
+    /// Folder for the database and the embedded S3 endpoint's objects
+    #[arg(
+        long,
+        env = "ATELIER_DATA",
+        default_value = "atelier-data",
+        value_name = "DIR"
+    )]
+    pub data: PathBuf,
+    /// A lease that is not renewed for so long expires, and its cell goes to another node
+    #[arg(long, env = "ATELIER_LEASE_DURATION", default_value = "30s", value_name = "DURATION",
+          value_parser = parse_lease_duration)]
+    pub lease_duration: Duration,
+    /// Attempts of a cell that may fail or be lost before the cell fails
+    #[arg(long, env = "ATELIER_ATTEMPTS_MAX", default_value_t = 3, value_name = "COUNT",
+          value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub attempts_max: u32,
+    /// Cells that one grid may have
+    #[arg(long, env = "ATELIER_CELLS_MAX", default_value_t = 10_000, value_name = "COUNT",
+          value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub cells_max: u32,
+    /// Keep inputs and galleries in this bucket instead of the data folder. Everyone signs with AWS credentials of
+    /// their own
+    #[arg(
+        long,
+        env = "ATELIER_S3_BUCKET",
+        value_name = "NAME",
+        requires = "s3_region"
+    )]
+    pub s3_bucket: Option<String>,
+    /// Region of that bucket
+    #[arg(
+        long,
+        env = "ATELIER_S3_REGION",
+        value_name = "REGION",
+        requires = "s3_bucket"
+    )]
+    pub s3_region: Option<String>,
+    /// S3 endpoint of that bucket [default: AWS' own for the region]
+    #[arg(long, env = "ATELIER_S3_ENDPOINT", value_name = "URL", requires = "s3_bucket", value_parser = parse_url)]
+    pub s3_endpoint: Option<String>,
+    /// Listen beyond this machine although there is neither TLS nor login
+    #[arg(long, env = "ATELIER_INSECURE")]
+    pub insecure: bool,
+    /// Leave when standard input ends, so that whoever started this coordinator takes it along
+    #[arg(long)]
+    pub exit_with_stdin: bool,
+    /// What is logged: a level, or levels by module as in `info,atelier_coordinator=debug`
+    #[arg(
+        long,
+        env = "ATELIER_LOG",
+        default_value = "info",
+        value_name = "FILTER"
+    )]
+    pub log: String,
+    /// How it is logged
+    #[arg(
+        long,
+        env = "ATELIER_LOG_FORMAT",
+        default_value = "text",
+        value_name = "text|json"
+    )]
+    pub log_format: LogFormat,
+}
+
+/// A configuration that makes sense.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where gRPC is served.
+    pub listen: SocketAddr,
+    /// The data folder.
+    pub data: PathBuf,
+    /// Where the bytes live.
+    pub bucket: BucketConfig,
+    /// The rules of leases and attempts.
+    pub rules: LeaseRules,
+    /// Most cells of one grid.
+    pub cells_max: u32,
+}
+
+/// Where the bytes live.
+#[derive(Debug, Clone)]
+pub enum BucketConfig {
+    /// In the data folder, served by this process.
+    Embedded {
+        /// Where it is served.
+        listen: SocketAddr,
+        /// URL for nodes and clients, if it is not where it is served.
+        public_url: Option<String>,
+    },
+    /// Elsewhere.
+    External {
+        /// Name of the bucket.
+        bucket: String,
+        /// Its region.
+        region: String,
+        /// Its endpoint, if it is not AWS' own.
+        endpoint: Option<String>,
+    },
+}
+
+/// A configuration that makes no sense.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// It would serve the world without TLS.
+    #[error(transparent)]
+    Exposed(#[from] Exposed),
+    /// Nobody could call the endpoint by this address.
+    #[error(
+        "the S3 endpoint listens on {address}, which is no address that nodes and clients can call\n\
+         hint: name the URL by which they reach it with --s3-public-url"
+    )]
+    NoPublicUrl {
+        /// Where it listens.
+        address: SocketAddr,
+    },
+}
+
+impl TryFrom<Cli> for Config {
+    type Error = ConfigError;
+
+    fn try_from(cli: Cli) -> Result<Self, ConfigError> {
+        check_exposure(cli.listen, cli.insecure)?;
+        // clap sees to it that neither comes without the other.
+        let bucket = if let (Some(bucket), Some(region)) = (cli.s3_bucket, cli.s3_region) {
+            BucketConfig::External {
+                bucket,
+                region,
+                endpoint: cli.s3_endpoint,
+            }
+        } else {
+            check_exposure(cli.s3_listen, cli.insecure)?;
+            if cli.s3_listen.ip().is_unspecified() && cli.s3_public_url.is_none() {
+                let address = cli.s3_listen;
+                return Err(ConfigError::NoPublicUrl { address });
+            }
+            BucketConfig::Embedded {
+                listen: cli.s3_listen,
+                public_url: cli.s3_public_url,
+            }
+        };
+        Ok(Self {
+            listen: cli.listen,
+            data: cli.data,
+            bucket,
+            rules: LeaseRules {
+                lease_duration: cli.lease_duration,
+                attempts_max: cli.attempts_max,
+            },
+            cells_max: cli.cells_max,
+        })
+    }
+}
+
+fn parse_lease_duration(text: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if (Duration::from_secs(1)..=Duration::from_hours(1)).contains(&duration) {
+        Ok(duration)
+    } else {
+        Err("it must be from 1s to 1h".to_owned())
+    }
+}
+
+fn parse_url(text: &str) -> Result<String, String> {
+    let url = url::Url::parse(text).map_err(|error| format!("no URL: {error}"))?;
+    if matches!(url.scheme(), "http" | "https") && url.has_host() {
+        Ok(text.trim_end_matches('/').to_owned())
+    } else {
+        Err("it must be an http:// or https:// URL".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    fn config(args: &[&str]) -> Result<Config, String> {
+        let args = ["atelier-coordinator"].iter().chain(args);
+        let cli = Cli::try_parse_from(args).map_err(|error| error.to_string())?;
+        Config::try_from(cli).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_command_line_is_sound_and_its_defaults_serve_this_machine_alone() {
+        Cli::command().debug_assert();
+        let config = config(&[]).unwrap();
+        assert!(config.listen.ip().is_loopback());
+        assert!(matches!(config.bucket, BucketConfig::Embedded { .. }));
+    }
+
+    #[test]
+    fn nothing_is_served_to_the_world_by_accident() {
+        let refused = |args: &[&str]| config(args).unwrap_err();
+        assert!(refused(&["--listen", "0.0.0.0:7878"]).contains("--insecure"));
+        assert!(refused(&["--s3-listen", "0.0.0.0:7879"]).contains("--insecure"));
+        let everywhere = ["--s3-listen", "0.0.0.0:7879", "--insecure"];
+        assert!(refused(&everywhere).contains("--s3-public-url"));
+        let named = [
+            &everywhere[..],
+            &["--s3-public-url", "http://atelier:7879/"],
+        ]
+        .concat();
+        let BucketConfig::Embedded { public_url, .. } = config(&named).unwrap().bucket else {
+            panic!("it is embedded");
+        };
+        assert_eq!(public_url.as_deref(), Some("http://atelier:7879"));
+    }
+
+    #[test]
+    fn values_out_of_range_are_refused() {
+        for args in [
+            ["--lease-duration", "0s"],
+            ["--lease-duration", "soon"],
+            ["--attempts-max", "0"],
+            ["--cells-max", "0"],
+            ["--s3-bucket", "b"],
+        ] {
+            assert!(config(&args).is_err(), "{args:?}");
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! Pure decisions: what a grid must be, what may become of a cell, which cells a node gets.
+//!
+//! Nothing here does I/O, reads a clock or names tonic or sqlx: the time is an argument.
+
+pub mod block;
+pub mod cell;
+pub mod field;
+pub mod grid;
+pub mod keys;
+pub mod lease;
+pub mod node;
+pub mod summary;

@@ -1,0 +1,150 @@
+//! Which queued cells a node gets at once.
+//!
+//! The store names the grid to be served first and its first queued cells; this file picks from them. Cells of a block
+//! have one output shape, so that they can be optimised in one batch, and share photos and artists, so that inputs are
+//! fetched and style statistics made once.
+
+use std::collections::HashSet;
+
+use atelier_proto::ids::{CellId, Digest};
+
+use super::grid::{GridSpec, Position};
+
+/// What a node asks for.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// Most cells; 1 or more.
+    pub cells_max: usize,
+    /// Inputs that it has at hand.
+    pub cached: HashSet<Digest>,
+}
+
+/// A cell that waits for a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueuedCell {
+    /// The cell.
+    pub id: CellId,
+    /// Where it is in its grid.
+    pub position: Position,
+}
+
+/// A queued cell with what counts for the choice.
+struct Candidate {
+    queued: QueuedCell,
+    cached: usize,
+    shape: (u32, u32),
+}
+
+/// Picks at most `wanted.cells_max` of the queued cells of one grid, which come in the order of service.
+///
+/// The first is the cell whose inputs the node has at hand the most, or else the one whose turn it is. The others have
+/// its shape; those of its artist come first, then those of its photo, each in their turn.
+pub fn choose(spec: &GridSpec, queued: &[QueuedCell], wanted: &Wanted) -> Vec<CellId> {
+    let mut candidates: Vec<Candidate> = queued
+        .iter()
+        .filter_map(|cell| candidate(spec, *cell, &wanted.cached))
+        .collect();
+    // The last of equal maxima would be taken, so the search goes backwards.
+    let Some(first) = (0..candidates.len())
+        .rev()
+        .max_by_key(|index| candidates[*index].cached)
+    else {
+        return Vec::new();
+    };
+    let first = candidates.remove(first);
+    let position = first.queued.position;
+    candidates.retain(|other| other.shape == first.shape);
+    candidates.sort_by_key(|other| {
+        let other = other.queued.position;
+        (
+            other.artist != position.artist,
+            other.photo != position.photo,
+        )
+    });
+    std::iter::once(first)
+        .chain(candidates)
+        .take(wanted.cells_max)
+        .map(|candidate| candidate.queued.id)
+        .collect()
+}
+
+fn candidate(spec: &GridSpec, queued: QueuedCell, at_hand: &HashSet<Digest>) -> Option<Candidate> {
+    let (photo, artist, _) = spec.cell(queued.position)?;
+    let settings = spec.cell_settings(queued.position)?;
+    let paintings = artist.paintings.iter().map(|painting| painting.input);
+    let cached = std::iter::once(photo.input)
+        .chain(paintings)
+        .filter(|input| at_hand.contains(&input.sha256))
+        .count();
+    Some(Candidate {
+        queued,
+        cached,
+        shape: settings.picture_size(photo.input.width, photo.input.height),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::grid::tests::draft;
+    use super::*;
+
+    fn queue(spec: &GridSpec) -> Vec<QueuedCell> {
+        spec.positions()
+            .map(|position| QueuedCell {
+                id: CellId::generate(),
+                position,
+            })
+            .collect()
+    }
+
+    fn chosen(spec: &GridSpec, queue: &[QueuedCell], wanted: &Wanted) -> Vec<(usize, usize)> {
+        let ids = choose(spec, queue, wanted);
+        let position = |id| {
+            let cell = queue.iter().find(|cell| cell.id == id).unwrap();
+            (cell.position.photo, cell.position.artist)
+        };
+        ids.into_iter().map(position).collect()
+    }
+
+    fn wanted(cells_max: usize, cached: &[Digest]) -> Wanted {
+        Wanted {
+            cells_max,
+            cached: cached.iter().copied().collect(),
+        }
+    }
+
+    #[test]
+    fn without_anything_at_hand_cells_come_in_their_turn_artist_by_artist() {
+        let spec = GridSpec::accept(draft(3, 2), 10).unwrap();
+        let queue = queue(&spec);
+        assert_eq!(chosen(&spec, &queue, &wanted(1, &[])), [(0, 0)]);
+        assert_eq!(
+            chosen(&spec, &queue, &wanted(4, &[])),
+            [(0, 0), (1, 0), (2, 0), (0, 1)]
+        );
+        assert_eq!(chosen(&spec, &queue, &wanted(99, &[])).len(), 6);
+        assert_eq!(chosen(&spec, &[], &wanted(1, &[])), []);
+    }
+
+    #[test]
+    fn a_node_goes_on_with_the_pictures_that_it_has() {
+        let spec = GridSpec::accept(draft(3, 2), 10).unwrap();
+        let queue = queue(&spec);
+        let photo = spec.photos()[2].input.sha256;
+        let painting = spec.artists()[1].paintings[0].input.sha256;
+        assert_eq!(
+            chosen(&spec, &queue, &wanted(2, &[photo, painting])),
+            [(2, 1), (0, 1)]
+        );
+        assert_eq!(chosen(&spec, &queue, &wanted(1, &[painting])), [(0, 1)]);
+    }
+
+    #[test]
+    fn a_block_has_one_shape() {
+        let mut draft = draft(3, 1);
+        draft.photos[1].input.height = 64;
+        let spec = GridSpec::accept(draft, 10).unwrap();
+        let queue = queue(&spec);
+        assert_eq!(chosen(&spec, &queue, &wanted(3, &[])), [(0, 0), (2, 0)]);
+    }
+}

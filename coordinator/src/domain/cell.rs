@@ -1,0 +1,303 @@
+//! The state machine of a cell: the only place that decides what may become of one.
+//!
+//! It knows neither the store that persists its verdicts nor the calls that bring its events.
+
+mod transitions;
+
+use atelier_proto::ids::{Digest, NodeId};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::lease::{Holder, LeaseRules};
+
+/// What has been tried so far.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct History {
+    /// Attempts started: one for each lease. The number of the last one fences out those before; it never falls.
+    pub started: u32,
+    /// How many of them were given back, which costs none of the attempts that a cell has.
+    pub released: u32,
+    /// Node of the last attempt.
+    pub node: Option<NodeId>,
+    /// Why the last failed attempt failed.
+    pub failure: Option<String>,
+}
+
+impl History {
+    /// Attempts that count against the limit.
+    pub fn charged(&self) -> u32 {
+        self.started.saturating_sub(self.released)
+    }
+
+    fn is_last_of(&self, holder: Holder) -> bool {
+        self.node == Some(holder.node) && self.started == holder.attempt
+    }
+}
+
+/// How far a node is with a cell.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Progress {
+    /// Evaluations made in this attempt.
+    pub evaluations: u32,
+    /// Evaluations planned in this attempt.
+    pub planned: u32,
+    /// Last loss; not a number before the first evaluation.
+    pub loss: f64,
+}
+
+/// What a node delivered for a cell. The picture's keys follow from the grid and are not kept twice.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CellResult {
+    /// SHA-256 of the picture's file.
+    pub sha256: Digest,
+    /// Its length.
+    pub bytes: u64,
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// Seconds of optimisation.
+    pub seconds: f64,
+    /// Evaluations made.
+    pub evaluations: u32,
+    /// Loss of the last one.
+    pub loss: f64,
+    /// The network that painted it.
+    pub network: String,
+    /// What it ran on.
+    pub device: String,
+}
+
+/// One photo, one artist, one variant, and how far it is.
+///
+/// ```text
+///            Lease             Renew (rendering)          Complete
+///  queued ──────────▶ leased ───────────────────▶ rendering ──────────▶ done
+///    ▲                  │  └───────────────────────────┬──── Complete ───▶
+///    │                  │                              │
+///    │ Release; Fail or │                              │ Fail (refused), or
+///    └ Expire with ─────┴──────────────────────────────┤ Fail or Expire with
+///      attempts left                                   │ none left
+///                                                      ├──────────────▶ failed
+///    Cancel, from queued, leased and rendering ────────┴──────────────▶ cancelled
+/// ```
+///
+/// A lease whose time is over still counts until [`Event::Expire`] ends it, so the work of a node that was cut off
+/// for a moment, or whose coordinator was restarted, is not lost for the form's sake.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cell {
+    /// Waits for a node.
+    Queued {
+        /// What has been tried.
+        history: History,
+        /// No node gets it earlier.
+        not_before: Timestamp,
+    },
+    /// A node holds it and does not yet work on it.
+    Leased {
+        /// What has been tried, this attempt included.
+        history: History,
+        /// End of the lease, if it is not renewed.
+        expires_at: Timestamp,
+    },
+    /// A node works on it.
+    Rendering {
+        /// What has been tried, this attempt included.
+        history: History,
+        /// End of the lease, if it is not renewed.
+        expires_at: Timestamp,
+        /// How far the node is.
+        progress: Progress,
+    },
+    /// Its picture is in the bucket.
+    Done {
+        /// What has been tried; the last attempt brought the picture.
+        history: History,
+        /// What the node delivered.
+        result: CellResult,
+    },
+    /// It will have no picture, for the reason in its history.
+    Failed {
+        /// What has been tried.
+        history: History,
+    },
+    /// Nobody wants it any more.
+    Cancelled {
+        /// What has been tried.
+        history: History,
+    },
+}
+
+/// What can happen to a cell.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// A node takes it.
+    Lease {
+        /// The node.
+        node: NodeId,
+    },
+    /// Its holder lives.
+    Renew {
+        /// Who says so.
+        holder: Holder,
+        /// How far it is; `None` while the cell waits at the node.
+        progress: Option<Progress>,
+    },
+    /// Its holder has put the picture.
+    Complete {
+        /// Who says so.
+        holder: Holder,
+        /// What it delivered.
+        result: CellResult,
+    },
+    /// Its holder has no picture.
+    Fail {
+        /// Who says so.
+        holder: Holder,
+        /// Every attempt would end like this one.
+        refused: bool,
+        /// For people.
+        reason: String,
+    },
+    /// Its holder gives it back unrendered.
+    Release {
+        /// Who says so.
+        holder: Holder,
+    },
+    /// The time of its lease is over.
+    Expire,
+    /// Its grid is cancelled.
+    Cancel,
+}
+
+/// Why an event changes nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Another node holds it.
+    #[error("another node holds the cell")]
+    Held,
+    /// It waits out the time after a failure.
+    #[error("the cell waits until its next attempt may start")]
+    NotYet,
+    /// The lease was lost: to another attempt, or to time.
+    #[error("attempt {attempt} no longer holds the cell, which is at attempt {current}")]
+    Stale {
+        /// Attempt of whoever asked.
+        attempt: u32,
+        /// Attempt that the cell is at.
+        current: u32,
+    },
+    /// Nothing can become of it any more.
+    #[error("the cell has ended: it is {state}")]
+    Ended {
+        /// Its state, in a word.
+        state: &'static str,
+    },
+    /// Nobody holds it.
+    #[error("nobody holds the cell")]
+    NotHeld,
+    /// Its lease has time left.
+    #[error("the lease has time left")]
+    NotExpired,
+}
+
+impl Cell {
+    /// A cell of a new grid.
+    pub fn new(now: Timestamp) -> Self {
+        Self::Queued {
+            history: History::default(),
+            not_before: now,
+        }
+    }
+
+    /// What has been tried.
+    pub fn history(&self) -> &History {
+        match self {
+            Self::Queued { history, .. }
+            | Self::Leased { history, .. }
+            | Self::Rendering { history, .. }
+            | Self::Done { history, .. }
+            | Self::Failed { history }
+            | Self::Cancelled { history } => history,
+        }
+    }
+
+    /// Its state, in a word.
+    pub fn state(&self) -> &'static str {
+        match self {
+            Self::Queued { .. } => "queued",
+            Self::Leased { .. } => "leased",
+            Self::Rendering { .. } => "rendering",
+            Self::Done { .. } => "done",
+            Self::Failed { .. } => "failed",
+            Self::Cancelled { .. } => "cancelled",
+        }
+    }
+
+    /// Whether nothing can become of it any more.
+    pub fn has_ended(&self) -> bool {
+        match self {
+            Self::Queued { .. } | Self::Leased { .. } | Self::Rendering { .. } => false,
+            Self::Done { .. } | Self::Failed { .. } | Self::Cancelled { .. } => true,
+        }
+    }
+
+    /// When its lease ends, if some node holds it.
+    pub fn lease_expires_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Leased { expires_at, .. } | Self::Rendering { expires_at, .. } => {
+                Some(*expires_at)
+            }
+            Self::Queued { .. }
+            | Self::Done { .. }
+            | Self::Failed { .. }
+            | Self::Cancelled { .. } => None,
+        }
+    }
+
+    /// Whether people see a difference between this cell and what it was; the end of a lease is not shown.
+    pub fn looks_like(&self, before: &Self) -> bool {
+        match (self, before) {
+            (Self::Leased { history, .. }, Self::Leased { history: other, .. }) => history == other,
+            (
+                Self::Rendering {
+                    history, progress, ..
+                },
+                Self::Rendering {
+                    history: other,
+                    progress: earlier,
+                    ..
+                },
+            ) => history == other && progress == earlier,
+            (after, before) => after == before,
+        }
+    }
+
+    /// What the cell becomes by an event; the same cell again if it is a repetition of what has happened already.
+    ///
+    /// # Errors
+    /// When the event may not happen to the cell as it is.
+    pub fn apply(self, event: Event, now: Timestamp, rules: &LeaseRules) -> Result<Self, Refusal> {
+        match self {
+            Self::Queued {
+                history,
+                not_before,
+            } => transitions::queued(history, not_before, &event, now, rules),
+            Self::Leased {
+                history,
+                expires_at,
+            } => transitions::held(history, expires_at, None, event, now, rules),
+            Self::Rendering {
+                history,
+                expires_at,
+                progress,
+            } => transitions::held(history, expires_at, Some(progress), event, now, rules),
+            Self::Done { history, result } => transitions::done(history, result, &event),
+            Self::Failed { history } => transitions::failed(history, &event),
+            Self::Cancelled { history } => transitions::cancelled(history, &event),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,52 @@
+//! A node's right to a cell until a time, and the rules by which it is given and lost.
+
+use std::time::Duration;
+
+use atelier_proto::ids::NodeId;
+use jiff::Timestamp;
+
+/// Who holds a cell: the node, and the attempt that fences out whoever held it before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Holder {
+    /// The node.
+    pub node: NodeId,
+    /// Number of the attempt, from 1; it grows with every lease of the cell.
+    pub attempt: u32,
+}
+
+/// The rules of leases and attempts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeaseRules {
+    /// A lease that is not renewed for so long expires.
+    pub lease_duration: Duration,
+    /// Attempts that may fail or be lost before the cell fails; 1 or more.
+    pub attempts_max: u32,
+}
+
+/// How long a cell waits after its first failed attempt; each further one waits four times as long.
+const RETRY_DELAY: Duration = Duration::from_secs(1);
+/// The longest such wait.
+const RETRY_DELAY_MAX: Duration = Duration::from_mins(1);
+
+impl LeaseRules {
+    /// When a lease that is given or renewed now ends.
+    pub fn expires_at(&self, now: Timestamp) -> Timestamp {
+        later(now, self.lease_duration)
+    }
+
+    /// How often nodes renew: often enough that two renewals may get lost, and that people see progress.
+    pub fn renew_interval(&self) -> Duration {
+        (self.lease_duration / 6).clamp(Duration::from_millis(100), Duration::from_secs(2))
+    }
+
+    /// When a cell may be leased again after `failed` failed attempts: what made one fail (a bucket that is down,
+    /// a full disk) often lasts a while.
+    pub fn retry_at(&self, failed: u32, now: Timestamp) -> Timestamp {
+        let factor = 4_u32.saturating_pow(failed.saturating_sub(1));
+        later(now, RETRY_DELAY.saturating_mul(factor).min(RETRY_DELAY_MAX))
+    }
+}
+
+fn later(now: Timestamp, by: Duration) -> Timestamp {
+    now.checked_add(by).unwrap_or(Timestamp::MAX)
+}

@@ -1,0 +1,107 @@
+//! A grid and its cells as they stand: what the store answers and the wire and the gallery show.
+
+use atelier_proto::ids::{CellId, GridId};
+use jiff::Timestamp;
+
+use super::cell::Cell;
+use super::grid::Position;
+
+/// Where a grid stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GridState {
+    /// Some cell may still change.
+    Active,
+    /// No work is handed out.
+    Paused,
+    /// Every cell has ended, and not by a cancel of the grid.
+    Finished,
+    /// Cancelled by its owner.
+    Cancelled,
+}
+
+impl GridState {
+    /// All states.
+    pub const ALL: [Self; 4] = [Self::Active, Self::Paused, Self::Finished, Self::Cancelled];
+
+    /// The state in a word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Paused => "paused",
+            Self::Finished => "finished",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// Whether no cell may change any more.
+    pub fn has_ended(self) -> bool {
+        match self {
+            Self::Active | Self::Paused => false,
+            Self::Finished | Self::Cancelled => true,
+        }
+    }
+}
+
+/// How many cells of a grid are in each state.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Waiting for a node.
+    pub queued: u32,
+    /// Held by a node that does not yet work on them.
+    pub leased: u32,
+    /// Being rendered.
+    pub rendering: u32,
+    /// With a picture.
+    pub done: u32,
+    /// Without one, for a reason.
+    pub failed: u32,
+    /// Not wanted any more.
+    pub cancelled: u32,
+}
+
+/// A grid in short.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GridSummary {
+    /// The grid.
+    pub grid: GridId,
+    /// The name that its owner gave it.
+    pub name: String,
+    /// Where it stands.
+    pub state: GridState,
+    /// Where its cells stand.
+    pub counts: Counts,
+    /// When it was submitted.
+    pub submitted_at: Timestamp,
+    /// When its last cell ended.
+    pub finished_at: Option<Timestamp>,
+    /// Grows with every change to the grid or a cell of it.
+    pub sequence: u64,
+    /// The gallery in the bucket shows every cell as it ended.
+    pub gallery_complete: bool,
+    /// -100..=100; higher is served first.
+    pub priority: i32,
+}
+
+/// A cell of a grid as it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CellRecord {
+    /// The cell.
+    pub id: CellId,
+    /// Where it is in its grid.
+    pub position: Position,
+    /// How far it is.
+    pub cell: Cell,
+    /// The grid's sequence when people last saw it change.
+    pub changed_sequence: u64,
+    /// What the node that holds or last held it is called.
+    pub node_name: Option<String>,
+}
+
+/// What changed of a grid since a sequence number, and how it stands as a whole, at one moment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Changes {
+    /// The grid in short.
+    pub summary: GridSummary,
+    /// Cells changed since, the longest unchanged first.
+    pub cells: Vec<CellRecord>,
+}

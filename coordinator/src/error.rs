@@ -1,0 +1,79 @@
+//! Why a coordinator ended, and the exit code that tells scripts of it.
+
+use std::io;
+use std::net::SocketAddr;
+
+use atelier_gallery::bucket::BucketError;
+use atelier_proto::telemetry;
+
+use crate::config::ConfigError;
+use crate::data_folder::DataFolderError;
+use crate::rpc::ServeError;
+use crate::storage::EmbeddedError;
+use crate::store::StoreError;
+
+/// Why a coordinator did not start, or ended before it was told to.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// What it was told makes no sense.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The log filter cannot be parsed.
+    #[error("--log: {0}")]
+    Log(#[from] telemetry::ParseError),
+    /// It cannot listen.
+    #[error(
+        "cannot listen on {address}: {source}\nhint: is another coordinator running there? give another address with --listen or --s3-listen"
+    )]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The data folder.
+    #[error(transparent)]
+    DataFolder(#[from] DataFolderError),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The embedded S3 endpoint cannot be opened.
+    #[error(transparent)]
+    Embedded(#[from] EmbeddedError),
+    /// An embedded endpoint and no socket for it.
+    #[error("the embedded S3 endpoint has no socket to listen on")]
+    NoListener,
+    /// The bucket.
+    #[error(transparent)]
+    Bucket(#[from] BucketError),
+    /// gRPC ended.
+    #[error(transparent)]
+    ServeGrpc(#[from] ServeError),
+    /// The embedded S3 endpoint ended.
+    #[error("the embedded S3 endpoint ended: {0}")]
+    ServeS3(#[source] io::Error),
+    /// A task panicked.
+    #[error("a part of the coordinator ended early: {0}")]
+    Task(#[source] tokio::task::JoinError),
+    /// Signals, threads, or something else that every system has.
+    #[error("this system refused something that the coordinator needs: {0}")]
+    System(#[from] io::Error),
+}
+
+impl RunError {
+    /// The exit code, as `--help` explains it.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config(_) | Self::Log(_) => 2,
+            Self::Listen { .. } => 4,
+            Self::Bucket(_) => 5,
+            Self::DataFolder(_) | Self::Store(_) | Self::Embedded(_) => 8,
+            Self::NoListener
+            | Self::ServeGrpc(_)
+            | Self::ServeS3(_)
+            | Self::Task(_)
+            | Self::System(_) => 1,
+        }
+    }
+}

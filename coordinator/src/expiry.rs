@@ -1,0 +1,128 @@
+//! Ends the leases whose time is over, so that no cell stays with a node that is not heard of again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::cell::Event;
+use crate::ledger::Ledger;
+use crate::store::StoreError;
+
+/// How often leases are looked at; a shorter lease is looked at more often.
+const INTERVAL_MAX: Duration = Duration::from_secs(1);
+/// Leases ended in one transaction.
+const CELLS_MAX: u32 = 500;
+
+/// Ends leases until `shutdown`.
+pub async fn run(ledger: Arc<Ledger>, shutdown: CancellationToken) {
+    let lease_duration = ledger.rules().lease_duration;
+    // No node could renew while the coordinator was away; each gets the time of one lease to do so.
+    let mut wait = lease_duration;
+    while shutdown
+        .run_until_cancelled(tokio::time::sleep(wait))
+        .await
+        .is_some()
+    {
+        wait = (lease_duration / 4).min(INTERVAL_MAX);
+        if let Err(error) = expire(&ledger).await {
+            tracing::warn!(%error, "leases that are over cannot be ended; trying again");
+        }
+    }
+}
+
+/// Ends every lease that is over now.
+pub async fn expire(ledger: &Ledger) -> Result<(), StoreError> {
+    loop {
+        let cells = ledger.store().expired(ledger.now(), CELLS_MAX).await?;
+        let events = cells.iter().map(|cell| (*cell, Event::Expire)).collect();
+        let verdicts = ledger.apply(events).await?;
+        for (cell, verdict) in cells.iter().zip(&verdicts) {
+            // A refusal is a lease that was renewed in the meantime.
+            if let Ok(applied) = verdict {
+                let history = applied.cell.history();
+                tracing::warn!(
+                    grid = %applied.grid,
+                    %cell,
+                    node = history.node.map(tracing::field::display),
+                    attempt = history.started,
+                    state = applied.cell.state(),
+                    "the lease ran out"
+                );
+            }
+        }
+        if verdicts.len() < CELLS_MAX as usize {
+            return Ok(());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use atelier_proto::clock::Clock;
+    use atelier_proto::ids::{GridId, NodeId, RequestId};
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::dispatch::give;
+    use crate::domain::block::Wanted;
+    use crate::domain::grid::GridSpec;
+    use crate::domain::grid::tests::draft;
+    use crate::domain::lease::LeaseRules;
+    use crate::domain::node::Node;
+    use crate::store::NewGrid;
+    use crate::store::sqlite::SqliteStore;
+
+    #[tokio::test]
+    async fn the_cell_of_a_node_that_falls_silent_goes_to_another_one_and_the_waiting_are_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("test.db"))
+            .await
+            .unwrap();
+        let clock = Clock::manual(Timestamp::from_second(1_800_000_000).unwrap());
+        let rules = LeaseRules {
+            lease_duration: Duration::from_secs(30),
+            attempts_max: 3,
+        };
+        let ledger = Ledger::new(Arc::new(store), clock.clone(), rules);
+        let new = NewGrid {
+            grid: GridId::generate(),
+            request: RequestId::generate(),
+            spec: GridSpec::accept(draft(1, 1), 10).unwrap(),
+        };
+        ledger.create_grid(new).await.unwrap();
+        let [silent, other] = [NodeId::generate(), NodeId::generate()];
+        for id in [silent, other] {
+            let node = Node {
+                id,
+                name: "node".to_owned(),
+                device: "cpu".to_owned(),
+                memory_bytes: 1,
+                batch_capacity: 1,
+                version: String::new(),
+                instance_id: String::new(),
+                labels: [].into(),
+            };
+            let now = ledger.now();
+            ledger.store().register_node(&node, now).await.unwrap();
+        }
+        let wanted = Wanted {
+            cells_max: 2,
+            cached: [].into(),
+        };
+        let given = give(&ledger, silent, &wanted).await.unwrap();
+        assert_eq!(given.len(), 1);
+        assert!(give(&ledger, other, &wanted).await.unwrap().is_empty());
+
+        clock.advance(Duration::from_secs(29));
+        expire(&ledger).await.unwrap();
+        assert!(give(&ledger, other, &wanted).await.unwrap().is_empty());
+
+        let bell = ledger.queued_bell();
+        clock.advance(Duration::from_secs(1));
+        expire(&ledger).await.unwrap();
+        assert!(bell.has_changed().unwrap());
+        let given = give(&ledger, other, &wanted).await.unwrap();
+        assert_eq!(given[0].attempt, 2);
+    }
+}

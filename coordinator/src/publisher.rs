@@ -1,0 +1,179 @@
+//! Writes the galleries: `gallery.json` and `index.html` of every grid, while it renders and for good when it has ended.
+//!
+//! What it must do follows from the store alone (every grid whose gallery is not complete), so a restart, an outage of
+//! the bucket or a second coordinator lose nothing: both files are replaced as a whole by what is true now. It knows
+//! no gRPC.
+
+mod describe;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use atelier_gallery::bucket::{Bucket, BucketError};
+use atelier_gallery::keys::GridKeys;
+use atelier_gallery::manifest::ManifestError;
+use atelier_gallery::page;
+use atelier_proto::ids::{Digest, GridId};
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use self::describe::describe;
+use crate::ledger::{Ledger, POLL_INTERVAL};
+use crate::store::{StoreError, Unpublished};
+
+/// A grid that still renders is written at most this often.
+const DEBOUNCE: Duration = Duration::from_secs(2);
+/// How long a grid whose writing failed waits at first, and at most.
+const RETRY_DELAY_MIN: Duration = Duration::from_secs(1);
+const RETRY_DELAY_MAX: Duration = Duration::from_secs(30);
+/// Both files change until the grid has ended: whoever shows them asks again.
+const CACHE_CONTROL: &str = "no-cache";
+
+/// Why a gallery could not be written.
+#[derive(Debug, thiserror::Error)]
+enum PublishError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Bucket(#[from] BucketError),
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+}
+
+/// What is known of a grid's files. It only saves work: without it everything is written once more.
+#[derive(Debug, Default)]
+struct Written {
+    /// The sequence that was looked at last.
+    sequence: u64,
+    /// Digest of the manifest that was written last; a change that it does not show is not worth a write.
+    manifest: Option<Digest>,
+    /// Not to be written before.
+    not_before: Option<Timestamp>,
+    failures: u32,
+}
+
+/// Writes galleries.
+#[derive(Debug)]
+pub struct Publisher {
+    ledger: Arc<Ledger>,
+    bucket: Bucket,
+    written: HashMap<GridId, Written>,
+}
+
+impl Publisher {
+    /// A publisher that has written nothing yet.
+    pub fn new(ledger: Arc<Ledger>, bucket: Bucket) -> Self {
+        Self {
+            ledger,
+            bucket,
+            written: HashMap::new(),
+        }
+    }
+
+    /// Writes galleries until `shutdown`.
+    pub async fn run(mut self, shutdown: CancellationToken) {
+        let mut bell = self.ledger.changed_bell();
+        loop {
+            bell.mark_unchanged();
+            // Files are replaced as a whole, so that being cut off between leaves nothing half-made.
+            if shutdown
+                .run_until_cancelled(self.publish_due())
+                .await
+                .is_none()
+            {
+                return;
+            }
+            tokio::select! {
+                _ = tokio::time::timeout(POLL_INTERVAL, bell.changed()) => {}
+                () = shutdown.cancelled() => return,
+            }
+        }
+    }
+
+    async fn publish_due(&mut self) {
+        let unpublished = match self.ledger.store().unpublished().await {
+            Ok(unpublished) => unpublished,
+            Err(error) => {
+                tracing::warn!(%error, "cannot tell which galleries to write; trying again");
+                return;
+            }
+        };
+        let open: HashSet<GridId> = unpublished.iter().map(|entry| entry.grid).collect();
+        self.written.retain(|grid, _| open.contains(grid));
+        for entry in unpublished {
+            if self.is_due(entry) {
+                self.publish_one(entry).await;
+            }
+        }
+    }
+
+    /// Whether there is something to write of a grid, and the time for it has come.
+    fn is_due(&self, entry: Unpublished) -> bool {
+        let Some(written) = self.written.get(&entry.grid) else {
+            return true;
+        };
+        let is_waiting = written
+            .not_before
+            .is_some_and(|time| self.ledger.now() < time);
+        if entry.has_ended {
+            // The end is not debounced; only failures make it wait.
+            return written.failures == 0 || !is_waiting;
+        }
+        written.sequence != entry.sequence && !is_waiting
+    }
+
+    async fn publish_one(&mut self, entry: Unpublished) {
+        let mut written = self.written.remove(&entry.grid).unwrap_or_default();
+        let wait = match self.publish(entry, &mut written).await {
+            Ok(()) => {
+                written.failures = 0;
+                DEBOUNCE
+            }
+            Err(error) => {
+                let factor = 2_u32.saturating_pow(written.failures);
+                written.failures = written.failures.saturating_add(1);
+                let wait = RETRY_DELAY_MIN.saturating_mul(factor).min(RETRY_DELAY_MAX);
+                tracing::warn!(grid = %entry.grid, %error, ?wait, "the gallery cannot be written yet");
+                wait
+            }
+        };
+        written.not_before = self.ledger.now().checked_add(wait).ok();
+        self.written.insert(entry.grid, written);
+    }
+
+    async fn publish(&self, entry: Unpublished, written: &mut Written) -> Result<(), PublishError> {
+        let store = self.ledger.store();
+        let spec = store.spec(entry.grid).await?;
+        let changes = store.changes(entry.grid, 0).await?;
+        let summary = &changes.summary;
+        let manifest = describe(&spec, &changes);
+        let json = manifest.to_json()?;
+        let digest = Digest::of(&json);
+        if written.manifest != Some(digest) {
+            let keys = GridKeys::new(entry.grid);
+            let page = page::render(&manifest);
+            // The page first: whoever finds the manifest complete finds everything complete.
+            self.put(&keys.page(), page.into_bytes(), "text/html; charset=utf-8")
+                .await?;
+            self.put(&keys.manifest(), json, "application/json").await?;
+            written.manifest = Some(digest);
+        }
+        written.sequence = summary.sequence;
+        if summary.state.has_ended()
+            && self
+                .ledger
+                .gallery_complete(entry.grid, summary.sequence)
+                .await?
+        {
+            tracing::info!(grid = %entry.grid, state = summary.state.word(), "the gallery is complete");
+        }
+        Ok(())
+    }
+
+    async fn put(&self, key: &str, bytes: Vec<u8>, content_type: &str) -> Result<(), BucketError> {
+        self.bucket
+            .put(key, bytes.into(), content_type, Some(CACHE_CONTROL))
+            .await
+    }
+}

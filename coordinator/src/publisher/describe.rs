@@ -1,0 +1,215 @@
+//! A grid as its manifest: a pure function of what the store says.
+
+use std::collections::HashSet;
+
+use atelier_gallery::manifest::{
+    ArtistEntry, CellEntry, Manifest, PaintingEntry, PhotoEntry, PictureEntry, VERSION,
+    VariantEntry,
+};
+
+use crate::domain::cell::Cell;
+use crate::domain::grid::{Artist, GridSpec, Photo, Position};
+use crate::domain::keys::GridNames;
+use crate::domain::summary::{CellRecord, Changes};
+
+/// The manifest of a grid with all its cells.
+pub(super) fn describe(spec: &GridSpec, changes: &Changes) -> Manifest {
+    let summary = &changes.summary;
+    let names = GridNames::new(summary.grid, spec);
+    let mut cells: Vec<&CellRecord> = changes.cells.iter().collect();
+    cells.sort_by_key(|record| record.position);
+
+    // A node puts the header pictures before it says that a cell is done.
+    let done = cells
+        .iter()
+        .filter(|record| matches!(record.cell, Cell::Done { .. }));
+    let (photos_shown, artists_shown): (HashSet<usize>, HashSet<usize>) = done
+        .map(|record| (record.position.photo, record.position.artist))
+        .unzip();
+    let originals = |photo: usize, artist: usize| {
+        let position = Position {
+            photo,
+            artist,
+            variant: 0,
+        };
+        names.cell(position, "").map(|keys| {
+            let photo = names.relative(&keys.photo_original);
+            (photo, names.relative(&keys.artist_original))
+        })
+    };
+    let photos = spec.photos().iter().enumerate().map(|(index, photo)| {
+        let original = originals(index, 0).map(|(photo, _)| photo);
+        photo_entry(photo, original.filter(|_| photos_shown.contains(&index)))
+    });
+    let artists = spec.artists().iter().enumerate().map(|(index, artist)| {
+        let original = originals(0, index).map(|(_, artist)| artist);
+        artist_entry(artist, original.filter(|_| artists_shown.contains(&index)))
+    });
+    let variants = spec.variants().iter().map(|variant| VariantEntry {
+        name: variant.name.clone(),
+        settings: variant.settings.clone(),
+    });
+    Manifest {
+        version: VERSION,
+        grid_id: summary.grid,
+        name: summary.name.clone(),
+        submitted_at: summary.submitted_at,
+        finished_at: summary.finished_at,
+        complete: summary.state.has_ended(),
+        state: summary.state.word().to_owned(),
+        settings: spec.settings(),
+        photos: photos.collect(),
+        artists: artists.collect(),
+        variants: variants.collect(),
+        cells: cells
+            .into_iter()
+            .map(|record| cell_entry(record, spec, &names))
+            .collect(),
+    }
+}
+
+fn photo_entry(photo: &Photo, original: Option<String>) -> PhotoEntry {
+    PhotoEntry {
+        name: photo.name.clone(),
+        sha256: photo.input.sha256,
+        width: photo.input.width,
+        height: photo.input.height,
+        original,
+    }
+}
+
+fn artist_entry(artist: &Artist, original: Option<String>) -> ArtistEntry {
+    let paintings = artist.paintings.iter().map(|painting| PaintingEntry {
+        name: painting.name.clone(),
+        sha256: painting.input.sha256,
+        width: painting.input.width,
+        height: painting.input.height,
+        weight: painting.weight,
+    });
+    ArtistEntry {
+        name: artist.name.clone(),
+        paintings: paintings.collect(),
+        settings: artist.settings.clone(),
+        original,
+    }
+}
+
+fn cell_entry(record: &CellRecord, spec: &GridSpec, names: &GridNames) -> CellEntry {
+    let history = record.cell.history();
+    CellEntry {
+        cell_id: record.id,
+        photo: record.position.photo,
+        artist: record.position.artist,
+        variant: record.position.variant,
+        state: record.cell.state().to_owned(),
+        attempts: history.started,
+        picture: picture_entry(record, spec, names),
+        failure: history.failure.clone(),
+    }
+}
+
+fn picture_entry(record: &CellRecord, spec: &GridSpec, names: &GridNames) -> Option<PictureEntry> {
+    let Cell::Done { history, result } = &record.cell else {
+        return None;
+    };
+    let settings = spec.cell_settings(record.position)?;
+    let keys = names.cell(record.position, settings.format.extension())?;
+    let node = record.node_name.clone();
+    let node = node.or_else(|| history.node.map(|node| node.to_string()));
+    Some(PictureEntry {
+        path: names.relative(&keys.picture),
+        thumbnail: names.relative(&keys.thumbnail),
+        sha256: result.sha256,
+        bytes: result.bytes,
+        width: result.width,
+        height: result.height,
+        seconds: result.seconds,
+        evaluations: result.evaluations,
+        loss: result.loss,
+        node: node.unwrap_or_default(),
+        network: result.network.clone(),
+        device: result.device.clone(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use atelier_proto::ids::{CellId, Digest, GridId, NodeId};
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::domain::cell::{CellResult, History};
+    use crate::domain::grid::tests::draft;
+    use crate::domain::summary::{Counts, GridState, GridSummary};
+
+    fn record(position: Position, cell: Cell) -> CellRecord {
+        CellRecord {
+            id: CellId::generate(),
+            position,
+            cell,
+            changed_sequence: 1,
+            node_name: Some("node-0".to_owned()),
+        }
+    }
+
+    #[test]
+    fn a_grid_half_done_shows_what_is_there_and_reads_back() {
+        let spec = GridSpec::accept(draft(2, 1), 10).unwrap();
+        let now = Timestamp::from_second(1_800_000_000).unwrap();
+        let done = Cell::Done {
+            history: History {
+                started: 2,
+                released: 0,
+                node: Some(NodeId::generate()),
+                failure: Some("no memory".to_owned()),
+            },
+            result: CellResult {
+                sha256: Digest::of(b"picture"),
+                bytes: 7,
+                width: 64,
+                height: 48,
+                seconds: 1.5,
+                evaluations: 60,
+                loss: 0.25,
+                network: "vgg16 untrained".to_owned(),
+                device: "cpu".to_owned(),
+            },
+        };
+        let mut positions = spec.positions();
+        let (first, second) = (positions.next().unwrap(), positions.next().unwrap());
+        let changes = Changes {
+            summary: GridSummary {
+                grid: GridId::generate(),
+                name: "Afternoon".to_owned(),
+                state: GridState::Active,
+                counts: Counts::default(),
+                submitted_at: now,
+                finished_at: None,
+                sequence: 9,
+                gallery_complete: false,
+                priority: 0,
+            },
+            // As the store gives them: the longest unchanged first.
+            cells: vec![record(second, Cell::new(now)), record(first, done)],
+        };
+        let manifest = describe(&spec, &changes);
+        assert!(!manifest.complete);
+        assert_eq!(
+            manifest.photos[0].original.as_deref(),
+            Some("originals/photo-photo-0.jpg")
+        );
+        assert_eq!(manifest.photos[1].original, None, "no node has put it yet");
+        assert_eq!(
+            manifest.artists[0].original.as_deref(),
+            Some("originals/artist-artist-0.jpg")
+        );
+        let picture = manifest.cells[0].picture.as_ref().unwrap();
+        assert_eq!(picture.path, "pictures/photo-0--artist-0.jpg");
+        assert_eq!(picture.thumbnail, "thumbnails/photo-0--artist-0.jpg");
+        assert_eq!(picture.node, "node-0");
+        assert_eq!(manifest.cells[1].state, "queued");
+        assert_eq!(manifest.cells[1].picture, None);
+        let json = manifest.to_json().unwrap();
+        assert_eq!(Manifest::from_json(&json).unwrap(), manifest);
+    }
+}

@@ -1,0 +1,104 @@
+//! The gRPC services: each call is parsed into the domain's types, answered, and put into the wire's types again.
+//!
+//! Only this folder names tonic. [`convert`] holds both directions, [`status`] the one mapping of errors.
+
+mod convert;
+mod fleet;
+mod grids;
+mod nodes;
+mod status;
+mod watch;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use atelier_gallery::bucket::Bucket;
+use atelier_proto::storage::Storage;
+use atelier_proto::v1;
+use atelier_proto::v1::fleet_server::FleetServer;
+use atelier_proto::v1::grids_server::GridsServer;
+use atelier_proto::v1::nodes_server::NodesServer;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+
+use crate::ledger::Ledger;
+
+/// Largest message that a client may send. A grid of 10,000 photos whose names are as long as may be has some 13 MiB.
+const CLIENT_MESSAGE_BYTES_MAX: usize = 64 << 20;
+/// Largest message that a node may send: a renewal of 1024 cells has less than 100 KiB.
+const NODE_MESSAGE_BYTES_MAX: usize = 1 << 20;
+/// Calls of one connection at once.
+const CALLS_PER_CONNECTION_MAX: usize = 256;
+/// A peer that is silent for so long is asked whether it still lives, and is given as long to answer.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
+
+/// What every service needs.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// The truth.
+    pub ledger: Arc<Ledger>,
+    /// The bucket, as this process reaches it.
+    pub bucket: Bucket,
+    /// The bucket, as clients and nodes reach it.
+    pub storage: Storage,
+    /// Most cells of one grid.
+    pub cells_max: u32,
+    /// Ends whatever waits.
+    pub shutdown: CancellationToken,
+    /// The tasks that outlive their call.
+    pub tasks: TaskTracker,
+}
+
+/// Why the services ended.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The server itself.
+    #[error("gRPC cannot be served: {0}")]
+    Transport(#[from] tonic::transport::Error),
+    /// The compiled descriptors are unreadable, which is a fault of the build.
+    #[error("the reflection service cannot be built: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+}
+
+/// Serves until shutdown; calls in hand are then finished.
+pub async fn serve(context: Context, listener: TcpListener) -> Result<(), ServeError> {
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health
+        .set_serving::<GridsServer<grids::GridsService>>()
+        .await;
+    health
+        .set_serving::<NodesServer<nodes::NodesService>>()
+        .await;
+    health
+        .set_serving::<FleetServer<fleet::FleetService>>()
+        .await;
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(v1::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()?;
+    let shutdown = context.shutdown.clone();
+    let grids = GridsServer::new(grids::GridsService::new(context.clone()))
+        .max_decoding_message_size(CLIENT_MESSAGE_BYTES_MAX);
+    let nodes = NodesServer::new(nodes::NodesService::new(context))
+        .max_decoding_message_size(NODE_MESSAGE_BYTES_MAX);
+    let fleet =
+        FleetServer::new(fleet::FleetService).max_decoding_message_size(NODE_MESSAGE_BYTES_MAX);
+    Server::builder()
+        .concurrency_limit_per_connection(CALLS_PER_CONNECTION_MAX)
+        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(KEEPALIVE_INTERVAL))
+        .add_service(grids)
+        .add_service(nodes)
+        .add_service(fleet)
+        .add_service(health_service)
+        .add_service(reflection)
+        .serve_with_incoming_shutdown(
+            TcpIncoming::from(listener).with_nodelay(Some(true)),
+            shutdown.cancelled_owned(),
+        )
+        .await?;
+    Ok(())
+}

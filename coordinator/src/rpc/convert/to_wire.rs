@@ -1,0 +1,187 @@
+//! From the domain to the wire.
+
+use std::time::Duration;
+
+use atelier_proto::settings::SettingsPatch;
+use atelier_proto::v1;
+use jiff::Timestamp;
+
+use crate::dispatch::Given;
+use crate::domain::cell::{Cell, CellResult, Progress};
+use crate::domain::grid::{Artist, GridSpec, Input, Photo};
+use crate::domain::keys::GridNames;
+use crate::domain::summary::{CellRecord, GridState, GridSummary};
+
+fn timestamp(time: Timestamp) -> prost_types::Timestamp {
+    prost_types::Timestamp {
+        seconds: time.as_second(),
+        nanos: time.subsec_nanosecond(),
+    }
+}
+
+/// A duration; one that the wire cannot hold becomes the longest.
+pub(crate) fn wire_duration(duration: Duration) -> prost_types::Duration {
+    duration.try_into().unwrap_or(prost_types::Duration {
+        seconds: i64::MAX,
+        nanos: 0,
+    })
+}
+
+/// A grid in short.
+pub(crate) fn summary(summary: &GridSummary) -> v1::GridSummary {
+    let counts = summary.counts;
+    let state = match summary.state {
+        GridState::Active => v1::GridState::Active,
+        GridState::Paused => v1::GridState::Paused,
+        GridState::Finished => v1::GridState::Finished,
+        GridState::Cancelled => v1::GridState::Cancelled,
+    };
+    v1::GridSummary {
+        grid_id: summary.grid.to_string(),
+        name: summary.name.clone(),
+        state: state.into(),
+        cells: Some(v1::CellCounts {
+            queued: counts.queued,
+            leased: counts.leased,
+            rendering: counts.rendering,
+            done: counts.done,
+            failed: counts.failed,
+            cancelled: counts.cancelled,
+        }),
+        submitted_at: Some(timestamp(summary.submitted_at)),
+        finished_at: summary.finished_at.map(timestamp),
+        sequence: summary.sequence,
+        gallery_complete: summary.gallery_complete,
+        priority: summary.priority,
+    }
+}
+
+/// A grid with all that was submitted.
+pub(crate) fn grid(short: &GridSummary, spec: &GridSpec) -> v1::Grid {
+    let variants = spec.variants().iter().map(|variant| v1::Variant {
+        name: variant.name.clone(),
+        settings: Some((&variant.settings).into()),
+    });
+    v1::Grid {
+        summary: Some(summary(short)),
+        photos: spec.photos().iter().map(photo).collect(),
+        artists: spec.artists().iter().map(artist).collect(),
+        variants: variants.collect(),
+        settings: Some((&SettingsPatch::from(spec.settings())).into()),
+    }
+}
+
+fn input(input: Input) -> v1::Input {
+    v1::Input {
+        sha256: input.sha256.to_string(),
+        width: input.width,
+        height: input.height,
+    }
+}
+
+fn photo(photo: &Photo) -> v1::Photo {
+    v1::Photo {
+        name: photo.name.clone(),
+        input: Some(input(photo.input)),
+    }
+}
+
+fn artist(artist: &Artist) -> v1::Artist {
+    let paintings = artist.paintings.iter().map(|painting| v1::Painting {
+        name: painting.name.clone(),
+        input: Some(input(painting.input)),
+        weight: painting.weight,
+    });
+    v1::Artist {
+        name: artist.name.clone(),
+        paintings: paintings.collect(),
+        settings: Some((&artist.settings).into()),
+    }
+}
+
+/// A cell as it stands.
+pub(crate) fn cell(record: &CellRecord, spec: &GridSpec, names: &GridNames) -> v1::Cell {
+    let history = record.cell.history();
+    let none = Progress {
+        evaluations: 0,
+        planned: 0,
+        loss: 0.0,
+    };
+    let (state, progress, result) = match &record.cell {
+        Cell::Queued { .. } => (v1::CellState::Queued, none, None),
+        Cell::Leased { .. } => (v1::CellState::Leased, none, None),
+        Cell::Rendering { progress, .. } => (v1::CellState::Rendering, *progress, None),
+        Cell::Done { result, .. } => {
+            let progress = Progress {
+                evaluations: result.evaluations,
+                planned: result.evaluations,
+                loss: result.loss,
+            };
+            (v1::CellState::Done, progress, Some(result))
+        }
+        Cell::Failed { .. } => (v1::CellState::Failed, none, None),
+        Cell::Cancelled { .. } => (v1::CellState::Cancelled, none, None),
+    };
+    v1::Cell {
+        cell_id: record.id.to_string(),
+        photo: record.position.photo as u32,
+        artist: record.position.artist as u32,
+        variant: record.position.variant as u32,
+        state: state.into(),
+        attempts: history.started,
+        node_id: history
+            .node
+            .map(|node| node.to_string())
+            .unwrap_or_default(),
+        evaluations: progress.evaluations,
+        evaluations_planned: progress.planned,
+        loss: progress.loss,
+        result: result.map(|result| cell_result(result, record, spec, names)),
+        failure: history.failure.clone().unwrap_or_default(),
+    }
+}
+
+fn cell_result(
+    result: &CellResult,
+    record: &CellRecord,
+    spec: &GridSpec,
+    names: &GridNames,
+) -> v1::CellResult {
+    let settings = spec.cell_settings(record.position);
+    let keys =
+        settings.and_then(|settings| names.cell(record.position, settings.format.extension()));
+    let (picture_key, thumbnail_key) = keys
+        .map(|keys| (keys.picture, keys.thumbnail))
+        .unwrap_or_default();
+    v1::CellResult {
+        picture_key,
+        thumbnail_key,
+        sha256: result.sha256.to_string(),
+        bytes: result.bytes,
+        width: result.width,
+        height: result.height,
+        seconds: result.seconds,
+        evaluations: result.evaluations,
+        loss: result.loss,
+        network: result.network.clone(),
+        device: result.device.clone(),
+    }
+}
+
+/// A cell to render.
+pub(crate) fn leased_cell(given: Given) -> v1::LeasedCell {
+    v1::LeasedCell {
+        cell_id: given.cell.to_string(),
+        grid_id: given.grid.to_string(),
+        attempt: given.attempt,
+        photo: Some(photo(&given.photo)),
+        artist: Some(artist(&given.artist)),
+        settings: Some((&SettingsPatch::from(given.settings)).into()),
+        picture_key: given.keys.picture,
+        thumbnail_key: given.keys.thumbnail,
+        photo_original_key: given.keys.photo_original,
+        artist_original_key: given.keys.artist_original,
+        lease_expires_at: Some(timestamp(given.expires_at)),
+        checkpoint_key: String::new(),
+    }
+}

@@ -1,0 +1,273 @@
+//! What a node does: it asks for work and tells what became of it.
+
+use std::sync::Arc;
+
+use atelier_proto::ids::NodeId;
+use atelier_proto::v1;
+use atelier_proto::v1::nodes_server::Nodes;
+use tokio::sync::oneshot;
+use tonic::{Request, Response, Status};
+use tracing::field::{Empty, display};
+use tracing::{Instrument as _, Span};
+
+use super::status::RpcError;
+use super::{Context, convert};
+use crate::dispatch::{self, Given};
+use crate::domain::block::Wanted;
+use crate::domain::cell::Event;
+use crate::domain::field::{InvalidField, Problem, check_count};
+use crate::domain::keys::GridNames;
+use crate::ledger::POLL_INTERVAL;
+use crate::store::{Applied, StoreError};
+
+/// Most cells given back in one call.
+const RELEASE_CELLS_MAX: usize = 1_024;
+
+/// The `Nodes` service.
+#[derive(Debug)]
+pub(super) struct NodesService {
+    context: Context,
+}
+
+impl NodesService {
+    pub(super) fn new(context: Context) -> Self {
+        Self { context }
+    }
+
+    /// The node that calls, which must have registered.
+    async fn caller(&self, node: &str) -> Result<NodeId, RpcError> {
+        let node = convert::node_id(node)?;
+        Span::current().record("node", display(node));
+        let ledger = &self.context.ledger;
+        ledger.store().node_seen(node, ledger.now()).await?;
+        Ok(node)
+    }
+
+    async fn introduce(
+        &self,
+        request: v1::RegisterRequest,
+    ) -> Result<v1::RegisterResponse, RpcError> {
+        let node = convert::node(request)?;
+        let ledger = &self.context.ledger;
+        ledger.store().register_node(&node, ledger.now()).await?;
+        tracing::info!(
+            node = %node.id, name = node.name, device = node.device, version = node.version, "registered"
+        );
+        let rules = ledger.rules();
+        Ok(v1::RegisterResponse {
+            storage: Some((&self.context.storage).into()),
+            renew_interval: Some(convert::wire_duration(rules.renew_interval())),
+            lease_duration: Some(convert::wire_duration(rules.lease_duration)),
+        })
+    }
+
+    /// Cells for a node, as soon as there are some; none when the wait or the coordinator ends.
+    async fn wait_for_work(&self, request: &v1::LeaseRequest) -> Result<Vec<Given>, RpcError> {
+        let asked = convert::lease(request)?;
+        self.caller(&request.node_id).await?;
+        let mut bell = self.context.ledger.queued_bell();
+        let wait = tokio::time::sleep(asked.wait);
+        tokio::pin!(wait);
+        loop {
+            bell.mark_unchanged();
+            let given = self.give(asked.node, asked.wanted.clone()).await?;
+            if !given.is_empty() || self.context.shutdown.is_cancelled() {
+                return Ok(given);
+            }
+            tokio::select! {
+                _ = tokio::time::timeout(POLL_INTERVAL, bell.changed()) => {}
+                () = &mut wait => return Ok(given),
+                () = self.context.shutdown.cancelled() => return Ok(given),
+            }
+        }
+    }
+
+    /// Leases in a task of its own: a call whose node has gone is dropped wherever it stands, and cells must not be
+    /// leased to nobody until they expire.
+    async fn give(&self, node: NodeId, wanted: Wanted) -> Result<Vec<Given>, RpcError> {
+        let ledger = Arc::clone(&self.context.ledger);
+        let (sender, receiver) = oneshot::channel();
+        let giving = async move {
+            let given = dispatch::give(&ledger, node, &wanted).await;
+            if let Err(Ok(given)) = sender.send(given)
+                && let Err(error) = dispatch::take_back(&ledger, node, &given).await
+            {
+                tracing::warn!(%error, "cells for a node that has gone wait for their leases to expire");
+            }
+        };
+        self.context.tasks.spawn(giving.in_current_span());
+        let given = receiver.await.map_err(|_| RpcError::ShuttingDown)?;
+        Ok(given?)
+    }
+
+    async fn keep(&self, request: v1::RenewRequest) -> Result<v1::RenewResponse, RpcError> {
+        let node = self.caller(&request.node_id).await?;
+        let cells = convert::progress(node, request.cells)?;
+        let held: Vec<_> = cells
+            .iter()
+            .map(|(cell, holder, _)| (*cell, *holder))
+            .collect();
+        let events = cells
+            .into_iter()
+            .map(|(cell, holder, progress)| (cell, Event::Renew { holder, progress }));
+        let verdicts = self.context.ledger.apply(events.collect()).await?;
+        let mut drop = Vec::new();
+        for ((cell, holder), verdict) in held.into_iter().zip(verdicts) {
+            if let Err(rejection) = verdict {
+                tracing::info!(%cell, attempt = holder.attempt, %rejection, "told to drop a cell");
+                drop.push(v1::HeldCell {
+                    cell_id: cell.to_string(),
+                    attempt: holder.attempt,
+                });
+            }
+        }
+        let drain = false;
+        Ok(v1::RenewResponse { drop, drain })
+    }
+
+    async fn deliver(&self, request: v1::CompleteRequest) -> Result<(), RpcError> {
+        let node = self.caller(&request.node_id).await?;
+        let (cell, holder) = convert::held_cell(node, request.cell)?;
+        let located = self.context.ledger.store().locate(cell).await?;
+        let names = GridNames::new(located.grid, &located.spec);
+        let settings = located.spec.cell_settings(located.position);
+        let keys = settings
+            .and_then(|settings| names.cell(located.position, settings.format.extension()))
+            .ok_or_else(|| StoreError::Damaged {
+                table: "cell",
+                id: cell.to_string(),
+                problem: "it stands outside its grid".to_owned(),
+            })?;
+        let result = convert::cell_result(request.result, &keys)?;
+        let seconds = result.seconds;
+        let event = Event::Complete { holder, result };
+        let applied = self.apply_one(cell, event).await?;
+        if applied.changed {
+            tracing::info!(grid = %applied.grid, %cell, attempt = holder.attempt, seconds, "done");
+        }
+        Ok(())
+    }
+
+    async fn give_up(&self, request: v1::FailRequest) -> Result<(), RpcError> {
+        let node = self.caller(&request.node_id).await?;
+        let (cell, holder) = convert::held_cell(node, request.cell)?;
+        let (refused, reason) = convert::failure(request.kind, &request.reason)?;
+        let event = Event::Fail {
+            holder,
+            refused,
+            reason: reason.clone(),
+        };
+        let applied = self.apply_one(cell, event).await?;
+        if applied.changed {
+            tracing::warn!(
+                grid = %applied.grid,
+                %cell,
+                attempt = holder.attempt,
+                refused,
+                reason,
+                state = applied.cell.state(),
+                "an attempt failed"
+            );
+        }
+        Ok(())
+    }
+
+    async fn apply_one(
+        &self,
+        cell: atelier_proto::ids::CellId,
+        event: Event,
+    ) -> Result<Applied, RpcError> {
+        let verdicts = self.context.ledger.apply(vec![(cell, event)]).await?;
+        let verdict = verdicts.into_iter().next();
+        Ok(verdict.ok_or(StoreError::Conflict(cell))??)
+    }
+
+    async fn take_back(&self, request: v1::ReleaseRequest) -> Result<(), RpcError> {
+        let node = self.caller(&request.node_id).await?;
+        check_count("cells", request.cells.len(), 0, RELEASE_CELLS_MAX)?;
+        if request.reason.chars().count() > crate::domain::node::TEXT_CHARS_MAX {
+            let problem = Problem::Length {
+                chars: request.reason.chars().count(),
+                least: 0,
+                most: crate::domain::node::TEXT_CHARS_MAX,
+            };
+            return Err(InvalidField::new("reason", problem).into());
+        }
+        let mut events = Vec::with_capacity(request.cells.len());
+        for held in request.cells {
+            let (cell, holder) = convert::held_cell(node, Some(held))?;
+            events.push((cell, Event::Release { holder }));
+        }
+        let cells: Vec<_> = events.iter().map(|(cell, _)| *cell).collect();
+        let verdicts = self.context.ledger.apply(events).await?;
+        for (cell, verdict) in cells.into_iter().zip(verdicts) {
+            match verdict {
+                Ok(applied) => tracing::info!(
+                    grid = %applied.grid, %cell, attempt = applied.cell.history().started,
+                    reason = request.reason, "given back"
+                ),
+                // Whoever gives back what it no longer holds has nothing to do about it.
+                Err(rejection) => tracing::info!(%cell, %rejection, "given back for nothing"),
+            }
+        }
+        Ok(())
+    }
+}
+
+#[tonic::async_trait]
+impl Nodes for NodesService {
+    #[tracing::instrument(name = "Nodes.Register", skip_all)]
+    async fn register(
+        &self,
+        request: Request<v1::RegisterRequest>,
+    ) -> Result<Response<v1::RegisterResponse>, Status> {
+        Ok(Response::new(self.introduce(request.into_inner()).await?))
+    }
+
+    #[tracing::instrument(name = "Nodes.Lease", skip_all, fields(node = Empty))]
+    async fn lease(
+        &self,
+        request: Request<v1::LeaseRequest>,
+    ) -> Result<Response<v1::LeaseResponse>, Status> {
+        let given = self.wait_for_work(request.get_ref()).await?;
+        Ok(Response::new(v1::LeaseResponse {
+            cells: given.into_iter().map(convert::leased_cell).collect(),
+            drain: false,
+        }))
+    }
+
+    #[tracing::instrument(name = "Nodes.Renew", skip_all, fields(node = Empty))]
+    async fn renew(
+        &self,
+        request: Request<v1::RenewRequest>,
+    ) -> Result<Response<v1::RenewResponse>, Status> {
+        Ok(Response::new(self.keep(request.into_inner()).await?))
+    }
+
+    #[tracing::instrument(name = "Nodes.Complete", skip_all, fields(node = Empty))]
+    async fn complete(
+        &self,
+        request: Request<v1::CompleteRequest>,
+    ) -> Result<Response<v1::CompleteResponse>, Status> {
+        self.deliver(request.into_inner()).await?;
+        Ok(Response::new(v1::CompleteResponse {}))
+    }
+
+    #[tracing::instrument(name = "Nodes.Fail", skip_all, fields(node = Empty))]
+    async fn fail(
+        &self,
+        request: Request<v1::FailRequest>,
+    ) -> Result<Response<v1::FailResponse>, Status> {
+        self.give_up(request.into_inner()).await?;
+        Ok(Response::new(v1::FailResponse {}))
+    }
+
+    #[tracing::instrument(name = "Nodes.Release", skip_all, fields(node = Empty))]
+    async fn release(
+        &self,
+        request: Request<v1::ReleaseRequest>,
+    ) -> Result<Response<v1::ReleaseResponse>, Status> {
+        self.take_back(request.into_inner()).await?;
+        Ok(Response::new(v1::ReleaseResponse {}))
+    }
+}

@@ -1,0 +1,165 @@
+//! Errors as gRPC statuses: one exhaustive mapping.
+//!
+//! | what happened | code |
+//! |---|---|
+//! | a field is wrong | `InvalidArgument`, with its path |
+//! | there is no such grid, cell or node | `NotFound` |
+//! | a request id with other content | `AlreadyExists` |
+//! | the attempt no longer holds the cell | `Aborted` |
+//! | the cell has ended, an input is not in the bucket | `FailedPrecondition` |
+//! | the store or the bucket is down | `Unavailable`: the same call may succeed later |
+//! | anything else | `Internal`, told to the log and not to the caller |
+
+use atelier_gallery::bucket::BucketError;
+use atelier_proto::ids::Digest;
+use tonic::{Code, Status};
+
+use crate::domain::cell::Refusal;
+use crate::domain::field::InvalidField;
+use crate::store::{Rejection, StoreError};
+
+/// Why a call brings no answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RpcError {
+    #[error(transparent)]
+    Field(#[from] InvalidField),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+    #[error(
+        "{field}: {sha256} is not in the bucket\nhint: put it under inputs/{sha256} and submit again"
+    )]
+    InputMissing { field: String, sha256: Digest },
+    #[error("the coordinator cannot look into the bucket: {0}")]
+    Bucket(#[from] BucketError),
+    #[error("the coordinator is shutting down")]
+    ShuttingDown,
+}
+
+impl RpcError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Field(_) => Code::InvalidArgument,
+            Self::Store(error) => store_code(error),
+            Self::Rejected(rejection) => rejection_code(*rejection),
+            Self::InputMissing { .. } => Code::FailedPrecondition,
+            // Whatever the bucket says of the coordinator's call, the caller can only wait until it is mended.
+            Self::Bucket(_) | Self::ShuttingDown => Code::Unavailable,
+        }
+    }
+}
+
+fn store_code(error: &StoreError) -> Code {
+    match error {
+        StoreError::UnknownGrid(_) | StoreError::UnknownCell(_) | StoreError::UnknownNode(_) => {
+            Code::NotFound
+        }
+        StoreError::RequestReused { .. } => Code::AlreadyExists,
+        StoreError::Conflict(_)
+        | StoreError::Database(
+            sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::Io(_)
+            | sqlx::Error::Database(_),
+        ) => Code::Unavailable,
+        StoreError::Database(_)
+        | StoreError::Damaged { .. }
+        | StoreError::Open { .. }
+        | StoreError::Migrate { .. } => Code::Internal,
+    }
+}
+
+fn rejection_code(rejection: Rejection) -> Code {
+    match rejection {
+        Rejection::UnknownCell(_) => Code::NotFound,
+        Rejection::Refused(Refusal::Ended { .. }) => Code::FailedPrecondition,
+        Rejection::Refused(
+            Refusal::Held
+            | Refusal::NotYet
+            | Refusal::Stale { .. }
+            | Refusal::NotHeld
+            | Refusal::NotExpired,
+        ) => Code::Aborted,
+    }
+}
+
+impl From<RpcError> for Status {
+    fn from(error: RpcError) -> Self {
+        let code = error.code();
+        match (&error, code) {
+            (RpcError::Store(_), Code::Internal) => {
+                tracing::error!(%error, "a call failed");
+                Self::internal("the coordinator failed; its log says why")
+            }
+            (RpcError::Store(_), Code::Unavailable) => {
+                tracing::error!(%error, "a call failed");
+                Self::unavailable("the coordinator's database does not answer; its log says why")
+            }
+            (RpcError::Bucket(_), _) => {
+                tracing::warn!(%error, "a call failed");
+                Self::new(code, error.to_string())
+            }
+            _ => Self::new(code, error.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use atelier_proto::ids::{CellId, GridId};
+
+    use super::*;
+    use crate::domain::field::Problem;
+
+    #[test]
+    fn each_kind_of_error_has_its_code() {
+        let stale = Refusal::Stale {
+            attempt: 1,
+            current: 2,
+        };
+        let cases: [(RpcError, Code); 6] = [
+            (
+                InvalidField::new("artists[2].name", Problem::Missing).into(),
+                Code::InvalidArgument,
+            ),
+            (
+                StoreError::UnknownGrid(GridId::generate()).into(),
+                Code::NotFound,
+            ),
+            (Rejection::Refused(stale).into(), Code::Aborted),
+            (
+                Rejection::Refused(Refusal::Ended { state: "done" }).into(),
+                Code::FailedPrecondition,
+            ),
+            (
+                Rejection::UnknownCell(CellId::generate()).into(),
+                Code::NotFound,
+            ),
+            (
+                StoreError::from(sqlx::Error::PoolTimedOut).into(),
+                Code::Unavailable,
+            ),
+        ];
+        for (error, code) in cases {
+            let text = error.to_string();
+            assert_eq!(Status::from(error).code(), code, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_field_is_told_and_the_inside_of_the_store_is_not() {
+        let field = InvalidField::new("artists[2].name", Problem::Missing);
+        let status = Status::from(RpcError::from(field));
+        assert_eq!(status.message(), "artists[2].name: is missing");
+
+        let damaged = StoreError::Damaged {
+            table: "cell",
+            id: "7".to_owned(),
+            problem: "secret".to_owned(),
+        };
+        let status = Status::from(RpcError::from(damaged));
+        assert_eq!(status.code(), Code::Internal);
+        assert!(!status.message().contains("secret"));
+    }
+}

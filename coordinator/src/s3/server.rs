@@ -1,0 +1,259 @@
+//! The HTTP side: connections, their bounds, shutdown, and what `s3s` leaves to its surroundings.
+//!
+//! Lets pages of other origins read (galleries in a browser, by presigned URLs), and refuses what would let a client
+//! sidestep a bound: forms, which are collected in memory, and the old signature, which never ages.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{self, HeaderName};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use s3s::auth::SimpleAuth;
+use s3s::config::{S3Config, StaticConfigProvider};
+use s3s::service::{S3Service, S3ServiceBuilder};
+use s3s::{Body, S3Error, s3_error};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::backend::Backend;
+use super::chunks::{Chunked, Framing};
+
+const CONNECTIONS_MAX: usize = 512;
+/// Longer than clients keep idle connections, so that it is they who close them and no request meets a closed door.
+const HEADER_READ_MAX: Duration = Duration::from_mins(2);
+/// What requests under way are given at shutdown.
+const GRACE_PERIOD: Duration = Duration::from_secs(10);
+/// A pause after a failure to accept, which is mostly a lack of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Room for the largest list of keys or parts that S3 allows.
+const XML_BYTES_MAX: usize = 16 << 20;
+/// How long a browser may remember the answer to a preflight.
+const PREFLIGHT_AGE_S: &str = "3600";
+
+/// Serves until shutdown, then waits for what is under way.
+pub(super) async fn serve(
+    backend: Backend,
+    auth: SimpleAuth,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+) -> std::io::Result<()> {
+    // Everything that speaks S3 speaks HTTP/1.1, and telling the versions apart would wait without a limit.
+    let mut http = auto::Builder::new(TokioExecutor::new()).http1_only();
+    http.http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_READ_MAX);
+    let http = Arc::new(http);
+    let service = service(backend, auth);
+    let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let (graceful, tasks, abandon) = (
+        GracefulShutdown::new(),
+        TaskTracker::new(),
+        CancellationToken::new(),
+    );
+
+    while let Some((stream, permit)) = next_connection(&listener, &permits, &shutdown).await {
+        let service = service.clone();
+        let answers = service_fn(move |request| answer(service.clone(), request));
+        let connection = http
+            .serve_connection(TokioIo::new(stream), answers)
+            .into_owned();
+        let connection = graceful.watch(connection);
+        let abandon = abandon.clone();
+        tasks.spawn(async move {
+            let ended = tokio::select! {
+                ended = connection => ended,
+                () = abandon.cancelled() => Ok(()),
+            };
+            if let Err(error) = ended {
+                tracing::debug!(%error, "an S3 connection broke");
+            }
+            drop(permit);
+        });
+    }
+
+    drop(listener);
+    tasks.close();
+    if tokio::time::timeout(GRACE_PERIOD, graceful.shutdown())
+        .await
+        .is_err()
+    {
+        tracing::warn!(
+            connections = tasks.len(),
+            "S3 requests were abandoned at shutdown"
+        );
+    }
+    abandon.cancel();
+    tasks.wait().await;
+    Ok(())
+}
+
+fn service(backend: Backend, auth: SimpleAuth) -> S3Service {
+    let mut config = S3Config::default();
+    config.xml_max_body_size = XML_BYTES_MAX;
+    let mut builder = S3ServiceBuilder::new(backend);
+    builder.set_auth(auth);
+    builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
+    builder.build()
+}
+
+/// The next connection and its place among all of them; `None` at shutdown.
+async fn next_connection(
+    listener: &TcpListener,
+    permits: &Arc<Semaphore>,
+    shutdown: &CancellationToken,
+) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+    loop {
+        let accepted = async {
+            let permit = Arc::clone(permits).acquire_owned().await.ok();
+            (listener.accept().await, permit)
+        };
+        let (accepted, permit) = tokio::select! {
+            () = shutdown.cancelled() => return None,
+            accepted = accepted => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(%error, "an S3 connection broke at once");
+                }
+                return Some((stream, permit?));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept an S3 connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn answer(
+    service: S3Service,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Infallible> {
+    let method = request.method().clone();
+    if method == Method::OPTIONS {
+        return Ok(preflight(request.headers()));
+    }
+    let mut response = match unsupported(&request) {
+        Some(refusal) => refused(refusal),
+        None => match service.call(framed(request)).await {
+            Ok(response) => response,
+            Err(error) => {
+                tracing::error!(?error, "an S3 request could not be answered");
+                refused(s3_error!(InternalError))
+            }
+        },
+    };
+    if response.status() == StatusCode::NOT_MODIFIED {
+        // s3s writes the error as XML, and a 304 has no body.
+        *response.body_mut() = Body::empty();
+        response.headers_mut().remove(header::CONTENT_TYPE);
+    }
+    if method == Method::GET || method == Method::HEAD {
+        let headers = response.headers_mut();
+        headers.insert(
+            header::ACCESS_CONTROL_ALLOW_ORIGIN,
+            HeaderValue::from_static("*"),
+        );
+        headers.insert(
+            header::ACCESS_CONTROL_EXPOSE_HEADERS,
+            HeaderValue::from_static("ETag, Content-Length, Content-Range, Last-Modified"),
+        );
+    }
+    Ok(response)
+}
+
+fn refused(error: S3Error) -> Response<Body> {
+    error.to_http_response().unwrap_or_else(|_| {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+        response
+    })
+}
+
+/// Every origin may read what it has a signed URL for; none may write.
+fn preflight(asked: &HeaderMap) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let headers = response.headers_mut();
+    let mut set = |name: HeaderName, value: HeaderValue| headers.insert(name, value);
+    set(
+        header::ACCESS_CONTROL_ALLOW_ORIGIN,
+        HeaderValue::from_static("*"),
+    );
+    set(
+        header::ACCESS_CONTROL_ALLOW_METHODS,
+        HeaderValue::from_static("GET, HEAD"),
+    );
+    set(
+        header::ACCESS_CONTROL_MAX_AGE,
+        HeaderValue::from_static(PREFLIGHT_AGE_S),
+    );
+    if let Some(names) = asked.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
+        set(header::ACCESS_CONTROL_ALLOW_HEADERS, names.clone());
+        set(
+            header::VARY,
+            HeaderValue::from_static("Access-Control-Request-Headers"),
+        );
+    }
+    response
+}
+
+fn unsupported<B>(request: &Request<B>) -> Option<S3Error> {
+    let text = |name: HeaderName| {
+        request
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+    };
+    let form = text(header::CONTENT_TYPE).is_some_and(|kind| {
+        kind.trim_start()
+            .to_ascii_lowercase()
+            .starts_with("multipart/")
+    });
+    if request.method() == Method::POST && form {
+        return Some(s3_error!(
+            NotImplemented,
+            "uploads by form are not implemented"
+        ));
+    }
+    let signed_old = text(header::AUTHORIZATION).is_some_and(|value| value.starts_with("AWS "));
+    let mut parameters = request.uri().query().unwrap_or_default().split('&');
+    let presigned_old = parameters.any(|parameter| {
+        parameter
+            .split('=')
+            .next()
+            .is_some_and(|name| name == "Signature")
+    });
+    (signed_old || presigned_old).then(|| {
+        s3_error!(
+            InvalidRequest,
+            "this signature is not supported: use AWS4-HMAC-SHA256 (`s3v4`)"
+        )
+    })
+}
+
+/// The request with a body that `s3s` can take without holding all of it in memory.
+fn framed(request: Request<Incoming>) -> Request<Body> {
+    let kind = request
+        .headers()
+        .get("x-amz-content-sha256")
+        .map(HeaderValue::as_bytes);
+    let framing = match kind {
+        Some(b"STREAMING-UNSIGNED-PAYLOAD-TRAILER") => Some(Framing::Split),
+        Some(kind) if kind.starts_with(b"STREAMING-") => Some(Framing::Bounded),
+        _ => None,
+    };
+    request.map(|body| match framing {
+        Some(framing) => Body::http_body_unsync(Chunked::new(body, framing)),
+        None => Body::from(body),
+    })
+}
