@@ -47,7 +47,9 @@ pub enum Error {
     #[error(transparent)]
     Rpc(#[from] RpcError),
     /// An answer of the coordinator that cannot be so.
-    #[error("the coordinator answered what cannot be: {0}\nhint: are client and coordinator of one version?")]
+    #[error(
+        "the coordinator answered what cannot be: {0}\nhint: are client and coordinator of one version?"
+    )]
     Convert(#[from] ConvertError),
     /// The coordinator does not say where the bytes live.
     #[error(transparent)]
@@ -104,5 +106,24 @@ impl Error {
             Self::Output(_) => Exit::CannotWrite,
             Self::Interrupted(_) => Exit::Interrupted,
         }
+    }
+}
+
+/// The exit code for an error of the bucket.
+pub(crate) fn bucket_exit(error: &BucketError) -> Exit {
+    match error {
+        BucketError::Write { .. } => Exit::CannotWrite,
+        BucketError::NoSuchBucket { .. }
+        | BucketError::NoCredentials { .. }
+        | BucketError::Refused { .. }
+        | BucketError::OtherRegion { .. }
+        | BucketError::Unreachable { .. }
+        | BucketError::Busy { .. }
+        | BucketError::BrokenOff { .. } => Exit::StorageUnavailable,
+        BucketError::NotFound { .. }
+        | BucketError::TooLarge { .. }
+        | BucketError::DigestMismatch { .. }
+        | BucketError::TooMany { .. }
+        | BucketError::Other { .. } => Exit::Unexpected,
     }
 }

@@ -1,1 +1,44 @@
-//! stub
+//! `atelier`: the client, as a library that its `main` and its tests share.
+//!
+//! From the outside in:
+//! - [`cli`]: what can be asked for; [`commands`]: one module a command; [`context`]: what they share
+//! - [`sources`] and [`grid_file`]: what a person names, as files and settings; [`plan`]: the grid that it makes
+//! - [`inputs`]: pictures checked, and put into the bucket; [`coordinator`]: the only code that knows gRPC
+//! - [`grid_ref`]: GRID on the command line; [`progress`]: a grid while it renders
+//! - [`fetch`]: a gallery brought here; [`local`]: a whole atelier on this machine; [`demo`] and [`samples`]
+//! - [`printer`], [`text`], [`error`], [`exit`], [`interrupt`]: what a person and a script get to see
+//!
+//! Nothing here renders or names torch.
+
+pub mod cli;
+pub mod commands;
+pub mod context;
+pub mod coordinator;
+pub mod demo;
+pub mod error;
+pub mod exit;
+pub mod fetch;
+pub mod grid_file;
+pub mod grid_ref;
+pub mod inputs;
+pub mod interrupt;
+pub mod local;
+pub mod plan;
+pub mod printer;
+pub mod progress;
+pub mod samples;
+pub mod sources;
+pub mod text;
+
+use crate::cli::Cli;
+use crate::exit::Exit;
+use crate::printer::Printer;
+
+/// Does what the command line asks for; what goes wrong has been told when it returns.
+pub async fn run(cli: Cli) -> Exit {
+    let printer = Printer::new(cli.global.quiet, cli.global.json, cli.global.no_color);
+    commands::run(cli, &printer).await.unwrap_or_else(|error| {
+        printer.error(&error);
+        error.exit()
+    })
+}

@@ -1,1 +1,37 @@
-fn main() {}
+//! `atelier`: arguments → command → exit code.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use atelier::cli::Cli;
+use atelier::exit::Exit;
+use atelier_proto::telemetry;
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if let Err(error) = telemetry::init(&cli.global.log, telemetry::LogFormat::Text) {
+        return ended_early(Exit::BadInput, &format!("--log: {error}"));
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    match runtime {
+        Ok(runtime) => {
+            let exit = runtime.block_on(atelier::run(cli));
+            // A decoder that is still busy with a vast picture must not hold up an interrupted program.
+            runtime.shutdown_background();
+            exit.into()
+        }
+        Err(error) => ended_early(
+            Exit::Unexpected,
+            &format!("this system refused threads: {error}"),
+        ),
+    }
+}
+
+fn ended_early(exit: Exit, problem: &str) -> ExitCode {
+    // Nobody is left to tell when standard error cannot be written.
+    let _ = writeln!(std::io::stderr(), "error: {problem}");
+    exit.into()
+}

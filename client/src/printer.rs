@@ -97,8 +97,8 @@ impl Printer {
 
     /// One line of JSON data.
     pub fn json(&self, data: &impl Serialize) -> Result<(), Error> {
-        let line = serde_json::to_string(data)
-            .map_err(|error| Error::Output(io::Error::other(error)))?;
+        let line =
+            serde_json::to_string(data).map_err(|error| Error::Output(io::Error::other(error)))?;
         self.data(&line)
     }
 
@@ -154,20 +154,21 @@ impl Printer {
     }
 }
 
-/// The text of an error with those causes that it does not name itself; the hint comes last.
+/// The text of an error with those causes that it does not name itself; the outermost hint comes last.
 pub fn full_text(error: &Error) -> String {
     let text = error.to_string();
-    let (mut told, hint) = match text.split_once("\nhint:") {
-        Some((told, hint)) => (told.to_owned(), Some(hint.to_owned())),
-        None => (text, None),
-    };
+    let (told, hint) = without_hint(&text);
+    let mut told = told.to_owned();
+    let mut hint = hint.map(str::to_owned);
     let mut cause = error.source();
     while let Some(error) = cause {
         let text = error.to_string();
-        if !told.contains(&text) {
+        let (words, own_hint) = without_hint(&text);
+        if !told.contains(words) {
             told.push_str("\n  caused by: ");
-            told.push_str(&text);
+            told.push_str(words);
         }
+        hint = hint.or_else(|| own_hint.map(str::to_owned));
         cause = error.source();
     }
     if let Some(hint) = hint {
@@ -175,4 +176,37 @@ pub fn full_text(error: &Error) -> String {
         told.push_str(&hint);
     }
     told
+}
+
+fn without_hint(text: &str) -> (&str, Option<&str>) {
+    match text.split_once("\nhint:") {
+        Some((words, hint)) => (words, Some(hint)),
+        None => (text, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use atelier_gallery::picture::PictureError;
+
+    use super::*;
+    use crate::inputs::InputError;
+
+    #[test]
+    fn a_cause_and_a_hint_are_told_once() {
+        let error = Error::from(InputError::Picture {
+            path: "cut.png".into(),
+            source: PictureError::NotAPicture,
+        });
+        let text = full_text(&error);
+        assert_eq!(text.matches("it is not").count(), 1, "{text}");
+        assert_eq!(text.matches("hint:").count(), 1, "{text}");
+
+        let error = Error::System {
+            what: "a thread",
+            cause: io::Error::other("none left\nhint: close something"),
+        };
+        let text = full_text(&error);
+        assert!(text.ends_with("none left\nhint: close something"), "{text}");
+    }
 }

@@ -1,0 +1,42 @@
+//! One module a command: its arguments, and what it does.
+
+pub mod cancel;
+pub mod demo;
+pub mod fetch;
+pub mod list;
+pub mod local;
+pub mod show;
+pub mod submit;
+pub mod watch;
+
+use crate::cli::{Cli, Command};
+use crate::context::Context;
+use crate::coordinator::Coordinator;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::interrupt;
+use crate::printer::Printer;
+
+/// Does what is asked for.
+pub async fn run(cli: Cli, printer: &Printer) -> Result<Exit, Error> {
+    let shutdown = interrupt::on_signals()?;
+    let printer = printer.clone();
+    let context = || -> Result<Context, Error> {
+        Ok(Context {
+            printer: printer.clone(),
+            coordinator: Coordinator::new(&cli.global.coordinator)?,
+            shutdown: shutdown.clone(),
+        })
+    };
+    match cli.command {
+        Command::Submit(args) => submit::run(&context()?, args).await,
+        Command::Watch(args) => watch::run(&context()?, args).await,
+        Command::List(args) => list::run(&context()?, args).await,
+        Command::Show(args) => show::run(&context()?, args).await,
+        Command::Cancel(args) => cancel::run(&context()?, args).await,
+        Command::Fetch(args) => fetch::run(context()?, args).await,
+        // These two bring a coordinator of their own.
+        Command::Local(args) => local::run(printer, shutdown, args).await,
+        Command::Demo(args) => demo::run(printer, shutdown, args).await,
+    }
+}

@@ -1,0 +1,197 @@
+//! `atelier submit`: a plan is made, every picture checked, what the bucket lacks put there, and the grid
+//! submitted. Whatever goes wrong before the last step, no grid exists.
+
+use std::path::PathBuf;
+
+use atelier_gallery::bucket::Bucket;
+use atelier_proto::ids::{GridId, RequestId};
+use clap::Args;
+use serde::Serialize;
+
+use crate::context::Context;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::inputs::{self, Sent};
+use crate::plan::Plan;
+use crate::printer::{Printer, Tone};
+use crate::progress::{counter, follow};
+use crate::text::{counted, printable, shortened};
+
+/// Files passed over that are named one by one.
+const SKIPPED_TOLD_MAX: usize = 3;
+const INTERRUPTED: &str = "interrupted; nothing was submitted";
+
+/// `atelier submit`.
+#[derive(Debug, Args)]
+#[command(override_usage = "\
+atelier submit [OPTIONS] <GRID.toml>
+       atelier submit [OPTIONS] --photos <PATTERN>... --artists <DIR>")]
+#[command(after_help = "\
+Examples:
+  atelier submit --photos 'photos/*.jpg' --artists artists/ --set size=512
+  atelier submit grid.toml --wait
+  atelier submit grid.toml --name \"bigger\" --set size=1024 --set iterations=200
+
+--artists names a folder with a picture, or a folder of pictures, for each artist.
+
+A grid file:
+  name = \"Sunday ride\"
+  photos = [\"photos/*.jpg\"]              # relative to the file
+
+  [[artist]]
+  name = \"Braque\"
+  paintings = [\"houses.jpg\", \"viaduct.jpg\"]
+  weights = [2, 1]                       # optional
+  render = { content_weight = 3 }        # optional, for this artist
+
+  [render]                               # for all
+  size = 512
+
+  [sweep]                                # every cell once for each combination
+  seed = [1, 2]
+
+Prints the grid's id.")]
+pub struct SubmitArgs {
+    /// A grid file
+    #[arg(
+        value_name = "GRID.toml",
+        required_unless_present = "photos",
+        conflicts_with_all = ["photos", "artists"]
+    )]
+    pub file: Option<PathBuf>,
+    /// Content images: files, folders or patterns such as 'photos/*.jpg'
+    #[arg(long, num_args = 1.., value_name = "PATTERN", requires = "artists")]
+    pub photos: Vec<String>,
+    /// A folder with a picture, or a folder of pictures, for each artist
+    #[arg(long, value_name = "DIR", requires = "photos")]
+    pub artists: Option<PathBuf>,
+    /// A render setting, as in size=256; it outweighs [render] in a grid file
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub settings: Vec<String>,
+    /// What to call the grid [default: as the grid file says, or else after photos and artists]
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Wait until the grid has ended; the exit code tells how
+    #[arg(long)]
+    pub wait: bool,
+}
+
+/// A grid that was submitted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Submitted {
+    /// Its id.
+    pub grid_id: GridId,
+    /// Its name.
+    pub name: String,
+    /// How many cells it has.
+    pub cells: u32,
+    /// False when the coordinator had this very submission already.
+    pub created: bool,
+    /// Different pictures in it.
+    pub inputs: usize,
+    /// Those that the bucket lacked.
+    pub uploaded: usize,
+    /// Their length.
+    pub uploaded_bytes: u64,
+}
+
+/// Submits what the arguments say, and waits if asked to.
+pub async fn run(context: &Context, args: SubmitArgs) -> Result<Exit, Error> {
+    let name = args.name.as_deref();
+    let plan = match (&args.file, &args.artists) {
+        (Some(file), _) => Plan::from_file(file, name, &args.settings)?,
+        (None, artists) => {
+            let artists = artists.clone().unwrap_or_default();
+            Plan::from_folders(name, &args.photos, &artists, &args.settings)?
+        }
+    };
+    let submitted = submit_plan(context, plan).await?;
+    let printer = &context.printer;
+    if printer.json_wanted() {
+        printer.json(&submitted)?;
+    } else {
+        printer.data(&submitted.grid_id.to_string())?;
+    }
+    let name = printable(&shortened(&submitted.name, 80));
+    let cells = counted(submitted.cells as usize, "cell");
+    let name = printer.tint(Tone::Bold, &name);
+    printer.say(&format!("submitted {name}: {cells}"));
+    if !args.wait {
+        printer.say(&format!("see it with: atelier watch {}", submitted.grid_id));
+        return Ok(Exit::Ok);
+    }
+    let ended = follow(context, submitted.grid_id).await?;
+    ended.tell(printer);
+    if printer.json_wanted() {
+        printer.json(&ended)?;
+    } else if ended.counts.done > 0 {
+        printer.say(&format!("get it with: atelier fetch {}", submitted.grid_id));
+    }
+    Ok(ended.exit())
+}
+
+/// Checks the pictures of a plan, puts them into the bucket and submits the grid.
+pub async fn submit_plan(context: &Context, plan: Plan) -> Result<Submitted, Error> {
+    let printer = &context.printer;
+    tell_skipped(printer, &plan);
+    let preparing = Box::pin(async {
+        // The bucket is tried before the pictures are, which takes longer.
+        let storage = context.coordinator.storage().await?;
+        let bucket = Bucket::connect(&storage).await?;
+        bucket.check().await?;
+
+        let paths = plan.paths();
+        let bar = counter(printer, "checking pictures", paths.len() as u64);
+        let checked = inputs::check(paths, || bar.inc(1)).await;
+        bar.finish_and_clear();
+        let checked = checked?;
+
+        let bar = counter(
+            printer,
+            "uploading pictures",
+            checked.distinct().len() as u64,
+        );
+        let sent = inputs::upload(&bucket, &checked, || bar.inc(1)).await;
+        bar.finish_and_clear();
+        Ok((checked, sent?))
+    });
+    let (checked, sent) = context.unless_interrupted(INTERRUPTED, preparing).await?;
+    // Not interruptible: a person should know whether there is a grid.
+    let request_id = RequestId::generate();
+    let accepted = context
+        .coordinator
+        .submit(request_id, &plan, &checked)
+        .await?;
+    let Sent {
+        inputs,
+        uploaded,
+        uploaded_bytes,
+    } = sent;
+    Ok(Submitted {
+        grid_id: accepted.grid_id,
+        name: plan.name,
+        cells: accepted.cells,
+        created: accepted.created,
+        inputs,
+        uploaded,
+        uploaded_bytes,
+    })
+}
+
+fn tell_skipped(printer: &Printer, plan: &Plan) {
+    let skipped = &plan.skipped;
+    if skipped.is_empty() {
+        return;
+    }
+    let named = skipped.iter().take(SKIPPED_TOLD_MAX);
+    let mut told: Vec<String> = named
+        .map(|path| printable(&path.display().to_string()))
+        .collect();
+    if skipped.len() > SKIPPED_TOLD_MAX {
+        told.push(format!("{} more", skipped.len() - SKIPPED_TOLD_MAX));
+    }
+    printer.say(&format!(
+        "passed over what has no picture's name: {}",
+        told.join(", ")
+    ));
+}

@@ -1,0 +1,32 @@
+//! What the commands that speak with a coordinator share.
+
+use tokio_util::sync::CancellationToken;
+
+use crate::coordinator::Coordinator;
+use crate::error::Error;
+use crate::printer::Printer;
+
+/// The printer, the coordinator, and the wish to end.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// Where words and data go.
+    pub printer: Printer,
+    /// Who is asked.
+    pub coordinator: Coordinator,
+    /// Cancelled on Ctrl-C and its kin.
+    pub shutdown: CancellationToken,
+}
+
+impl Context {
+    /// Does `work` unless Ctrl-C comes first; then the command ends with these words.
+    pub async fn unless_interrupted<T>(
+        &self,
+        words: &str,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        match self.shutdown.run_until_cancelled(work).await {
+            Some(done) => done,
+            None => Err(Error::Interrupted(words.to_owned())),
+        }
+    }
+}

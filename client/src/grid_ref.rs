@@ -1,0 +1,137 @@
+//! GRID on the command line: an id, the beginning of one, or a name.
+
+use atelier_proto::ids::GridId;
+
+use crate::coordinator::Coordinator;
+use crate::coordinator::view::Summary;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::text::{printable, shortened};
+
+/// Grids that are looked through for a name.
+const GRIDS_MAX: usize = 100_000;
+/// Characters of an id that may stand for it.
+const PREFIX_CHARACTERS_MIN: usize = 4;
+/// Grids that are named when several are meant.
+const CANDIDATES_MAX: usize = 5;
+
+/// Why GRID names no grid.
+#[derive(Debug, thiserror::Error)]
+pub enum PickError {
+    /// There is none.
+    #[error(
+        "no grid has the id or name `{}`\nhint: `atelier list` shows the grids there are",
+        printable(&shortened(wanted, 300))
+    )]
+    None {
+        /// As it was given.
+        wanted: String,
+    },
+    /// There are several.
+    #[error(
+        "{} grids answer to `{}`:\n{}\nhint: say which by its id",
+        candidates.len(),
+        printable(&shortened(wanted, 300)),
+        listed(candidates)
+    )]
+    Several {
+        /// As it was given.
+        wanted: String,
+        /// Those that are meant, newest first.
+        candidates: Vec<Summary>,
+    },
+}
+
+impl PickError {
+    /// The exit code that tells scripts of it.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::None { .. } => Exit::NoSuchGrid,
+            Self::Several { .. } => Exit::BadInput,
+        }
+    }
+}
+
+fn listed(candidates: &[Summary]) -> String {
+    let line = |grid: &Summary| {
+        let name = printable(&shortened(&grid.name, 60));
+        format!("  {}  {name} ({})", grid.grid_id, grid.state)
+    };
+    let mut lines: Vec<String> = candidates.iter().take(CANDIDATES_MAX).map(line).collect();
+    if candidates.len() > CANDIDATES_MAX {
+        lines.push(format!("  and {} more", candidates.len() - CANDIDATES_MAX));
+    }
+    lines.join("\n")
+}
+
+/// The grid that is meant. A whole id is taken at its word; whether it exists, the next call tells.
+pub async fn resolve(coordinator: &Coordinator, wanted: &str) -> Result<GridId, Error> {
+    if let Ok(id) = wanted.parse() {
+        return Ok(id);
+    }
+    let (grids, _) = coordinator.list(GRIDS_MAX).await?;
+    Ok(pick(wanted, &grids)?)
+}
+
+/// The one grid of this name or, failing that, with an id that begins so.
+fn pick(wanted: &str, grids: &[Summary]) -> Result<GridId, PickError> {
+    let named = |grid: &&Summary| grid.name == wanted;
+    let mut candidates: Vec<&Summary> = grids.iter().filter(named).collect();
+    if candidates.is_empty() && wanted.len() >= PREFIX_CHARACTERS_MIN {
+        let prefix = wanted.to_ascii_lowercase();
+        let begins_so = |grid: &&Summary| grid.grid_id.to_string().starts_with(&prefix);
+        candidates = grids.iter().filter(begins_so).collect();
+    }
+    match candidates.as_slice() {
+        [grid] => Ok(grid.grid_id),
+        [] => Err(PickError::None {
+            wanted: wanted.to_owned(),
+        }),
+        several => Err(PickError::Several {
+            wanted: wanted.to_owned(),
+            candidates: several.iter().map(|grid| (*grid).clone()).collect(),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::coordinator::view::{CellCounts, GridState};
+
+    fn grid(id: &str, name: &str) -> Summary {
+        Summary {
+            grid_id: id.parse().unwrap(),
+            name: name.to_owned(),
+            state: GridState::Finished,
+            cells: CellCounts::default(),
+            submitted_at: None,
+            finished_at: None,
+            sequence: 1,
+            gallery_complete: true,
+            priority: 0,
+        }
+    }
+
+    #[test]
+    fn a_grid_is_meant_by_name_or_by_the_beginning_of_its_id() {
+        let grids = [
+            grid("01890a5d-ac96-774b-bcce-b302099a8057", "Sunday"),
+            grid("01890a5d-ac96-774b-bcce-b302099a8058", "Monday"),
+            grid("02890a5d-ac96-774b-bcce-b302099a8059", "Sunday ride"),
+            grid("02990a5d-ac96-774b-bcce-b302099a8059", "Monday"),
+        ];
+        assert_eq!(pick("Sunday", &grids).unwrap(), grids[0].grid_id);
+        assert_eq!(pick("0289", &grids).unwrap(), grids[2].grid_id);
+        assert_eq!(pick("02890A5D-ac", &grids).unwrap(), grids[2].grid_id);
+        for nothing in ["", "028", "sunday", "Tuesday"] {
+            let error = pick(nothing, &grids).unwrap_err();
+            assert_eq!(error.exit(), Exit::NoSuchGrid);
+        }
+        for several in ["Monday", "01890a5d"] {
+            let error = pick(several, &grids).unwrap_err();
+            assert_eq!(error.exit(), Exit::BadInput);
+            assert!(error.to_string().contains("bcce-b302099a8058"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! What is known of a grid that renders: names, and every cell as it stands. Pure; draws nothing.
+
+use std::collections::HashMap;
+
+use atelier_proto::ids::CellId;
+
+use super::{Ended, Failure, News};
+use crate::coordinator::view::{CellState, CellView, Change, GridView, Summary};
+use crate::text::printable;
+
+/// A grid and its cells as they stand.
+#[derive(Debug)]
+pub struct Board {
+    summary: Summary,
+    sequence: u64,
+    photos: Vec<String>,
+    artists: Vec<String>,
+    variants: Vec<String>,
+    cells: Vec<CellView>,
+    positions: HashMap<CellId, usize>,
+}
+
+impl Board {
+    /// The grid as it stands at first.
+    pub fn new(grid: GridView) -> Self {
+        let positions = grid.cells.iter().enumerate();
+        let positions = positions.map(|(position, cell)| (cell.cell_id, position));
+        Self {
+            positions: positions.collect(),
+            sequence: grid.summary.sequence,
+            summary: grid.summary,
+            photos: grid.photos.into_iter().map(|it| it.name).collect(),
+            artists: grid.artists.into_iter().map(|it| it.name).collect(),
+            variants: grid.variants.into_iter().map(|it| it.name).collect(),
+            cells: grid.cells,
+        }
+    }
+
+    /// Takes a change in; what is worth telling of it comes back.
+    pub(super) fn apply(&mut self, change: &Change) -> Vec<News> {
+        self.sequence = self.sequence.max(change.sequence);
+        self.summary = change.summary.clone();
+        let mut news = Vec::new();
+        for cell in &change.cells {
+            let Some(known) = self
+                .positions
+                .get(&cell.cell_id)
+                .and_then(|position| self.cells.get_mut(*position))
+            else {
+                continue;
+            };
+            let has_ended = cell.state != known.state && cell.state.has_ended();
+            let has_failed = cell.failure.is_some() && cell.failure != known.failure;
+            *known = cell.clone();
+            if has_ended || has_failed {
+                news.push(News {
+                    label: self.label(cell),
+                    state: cell.state,
+                    seconds: cell.picture.as_ref().map(|picture| picture.seconds),
+                    failure: cell.failure.clone(),
+                });
+            }
+        }
+        news
+    }
+
+    /// The grid in short.
+    pub fn summary(&self) -> &Summary {
+        &self.summary
+    }
+
+    /// The number of the last change taken in.
+    pub(super) fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// Cells that some node has, in the grid's order.
+    pub(super) fn in_hand(&self) -> impl Iterator<Item = &CellView> {
+        self.cells
+            .iter()
+            .filter(|cell| matches!(cell.state, CellState::Leased | CellState::Rendering))
+    }
+
+    /// How much of the grid is done, 0 to 1, counting what is done of cells in hand.
+    pub(super) fn fraction(&self) -> f64 {
+        let done: f64 = self.cells.iter().map(CellView::fraction).sum();
+        done / self.cells.len().max(1) as f64
+    }
+
+    /// `photo × artist`, and the variant if there are several.
+    pub(super) fn label(&self, cell: &CellView) -> String {
+        let (photo, artist, variant) = self.names(cell);
+        label(photo, artist, variant)
+    }
+
+    /// The names of a cell's photo, artist and variant.
+    pub fn names(&self, cell: &CellView) -> (&str, &str, &str) {
+        (
+            self.photos.get(cell.photo).map_or("", String::as_str),
+            self.artists.get(cell.artist).map_or("", String::as_str),
+            self.variants.get(cell.variant).map_or("", String::as_str),
+        )
+    }
+
+    /// How the grid ended.
+    pub(super) fn ended(&self) -> Ended {
+        let failed = self
+            .cells
+            .iter()
+            .filter(|cell| cell.state == CellState::Failed);
+        let failures = failed.map(|cell| {
+            let (photo, artist, variant) = self.names(cell);
+            Failure {
+                cell_id: cell.cell_id,
+                photo: photo.to_owned(),
+                artist: artist.to_owned(),
+                variant: variant.to_owned(),
+                reason: cell.failure.clone().unwrap_or_default(),
+            }
+        });
+        Ended {
+            grid_id: self.summary.grid_id,
+            name: self.summary.name.clone(),
+            state: self.summary.state,
+            counts: self.summary.cells,
+            failures: failures.collect(),
+        }
+    }
+}
+
+/// A cell by its names, safe to show.
+pub(super) fn label(photo: &str, artist: &str, variant: &str) -> String {
+    let separator = if variant.is_empty() { "" } else { "  " };
+    printable(&format!("{photo} × {artist}{separator}{variant}"))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use atelier_proto::ids::{Digest, GridId};
+    use atelier_proto::settings::SettingsPatch;
+
+    use super::*;
+    use crate::coordinator::view::{
+        ArtistView, CellCounts, GridState, InputView, PhotoView, VariantView,
+    };
+
+    pub(in crate::progress) fn grid(states: &[CellState]) -> GridView {
+        let cell = |(position, state): (usize, &CellState)| CellView {
+            cell_id: CellId::generate(),
+            photo: position,
+            artist: 0,
+            variant: 0,
+            state: *state,
+            attempts: 1,
+            node: None,
+            evaluations: 0,
+            evaluations_planned: 0,
+            loss: 0.0,
+            picture: None,
+            failure: None,
+        };
+        let input = InputView {
+            sha256: Digest::of(b""),
+            width: 1,
+            height: 1,
+        };
+        GridView {
+            summary: Summary {
+                grid_id: GridId::generate(),
+                name: "Grid".to_owned(),
+                state: GridState::Active,
+                cells: CellCounts::default(),
+                submitted_at: None,
+                finished_at: None,
+                sequence: 7,
+                gallery_complete: false,
+                priority: 0,
+            },
+            settings: SettingsPatch::default(),
+            photos: (0..states.len())
+                .map(|number| PhotoView {
+                    name: format!("photo-{number}"),
+                    input: input.clone(),
+                })
+                .collect(),
+            artists: vec![ArtistView {
+                name: "Monet".to_owned(),
+                paintings: Vec::new(),
+                settings: SettingsPatch::default(),
+            }],
+            variants: vec![VariantView {
+                name: String::new(),
+                settings: SettingsPatch::default(),
+            }],
+            cells: states.iter().enumerate().map(cell).collect(),
+        }
+    }
+
+    #[test]
+    fn ends_and_failed_attempts_are_news_and_progress_is_not() {
+        let grid = grid(&[CellState::Queued, CellState::Rendering]);
+        let mut change = Change {
+            sequence: 8,
+            summary: grid.summary.clone(),
+            cells: vec![grid.cells[1].clone()],
+        };
+        let mut board = Board::new(grid);
+        change.cells[0].evaluations = 30;
+        change.cells[0].evaluations_planned = 60;
+        assert_eq!(board.apply(&change), []);
+        assert!((board.fraction() - 0.25).abs() < 1e-9);
+        assert_eq!(board.sequence(), 8);
+
+        change.cells[0].state = CellState::Queued;
+        change.cells[0].failure = Some("the node was lost".to_owned());
+        let news = board.apply(&change);
+        assert_eq!(news[0].label, "photo-1 × Monet");
+        assert_eq!(news[0].state, CellState::Queued);
+        assert_eq!(board.apply(&change), [], "told once");
+
+        change.cells[0].state = CellState::Failed;
+        assert_eq!(board.apply(&change)[0].state, CellState::Failed);
+        assert_eq!(board.ended().failures[0].reason, "the node was lost");
+
+        // A cell of some other grid changes nothing.
+        change.cells[0].cell_id = CellId::generate();
+        assert_eq!(board.apply(&change), []);
+    }
+}
