@@ -23,10 +23,22 @@ Exit codes:
 #[command(version, propagate_version = true, after_help = EXIT_CODES)]
 pub struct Cli {
     /// What is logged: a level, or levels by module as in `info,atelier_node=debug`
-    #[arg(long, global = true, env = "ATELIER_LOG", default_value = "info", value_name = "FILTER")]
+    #[arg(
+        long,
+        global = true,
+        env = "ATELIER_LOG",
+        default_value = "info",
+        value_name = "FILTER"
+    )]
     pub log: String,
     /// How it is logged
-    #[arg(long, global = true, env = "ATELIER_LOG_FORMAT", default_value = "text", value_name = "text|json")]
+    #[arg(
+        long,
+        global = true,
+        env = "ATELIER_LOG_FORMAT",
+        default_value = "text",
+        value_name = "text|json"
+    )]
     pub log_format: LogFormat,
     /// What to do.
     #[command(subcommand)]
@@ -55,10 +67,20 @@ Examples:
 pub struct RendererArgs {
     /// Which network paints: a file (safetensors or Keras .h5; VGG16 or VGG19), `untrained`, or `auto`: the fetched
     /// file if it is there or can be had quickly, else untrained
-    #[arg(long, env = "ATELIER_WEIGHTS", default_value = "auto", value_name = "FILE|untrained|auto")]
+    #[arg(
+        long,
+        env = "ATELIER_WEIGHTS",
+        default_value = "auto",
+        value_name = "FILE|untrained|auto"
+    )]
     pub weights: WeightsChoice,
     /// What renders: `auto` takes a GPU where there is one
-    #[arg(long, env = "ATELIER_DEVICE", default_value = "auto", value_name = "auto|cpu|cuda:N")]
+    #[arg(
+        long,
+        env = "ATELIER_DEVICE",
+        default_value = "auto",
+        value_name = "auto|cpu|cuda:N"
+    )]
     pub device: DeviceChoice,
 }
 
@@ -66,7 +88,12 @@ pub struct RendererArgs {
 #[derive(Debug, Args)]
 pub struct RunArgs {
     /// URL of the coordinator
-    #[arg(long, env = "ATELIER_COORDINATOR", default_value = "http://127.0.0.1:7878", value_name = "URL")]
+    #[arg(
+        long,
+        env = "ATELIER_COORDINATOR",
+        default_value = "http://127.0.0.1:7878",
+        value_name = "URL"
+    )]
     pub coordinator: String,
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented at its type")]

@@ -256,7 +256,9 @@ impl Session {
                                 });
                             }
                             // It was not understood, so it cannot be answered for; the lease expires.
-                            Err(error) => tracing::error!(%error, "the coordinator leased a malformed cell"),
+                            Err(error) => {
+                                tracing::error!(%error, "the coordinator leased a malformed cell")
+                            }
                         }
                     }
                     if response.drain {
@@ -339,7 +341,10 @@ impl Session {
             .is_err()
         {
             let cells = self.held.progress().len();
-            tracing::warn!(cells, "left before every cell was given back; their leases expire");
+            tracing::warn!(
+                cells,
+                "left before every cell was given back; their leases expire"
+            );
         }
     }
 }

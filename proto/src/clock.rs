@@ -1,7 +1,7 @@
 //! Time that is passed in: programs are given a [`Clock`], so that a test can own the hour.
 
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -32,7 +32,10 @@ impl Clock {
         ))))
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the system clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the system clock"
+    )]
     /// The time now, to the millisecond, which is what the store keeps.
     pub fn now(&self) -> Timestamp {
         let milliseconds = match &self.0 {

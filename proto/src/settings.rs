@@ -15,6 +15,9 @@ pub use self::layers::{Layer, LayerWeights};
 use crate::suggest::did_you_mean;
 use crate::v1;
 
+/// A scale below this many pixels leaves nothing of a picture to optimise.
+pub const SCALE_SIDE_MIN: u32 = 16;
+
 /// Why a setting was refused.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum SettingsError {
@@ -279,9 +282,20 @@ impl RenderSettings {
         fit(photo_width, photo_height, self.size)
     }
 
+    /// Long side of the picture at each scale, pixels, coarsest first; no scale but the full one is below
+    /// [`SCALE_SIDE_MIN`], so a small picture has fewer than it asks for.
+    pub fn scale_sides(&self) -> Vec<u32> {
+        let sides = (0..self.scales).map(|coarser_by| self.size >> coarser_by);
+        let mut sides: Vec<u32> = sides
+            .take_while(|side| *side == self.size || *side >= SCALE_SIDE_MIN)
+            .collect();
+        sides.reverse();
+        sides
+    }
+
     /// Evaluations at each scale, coarsest first.
     pub fn evaluations_per_scale(&self) -> Vec<u32> {
-        (0..self.scales)
+        (0..self.scale_sides().len() as u32)
             .rev()
             .map(|coarser_by| self.iterations + self.iterations * coarser_by / 2)
             .collect()
@@ -414,6 +428,19 @@ mod tests {
         };
         assert_eq!(settings.evaluations_per_scale(), [80, 60, 40]);
         assert_eq!(settings.evaluations_planned(), 180);
+        assert_eq!(settings.scale_sides(), [128, 256, 512]);
+    }
+
+    #[test]
+    fn a_small_picture_has_no_scale_that_shows_nothing() {
+        let settings = RenderSettings {
+            size: 50,
+            scales: 6,
+            iterations: 10,
+            ..RenderSettings::default()
+        };
+        assert_eq!(settings.scale_sides(), [25, 50]);
+        assert_eq!(settings.evaluations_per_scale(), [15, 10]);
     }
 
     #[test]

@@ -20,9 +20,7 @@ impl std::str::FromStr for LogFormat {
         match text {
             "text" => Ok(Self::Text),
             "json" => Ok(Self::Json),
-            other => Err(format!(
-                "{other:?} is no log format: use `text` or `json`"
-            )),
+            other => Err(format!("{other:?} is no log format: use `text` or `json`")),
         }
     }
 }

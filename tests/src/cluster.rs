@@ -108,9 +108,9 @@ impl Cluster {
 
     /// Runs `atelier` against this coordinator, in `folder`.
     pub async fn atelier(&self, folder: &Path, args: &[&str]) -> anyhow::Result<Ran> {
-        let args = ["--coordinator", &self.grpc].iter().chain(args);
         let mut command = command("atelier", self.folder.path());
-        run(command.args(args).current_dir(folder)).await
+        command.args(["--coordinator", &self.grpc]).args(args);
+        run(command.current_dir(folder)).await
     }
 
     /// The coordinator's own interface, for what the client does not show.

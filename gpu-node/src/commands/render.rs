@@ -65,13 +65,16 @@ pub(super) async fn render(args: RenderArgs) -> Result<(), CommandError> {
     let settings = settings(&args)?;
     let (photo, photo_report) = open(&args.photo)?;
     let paintings = args.paintings.iter().map(|path| open(path));
-    let (paintings, painting_reports): (Vec<_>, Vec<_>) =
-        paintings.collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
+    let (paintings, painting_reports): (Vec<_>, Vec<_>) = paintings
+        .collect::<Result<Vec<_>, _>>()?
+        .into_iter()
+        .unzip();
     // Asked for before the work, so that a folder that cannot be written costs nobody an hour.
     let output = Output::begin(&args.output)?;
     let report = args.report.as_deref().map(Output::begin).transpose()?;
 
-    let choosing = choose(&args.renderer.weights, &Source::keras_vgg16());
+    let keras = Source::keras_vgg16();
+    let choosing = choose(&args.renderer.weights, &keras);
     let chosen = shutdown
         .run_until_cancelled(choosing)
         .await
@@ -85,7 +88,10 @@ pub(super) async fn render(args: RenderArgs) -> Result<(), CommandError> {
     };
     let job = RenderJob {
         photo,
-        paintings: paintings.into_iter().map(|painting| (painting, 1.0)).collect(),
+        paintings: paintings
+            .into_iter()
+            .map(|painting| (painting, 1.0))
+            .collect(),
         settings: settings.clone(),
     };
     let device = args.renderer.device;
@@ -136,7 +142,10 @@ fn settings(args: &RenderArgs) -> Result<RenderSettings, CommandError> {
     for assignment in &args.settings {
         patch.set(assignment)?;
     }
-    let extension = args.output.extension().and_then(|extension| extension.to_str());
+    let extension = args
+        .output
+        .extension()
+        .and_then(|extension| extension.to_str());
     let format = match extension.map(str::to_ascii_lowercase).as_deref() {
         Some("jpg" | "jpeg") => PictureFormat::Jpeg,
         Some("png") => PictureFormat::Png,

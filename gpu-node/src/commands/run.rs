@@ -25,7 +25,10 @@ pub(super) async fn run(args: RunArgs) -> Result<(), CommandError> {
     session::check_url(&config.coordinator)?;
     let cache = match args.cache {
         Some(folder) => folder,
-        None => dirs::cache_dir().ok_or(CacheError)?.join("atelier").join("inputs"),
+        None => dirs::cache_dir()
+            .ok_or(CacheError)?
+            .join("atelier")
+            .join("inputs"),
     };
     let inputs = InputCache::open(cache, args.cache_mib_max * MIB)?;
     let starting = async {

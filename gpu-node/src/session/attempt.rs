@@ -371,10 +371,7 @@ struct Originals {
 }
 
 impl Originals {
-    async fn draw(
-        photo: &RgbImage,
-        paintings: &[(RgbImage, f64)],
-    ) -> Result<Self, AttemptError> {
+    async fn draw(photo: &RgbImage, paintings: &[(RgbImage, f64)]) -> Result<Self, AttemptError> {
         // An artist is shown by the first painting, which is the one people listed first.
         let first = paintings.first().map_or(photo, |(painting, _)| painting);
         Ok(Self {
@@ -467,7 +464,9 @@ mod tests {
             device: "cpu".to_owned(),
         };
         let metadata = stored.metadata();
-        let metadata = metadata.map(|(name, value)| (name.to_owned(), value)).into();
+        let metadata = metadata
+            .map(|(name, value)| (name.to_owned(), value))
+            .into();
         let adopted = Stored::read(&bytes, &metadata).unwrap();
         assert_eq!(adopted.metadata(), stored.metadata());
         assert_eq!(

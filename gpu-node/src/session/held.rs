@@ -124,7 +124,9 @@ impl HeldCell {
             return None;
         }
         let cells = self.cells.lock();
-        let held = cells.get(&self.cell).filter(|held| held.attempt == self.attempt);
+        let held = cells
+            .get(&self.cell)
+            .filter(|held| held.attempt == self.attempt);
         Some(held.and_then(|held| held.why).unwrap_or(Stop::Dropped))
     }
 
@@ -140,7 +142,10 @@ impl HeldCell {
 impl Drop for HeldCell {
     fn drop(&mut self) {
         let mut cells = self.cells.lock();
-        if cells.get(&self.cell).is_some_and(|held| held.attempt == self.attempt) {
+        if cells
+            .get(&self.cell)
+            .is_some_and(|held| held.attempt == self.attempt)
+        {
             cells.remove(&self.cell);
         }
     }

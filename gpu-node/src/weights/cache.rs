@@ -15,5 +15,8 @@ pub struct CacheError;
 /// under `~/.cache`.
 pub fn cached_path(source: &Source) -> Result<PathBuf, CacheError> {
     let cache = dirs::cache_dir().ok_or(CacheError)?;
-    Ok(cache.join("atelier").join("weights").join(&source.file_name))
+    Ok(cache
+        .join("atelier")
+        .join("weights")
+        .join(&source.file_name))
 }

@@ -33,7 +33,9 @@ impl Source {
         ];
         Self {
             file_name: file_name.to_owned(),
-            urls: folders.map(|folder| format!("{folder}/{file_name}")).to_vec(),
+            urls: folders
+                .map(|folder| format!("{folder}/{file_name}"))
+                .to_vec(),
             bytes: 58_889_256,
             md5: "6d6bbae143d832006294945121d1f1fc".to_owned(),
         }
@@ -151,7 +153,9 @@ async fn fetch_from(
     part: &Path,
     progress: &mut (dyn FnMut(u64) + Send),
 ) -> Result<(), FetchError> {
-    let have = tokio::fs::metadata(part).await.map_or(0, |metadata| metadata.len());
+    let have = tokio::fs::metadata(part)
+        .await
+        .map_or(0, |metadata| metadata.len());
     if have < source.bytes {
         let response = ask(client, url, have).await?;
         append(response, url, source, part, progress).await?;
@@ -193,7 +197,11 @@ async fn append(
     // A server that knows no ranges sends the whole file.
     let resumed = response.status() == StatusCode::PARTIAL_CONTENT;
     let mut options = tokio::fs::OpenOptions::new();
-    let options = options.create(true).write(true).append(resumed).truncate(!resumed);
+    let options = options
+        .create(true)
+        .write(true)
+        .append(resumed)
+        .truncate(!resumed);
     let mut file = options.open(part).await.map_err(write)?;
     let mut have = if resumed {
         file.metadata().await.map_err(write)?.len()
@@ -265,7 +273,10 @@ mod tests {
     use super::*;
 
     /// Serves `content` over HTTP; the first answer breaks off after `first_bytes`. Says what ranges were asked for.
-    async fn serve(content: Vec<u8>, first_bytes: usize) -> (String, tokio::task::JoinHandle<Vec<String>>) {
+    async fn serve(
+        content: Vec<u8>,
+        first_bytes: usize,
+    ) -> (String, tokio::task::JoinHandle<Vec<String>>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/vgg.h5", listener.local_addr().unwrap());
         let server = tokio::spawn(async move {
@@ -275,17 +286,27 @@ mod tests {
                 let mut request = vec![0; 4096];
                 let length = connection.read(&mut request).await.unwrap();
                 let request = String::from_utf8_lossy(&request[..length]).to_lowercase();
-                let range = request.lines().find_map(|line| line.strip_prefix("range: bytes="));
+                let range = request
+                    .lines()
+                    .find_map(|line| line.strip_prefix("range: bytes="));
                 ranges.push(range.unwrap_or("all").to_owned());
-                let from: usize = range.map_or(0, |range| range.trim_end_matches('-').parse().unwrap());
-                let status = if from > 0 { "206 Partial Content" } else { "200 OK" };
+                let from: usize =
+                    range.map_or(0, |range| range.trim_end_matches('-').parse().unwrap());
+                let status = if from > 0 {
+                    "206 Partial Content"
+                } else {
+                    "200 OK"
+                };
                 let body = &content[from..];
                 let head = format!(
                     "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
                     body.len()
                 );
                 connection.write_all(head.as_bytes()).await.unwrap();
-                connection.write_all(&body[..limit.min(body.len())]).await.unwrap();
+                connection
+                    .write_all(&body[..limit.min(body.len())])
+                    .await
+                    .unwrap();
             }
             ranges
         });
@@ -318,7 +339,9 @@ mod tests {
         assert!(matches!(broken, FetchError::Unreachable { .. }), "{broken}");
         assert!(!path.exists());
         let mut last = 0;
-        fetch(&source, &path, QUICK, &mut |bytes| last = bytes).await.unwrap();
+        fetch(&source, &path, QUICK, &mut |bytes| last = bytes)
+            .await
+            .unwrap();
         assert_eq!(last, source.bytes);
         assert_eq!(std::fs::read(&path).unwrap(), content);
         assert_eq!(server.await.unwrap(), ["all", "40000-"]);
@@ -344,8 +367,13 @@ mod tests {
         drop(listener);
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("vgg.h5");
-        let error = fetch(&source(url.clone(), b"x"), &path, QUICK, &mut |_| {}).await.unwrap_err();
+        let error = fetch(&source(url.clone(), b"x"), &path, QUICK, &mut |_| {})
+            .await
+            .unwrap_err();
         let text = error.to_string();
-        assert!(text.starts_with(&format!("cannot fetch {url}: ")) && text.contains("\nhint: "), "{text}");
+        assert!(
+            text.starts_with(&format!("cannot fetch {url}: ")) && text.contains("\nhint: "),
+            "{text}"
+        );
     }
 }

@@ -2,7 +2,8 @@
 //! Keras versions give.
 
 use atelier_proto::settings::Layer;
-use hdf5_reader::{Dataset, Group, Hdf5File};
+use hdf5_reader::group::Group;
+use hdf5_reader::{Dataset, Hdf5File};
 
 use super::Problem;
 use super::assemble::{Index, Tensor, Tensors};

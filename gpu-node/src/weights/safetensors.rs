@@ -1,7 +1,7 @@
 //! Weights in safetensors files (<https://huggingface.co/docs/safetensors>).
 
-use ::safetensors::tensor::{Dtype, TensorView};
 use ::safetensors::SafeTensors;
+use ::safetensors::tensor::{Dtype, TensorView};
 use atelier_proto::settings::Layer;
 use half::{bf16, f16};
 
@@ -17,7 +17,7 @@ pub(super) fn is_likely(content: &[u8]) -> bool {
 pub(super) fn tensors(content: &[u8]) -> Result<Tensors, Problem> {
     let file =
         SafeTensors::deserialize(content).map_err(|error| Problem::Damaged(error.to_string()))?;
-    let index = Index::of(file.iter().map(|(name, _)| name))?;
+    let index = Index::of(file.names().into_iter())?;
     let wanted: Vec<(Layer, TensorView<'_>)> = file
         .iter()
         .filter_map(|(name, view)| Some((index.layer(name)?, view)))
@@ -42,8 +42,12 @@ fn floats(layer: Layer, view: &TensorView<'_>) -> Result<Vec<f32>, Problem> {
             .chunks_exact(4)
             .map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]]))
             .collect()),
-        Dtype::F16 => Ok(pairs().map(|pair| f16::from_le_bytes(pair).to_f32()).collect()),
-        Dtype::BF16 => Ok(pairs().map(|pair| bf16::from_le_bytes(pair).to_f32()).collect()),
+        Dtype::F16 => Ok(pairs()
+            .map(|pair| f16::from_le_bytes(pair).to_f32())
+            .collect()),
+        Dtype::BF16 => Ok(pairs()
+            .map(|pair| bf16::from_le_bytes(pair).to_f32())
+            .collect()),
         other => Err(Problem::WrongKind {
             layer,
             kind: format!("{other:?}"),

@@ -12,7 +12,11 @@ use super::*;
 const WIDTH: usize = 4;
 
 fn inputs(layer: Layer) -> usize {
-    if layer == Layer::new(1, 1).unwrap() { 3 } else { WIDTH }
+    if layer == Layer::new(1, 1).unwrap() {
+        3
+    } else {
+        WIDTH
+    }
 }
 
 /// A number that is another one for every place of every kernel and that float16 holds exactly.
@@ -84,9 +88,15 @@ fn file(named: &Named, half: bool) -> Vec<u8> {
         .iter()
         .map(|(name, (shape, values))| {
             let bytes = if half {
-                values.iter().flat_map(|value| f16::from_f32(*value).to_le_bytes()).collect()
+                values
+                    .iter()
+                    .flat_map(|value| f16::from_f32(*value).to_le_bytes())
+                    .collect()
             } else {
-                values.iter().flat_map(|value| value.to_le_bytes()).collect()
+                values
+                    .iter()
+                    .flat_map(|value| value.to_le_bytes())
+                    .collect()
             };
             (name.clone(), shape.clone(), bytes)
         })
@@ -188,10 +198,18 @@ fn tensors_that_do_not_fit_are_refused_by_name() {
 
 #[test]
 fn what_is_no_weights_file_is_told_by_its_path_and_a_hint() {
-    let missing = read(&PathBuf::from("no/such/file")).unwrap_err().to_string();
-    assert!(missing.starts_with("cannot read the weights no/such/file"), "{missing}");
+    let missing = read(&PathBuf::from("no/such/file"))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        missing.starts_with("cannot read the weights no/such/file"),
+        "{missing}"
+    );
     let pickled = read_bytes(b"PK\x03\x04rest").unwrap_err().to_string();
-    assert!(pickled.contains("PyTorch archive") && pickled.contains("\nhint: convert it"), "{pickled}");
+    assert!(
+        pickled.contains("PyTorch archive") && pickled.contains("\nhint: convert it"),
+        "{pickled}"
+    );
     let text = read_bytes(b"hello").unwrap_err().to_string();
     assert!(text.contains("neither safetensors nor HDF5"), "{text}");
     let mut cut = file(&torchvision(Architecture::Vgg16), false);
@@ -221,7 +239,9 @@ fn keras_names_of_every_age_are_known() {
 
 #[test]
 fn a_layer_that_comes_twice_is_refused() {
-    let mut tensors = Index::of(["block1_conv1/kernel:0"].into_iter()).unwrap().collect();
+    let mut tensors = Index::of(["block1_conv1/kernel:0"].into_iter())
+        .unwrap()
+        .collect();
     let bias = Tensor {
         shape: vec![1],
         values: vec![0.0],

@@ -140,7 +140,10 @@ impl FromStr for LayerWeights {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
+        let words = text
+            .split(',')
+            .map(str::trim)
+            .filter(|word| !word.is_empty());
         Self::new(words.map(Self::parse_word).collect::<Result<_, _>>()?)
     }
 }

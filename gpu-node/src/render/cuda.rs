@@ -1,0 +1,67 @@
+//! libtorch's CUDA half, opened at run time: one binary runs with and without a GPU.
+//!
+//! The linker drops `libtorch_cuda.so` from the program because no symbol of it is named. Opening it before the
+//! first question about GPUs registers its kernels, as the loader would have done.
+
+use std::sync::OnceLock;
+
+/// The library stays open as long as the program runs: its kernels are registered.
+static OPENED: OnceLock<Option<libloading::os::unix::Library>> = OnceLock::new();
+
+/// Opens libtorch's CUDA half where it is installed; does nothing the second time.
+pub(super) fn open() {
+    OPENED.get_or_init(|| {
+        let opened = load("libtorch_cuda.so");
+        if let Err(error) = &opened {
+            tracing::debug!(%error, "no CUDA half of libtorch; rendering on the processors");
+        }
+        opened.ok()
+    });
+}
+
+/// Free bytes on the current GPU, as the CUDA runtime has it; 0 when it does not tell.
+#[expect(
+    unsafe_code,
+    reason = "tch has no call for it; the signature is that of cudaMemGetInfo in the CUDA runtime's documentation"
+)]
+pub(super) fn memory_bytes() -> u64 {
+    type MemGetInfo = unsafe extern "C" fn(*mut usize, *mut usize) -> i32;
+    let Some(Some(library)) = OPENED.get() else {
+        return 0;
+    };
+    let (mut free, mut total) = (0, 0);
+    // SAFETY: the symbol, found through the dependencies of libtorch_cuda, has this C signature in every CUDA version,
+    // and both pointers are valid for the call.
+    let status = unsafe {
+        match library.get::<MemGetInfo>(b"cudaMemGetInfo\0") {
+            Ok(mem_get_info) => mem_get_info(&raw mut free, &raw mut total),
+            Err(_) => return 0,
+        }
+    };
+    if status == 0 { free as u64 } else { 0 }
+}
+
+/// What the driver calls a GPU, such as "NVIDIA H100 80GB HBM3".
+pub(super) fn model(number: usize) -> Option<String> {
+    let mut gpus: Vec<_> = std::fs::read_dir("/proc/driver/nvidia/gpus")
+        .ok()?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .collect();
+    // The driver and CUDA both count by bus address unless the environment says otherwise.
+    gpus.sort();
+    let information = std::fs::read_to_string(gpus.get(number)?.join("information")).ok()?;
+    let model = information
+        .lines()
+        .find_map(|line| line.strip_prefix("Model:"))?;
+    Some(model.trim().to_owned())
+}
+
+#[expect(
+    unsafe_code,
+    reason = "opening a library runs its initialisers; this one is part of the libtorch that the program links"
+)]
+fn load(name: &str) -> Result<libloading::os::unix::Library, libloading::Error> {
+    use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
+    // SAFETY: libtorch_cuda's initialisers register kernels and do nothing else; PyTorch opens it in the same way.
+    unsafe { Library::open(Some(name), RTLD_NOW | RTLD_GLOBAL) }
+}

@@ -1,0 +1,64 @@
+//! Why a render brought no picture.
+
+use atelier_proto::settings::Layer;
+use tch::TchError;
+
+/// Why a render brought no picture.
+#[derive(Debug, thiserror::Error)]
+pub enum RenderError {
+    /// Whoever watched it ended it.
+    #[error("the render was stopped")]
+    Cancelled,
+    /// The settings name a layer that the network does not have.
+    #[error(
+        "the settings ask for {layer}, but this network ({network}) ends at {deepest} or lacks that layer\n\
+         hint: name other layers with content_layers and style_layers, or take a network that has it"
+    )]
+    NoSuchLayer {
+        /// What was asked for.
+        layer: Layer,
+        /// Which VGG.
+        network: String,
+        /// Its last layer.
+        deepest: Layer,
+    },
+    /// The loss of the very first image is infinite or no number.
+    #[error(
+        "the loss of the first image is not a finite number\n\
+         hint: content_weight, style_weight, tv_weight or the weights of layers are too large"
+    )]
+    NotFinite,
+    /// The settings leave no scale to render at.
+    #[error("the settings leave no scale to render at")]
+    NoScale,
+    /// A device that is not there was asked for.
+    #[error("there is no device {device}: {reason}\nhint: --device auto takes what there is")]
+    NoSuchDevice {
+        /// As it was asked for.
+        device: String,
+        /// What is known.
+        reason: &'static str,
+    },
+    /// libtorch refused an operation; out of memory comes here too.
+    #[error("libtorch: {}", first_line(.0))]
+    Torch(#[from] TchError),
+}
+
+impl RenderError {
+    /// Whether every further attempt would end like this one.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::NoSuchLayer { .. } | Self::NotFinite | Self::NoScale => true,
+            Self::Cancelled | Self::NoSuchDevice { .. } | Self::Torch(_) => false,
+        }
+    }
+}
+
+/// libtorch appends a C++ stack trace, which helps nobody who reads a log.
+fn first_line(error: &TchError) -> String {
+    let text = match error {
+        TchError::Torch(text) => text.clone(),
+        other => other.to_string(),
+    };
+    text.lines().next().unwrap_or_default().to_owned()
+}

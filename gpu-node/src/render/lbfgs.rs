@@ -1,0 +1,158 @@
+//! L-BFGS for many images at once, each with a history of its own.
+//!
+//! The semantics are those of `torch.optim.LBFGS` without line search (learning rate 1): a first step along the
+//! gradient whose entries add up to at most 1, then full quasi-Newton steps (Nocedal and Wright, Numerical
+//! Optimization, algorithm 7.4). Rows never mix: every product below is taken within a row.
+
+use std::collections::VecDeque;
+
+use tch::{TchError, Tensor};
+
+/// Pairs whose curvature is not above this teach nothing (`torch.optim.LBFGS` has the same number).
+const CURVATURE_MIN: f64 = 1e-10;
+
+/// The optimiser of a batch of images.
+#[derive(Debug)]
+pub(super) struct Lbfgs {
+    pairs_max: usize,
+    pairs: VecDeque<Pair>,
+    /// The scale of the first guess of the inverse Hessian, `[batch, 1]`.
+    scale: Tensor,
+    /// Rows that have not made a step since they began anew, `[batch, 1]`, 1 or 0.
+    fresh: Tensor,
+    /// How much of each step is taken, `[batch, 1]`.
+    damping: Tensor,
+    last: Option<Last>,
+}
+
+/// A step and how it changed the gradient, each `[batch, values]`.
+#[derive(Debug)]
+struct Pair {
+    step: Tensor,
+    change: Tensor,
+    /// 1 / (step · change), `[batch, 1]`; 0 in rows that this pair says nothing about.
+    rho: Tensor,
+}
+
+#[derive(Debug)]
+struct Last {
+    gradient: Tensor,
+    step: Tensor,
+}
+
+impl Lbfgs {
+    /// An optimiser without history for images like `like`, `[batch, values]`, that remembers `pairs_max` pairs.
+    pub(super) fn new(like: &Tensor, pairs_max: u32) -> Result<Self, TchError> {
+        let ones = Tensor::f_ones([like.size()[0], 1], (like.kind(), like.device()))?;
+        Ok(Self {
+            pairs_max: pairs_max as usize,
+            pairs: VecDeque::new(),
+            scale: ones.shallow_clone(),
+            fresh: ones.shallow_clone(),
+            damping: ones,
+            last: None,
+        })
+    }
+
+    /// The images after one step, given the gradient at them; all are `[batch, values]`.
+    pub(super) fn step(&mut self, images: &Tensor, gradient: &Tensor) -> Result<Tensor, TchError> {
+        self.learn(gradient)?;
+        let direction = self.direction(gradient)?;
+        // A direction that does not descend comes of a worn history: the gradient itself always does.
+        let ascends = dot(gradient, &direction)?.f_gt(0.0)?;
+        let direction = gradient.f_neg()?.f_where_self(&ascends, &direction)?;
+        let first = gradient
+            .f_abs()?
+            .f_sum_dim_intlist(1, true, None)?
+            .f_reciprocal()?
+            .f_clamp_max(1.0)?;
+        let is_first = self.fresh.f_gt(0.5)?.f_logical_or(&ascends)?;
+        let length = first
+            .f_where_self(&is_first, &first.f_ones_like()?)?
+            .f_mul(&self.damping)?;
+        self.fresh = self.fresh.f_zeros_like()?;
+        self.last = Some(Last {
+            gradient: gradient.f_detach()?,
+            step: direction.f_mul(&length)?,
+        });
+        images.f_addcmul(&direction, &length)
+    }
+
+    /// Rows where `rows` (`[batch, 1]`, boolean) holds forget what they learnt, and take half as long steps from now
+    /// on: they have stepped too far.
+    pub(super) fn begin_anew(&mut self, rows: &Tensor) -> Result<(), TchError> {
+        let kept = rows.f_logical_not()?.f_to_kind(self.scale.kind())?;
+        for pair in &mut self.pairs {
+            pair.rho = pair.rho.f_mul(&kept)?;
+        }
+        let ones = self.scale.f_ones_like()?;
+        self.scale = ones.f_where_self(rows, &self.scale)?;
+        self.fresh = ones.f_where_self(rows, &self.fresh)?;
+        self.damping = self
+            .damping
+            .f_mul_scalar(0.5)?
+            .f_where_self(rows, &self.damping)?;
+        if let Some(last) = &mut self.last {
+            // A step of 0 has no curvature, so nothing is learnt across the jump.
+            last.step = last.step.f_mul(&kept)?;
+        }
+        Ok(())
+    }
+
+    /// Adds the pair of the last step to the history.
+    fn learn(&mut self, gradient: &Tensor) -> Result<(), TchError> {
+        let Some(Last {
+            gradient: before,
+            step,
+        }) = self.last.take()
+        else {
+            return Ok(());
+        };
+        let change = gradient.f_sub(&before)?;
+        let curvature = dot(&change, &step)?;
+        let teaches = curvature.f_gt(CURVATURE_MIN)?;
+        if teaches.f_any()?.f_int64_value(&[])? == 0 {
+            return Ok(());
+        }
+        let zeros = curvature.f_zeros_like()?;
+        let rho = curvature.f_reciprocal()?.f_where_self(&teaches, &zeros)?;
+        let scale = curvature.f_div(&dot(&change, &change)?)?;
+        self.scale = scale.f_where_self(&teaches, &self.scale)?;
+        if self.pairs.len() == self.pairs_max {
+            self.pairs.pop_front();
+        }
+        self.pairs.push_back(Pair { step, change, rho });
+        Ok(())
+    }
+
+    /// The two-loop recursion: minus the inverse Hessian times the gradient.
+    fn direction(&self, gradient: &Tensor) -> Result<Tensor, TchError> {
+        let mut direction = gradient.f_neg()?;
+        let mut alphas = Vec::with_capacity(self.pairs.len());
+        for pair in self.pairs.iter().rev() {
+            let alpha = dot(&pair.step, &direction)?.f_mul(&pair.rho)?;
+            direction = direction.f_addcmul_(&pair.change, &alpha.f_neg()?)?;
+            alphas.push(alpha);
+        }
+        direction = direction.f_mul_(&self.scale)?;
+        for (pair, alpha) in self.pairs.iter().zip(alphas.into_iter().rev()) {
+            let beta = dot(&pair.change, &direction)?.f_mul(&pair.rho)?;
+            direction = direction.f_addcmul_(&pair.step, &alpha.f_sub(&beta)?)?;
+        }
+        Ok(direction)
+    }
+}
+
+/// Products within rows: `[batch, values]` twice → `[batch, 1]`.
+///
+/// On the processors a row's sum is taken in the order in which `torch.optim.LBFGS` takes it, so a picture alone goes
+/// the same way to the last bit; on a GPU one call for all rows is worth more than that.
+fn dot(left: &Tensor, right: &Tensor) -> Result<Tensor, TchError> {
+    if left.device().is_cuda() {
+        let products = left.f_unsqueeze(1)?.f_bmm(&right.f_unsqueeze(2)?)?;
+        return products.f_squeeze_dim(2);
+    }
+    let rows = (0..left.size()[0]).map(|row| left.f_get(row)?.f_dot(&right.f_get(row)?));
+    let rows = rows.collect::<Result<Vec<_>, _>>()?;
+    Tensor::f_stack(&rows, 0)?.f_unsqueeze(1)
+}

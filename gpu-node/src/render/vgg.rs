@@ -1,0 +1,146 @@
+//! VGG as a feature extractor: convolutions and poolings, cut after the deepest layer that is asked for.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use atelier_proto::settings::{Layer, LayerWeights, Padding, Pooling, RenderSettings};
+use tch::{Device, TchError, Tensor};
+
+use super::RenderError;
+use crate::weights::{Architecture, Convolution, VggWeights};
+
+/// A VGG on a device (Simonyan and Zisserman 2014, <https://arxiv.org/abs/1409.1556>).
+#[derive(Debug)]
+pub(super) struct Vgg {
+    architecture: Architecture,
+    stages: Vec<Stage>,
+    /// `[1, 3, 1, 1]` each.
+    mean: Tensor,
+    deviation: Tensor,
+}
+
+/// One convolution.
+#[derive(Debug)]
+struct Stage {
+    layer: Layer,
+    kernel: Tensor,
+    bias: Tensor,
+}
+
+impl Vgg {
+    /// Puts weights on a device, as float32.
+    pub(super) fn load(weights: &VggWeights, device: Device) -> Result<Self, TchError> {
+        let stages = weights.convolutions.iter().map(|convolution| {
+            let (kernel, bias) = tensors(convolution)?;
+            Ok(Stage {
+                layer: convolution.layer,
+                kernel: kernel.f_to_device(device)?,
+                bias: bias.f_to_device(device)?,
+            })
+        });
+        let colours = |values: &[f32; 3]| {
+            Tensor::f_from_slice(values)?
+                .f_view([1, 3, 1, 1])?
+                .f_to_device(device)
+        };
+        Ok(Self {
+            architecture: weights.architecture,
+            stages: stages.collect::<Result<_, TchError>>()?,
+            mean: colours(&weights.mean)?,
+            deviation: colours(&weights.deviation)?,
+        })
+    }
+
+    /// Says whether every layer that the settings name is there.
+    pub(super) fn check_layers(&self, settings: &RenderSettings) -> Result<(), RenderError> {
+        let named =
+            |layers: &LayerWeights| layers.iter().map(|(layer, _)| layer).collect::<Vec<_>>();
+        let wanted = [
+            named(&settings.content_layers),
+            named(&settings.style_layers),
+        ]
+        .concat();
+        let there: BTreeSet<Layer> = self.stages.iter().map(|stage| stage.layer).collect();
+        match (
+            wanted.into_iter().find(|layer| !there.contains(layer)),
+            there.last(),
+        ) {
+            (Some(layer), Some(deepest)) => Err(RenderError::NoSuchLayer {
+                layer,
+                network: self.architecture.to_string(),
+                deepest: *deepest,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Rectified features at the wanted layers. Layers that are not there are left out; see
+    /// [`Vgg::check_layers`].
+    ///
+    /// # Shapes
+    /// - `images`: `[batch, 3, height, width]`, red, green and blue, 0..=1 (beyond is allowed)
+    /// - returns, for a layer in block `b`: `[batch, channels, height / 2^(b-1), width / 2^(b-1)]`, rounded down but at
+    ///   least 1
+    pub(super) fn features(
+        &self,
+        images: &Tensor,
+        wanted: impl IntoIterator<Item = Layer>,
+        pooling: Pooling,
+        padding: Padding,
+    ) -> Result<BTreeMap<Layer, Tensor>, TchError> {
+        let mut wanted: BTreeSet<Layer> = wanted.into_iter().collect();
+        let mut found = BTreeMap::new();
+        let mut features = images.f_sub(&self.mean)?.f_div(&self.deviation)?;
+        let mut block = 1;
+        for stage in &self.stages {
+            if wanted.is_empty() {
+                break;
+            }
+            if stage.layer.block() != block {
+                block = stage.layer.block();
+                features = pool(&features, pooling)?;
+            }
+            features = convolve(&features, &stage.kernel, Some(&stage.bias), padding)?.f_relu()?;
+            if wanted.remove(&stage.layer) {
+                found.insert(stage.layer, features.shallow_clone());
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Kernel `[out, in, 3, 3]` and bias `[out]` of a convolution.
+fn tensors(convolution: &Convolution) -> Result<(Tensor, Tensor), TchError> {
+    let shape = [
+        convolution.output_channels as i64,
+        convolution.input_channels as i64,
+        3,
+        3,
+    ];
+    let kernel = Tensor::f_from_slice(&convolution.kernel)?.f_view(shape)?;
+    Ok((kernel, Tensor::f_from_slice(&convolution.bias)?))
+}
+
+/// A 3×3 convolution that keeps height and width.
+pub(super) fn convolve(
+    features: &Tensor,
+    kernel: &Tensor,
+    bias: Option<&Tensor>,
+    padding: Padding,
+) -> Result<Tensor, TchError> {
+    match padding {
+        Padding::Zero => features.f_conv2d(kernel, bias, 1, 1, 1, 1),
+        Padding::Replicate => features
+            .f_replication_pad2d([1, 1, 1, 1])?
+            .f_conv2d(kernel, bias, 1, 0, 1, 1),
+    }
+}
+
+/// Halves height and width, rounding down; a side of 1 stays.
+pub(super) fn pool(features: &Tensor, pooling: Pooling) -> Result<Tensor, TchError> {
+    let (_, _, height, width) = features.size4()?;
+    let window = [height.min(2), width.min(2)];
+    match pooling {
+        Pooling::Average => features.f_avg_pool2d(window, window, [0, 0], false, true, None),
+        Pooling::Max => features.f_max_pool2d(window, window, [0, 0], [1, 1], false),
+    }
+}
