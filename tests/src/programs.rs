@@ -57,12 +57,12 @@ pub fn command(program: &str, home: &Path) -> Command {
     command
 }
 
-/// Runs `atelier` to its end.
+/// Runs `atelier` to its end, at home in `home` and from there.
 pub async fn atelier<A: AsRef<OsStr>>(
     home: &Path,
     args: impl IntoIterator<Item = A>,
 ) -> anyhow::Result<Ran> {
-    run(command("atelier", home).args(args)).await
+    run(command("atelier", home).args(args).current_dir(home)).await
 }
 
 /// Runs a command to its end, within [`PATIENCE`].
