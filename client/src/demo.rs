@@ -28,7 +28,7 @@ use crate::samples::{self, Samples};
 /// What the demo's grid is called; also how its gallery is known again.
 const GRID_NAME: &str = "Atelier demo";
 /// Good to look at, and on two cores done in some two minutes.
-const SETTINGS: [&str; 3] = ["size=256", "scales=3", "iterations=40"];
+const SETTINGS: [&str; 4] = ["size=256", "scales=3", "iterations=28", "style_weight=10"];
 
 /// What can be chosen of the demo.
 #[derive(Debug, Clone)]

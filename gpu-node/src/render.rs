@@ -103,7 +103,7 @@ impl Renderer {
     pub fn load(network: Network, choice: DeviceChoice) -> Result<Self, RenderError> {
         let device = device::select(choice)?;
         let name = network_name(&network);
-        let (weights, content_layer) = match network {
+        let (weights, content) = match network {
             Network::Trained(weights) => (weights, TRAINED_CONTENT),
             Network::Untrained { seed } => (untrained::calibrated(seed)?, UNTRAINED_CONTENT),
         };
@@ -111,8 +111,8 @@ impl Renderer {
             vgg: Vgg::load(&weights, device.torch)?,
             network: name,
             device,
-            content_layers: layers(&[content_layer]),
-            style_layers: layers(&STYLE),
+            content_layers: layers(content),
+            style_layers: layers(STYLE),
         })
     }
 
@@ -244,11 +244,11 @@ impl Renderer {
 /// Block and index of a layer.
 type Place = (u8, u8);
 /// Gatys et al. 2015 take the content of trained networks from here.
-const TRAINED_CONTENT: Place = (4, 2);
+const TRAINED_CONTENT: &[Place] = &[(4, 2)];
 /// Random filters forget positions sooner: deeper layers no longer tell what was in the photo.
-const UNTRAINED_CONTENT: Place = (3, 1);
+const UNTRAINED_CONTENT: &[Place] = &[(2, 2), (3, 1)];
 /// Gatys et al. 2015, section 2.
-const STYLE: [Place; 5] = [(1, 1), (2, 1), (3, 1), (4, 1), (5, 1)];
+const STYLE: &[Place] = &[(1, 1), (2, 1), (3, 1), (4, 1), (5, 1)];
 
 /// Layers that count alike.
 fn layers(places: &[Place]) -> LayerWeights {

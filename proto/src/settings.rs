@@ -182,9 +182,9 @@ settings! {
     /// Weight of the content loss.
     content_weight: f64 = 1.0, "from 0 to 1e9", weight_is_allowed;
     /// Weight of the style loss.
-    style_weight: f64 = 1.0, "from 0 to 1e9", weight_is_allowed;
+    style_weight: f64 = 3.0, "from 0 to 1e9", weight_is_allowed;
     /// Weight of the total variation: the mean squared difference of neighbouring pixels in 0..1.
-    tv_weight: f64 = 1.5, "from 0 to 1e9", weight_is_allowed;
+    tv_weight: f64 = 3.0, "from 0 to 1e9", weight_is_allowed;
     /// Layers that hold the content; empty: the network's own default.
     content_layers: LayerWeights = LayerWeights::default(), "layers", |_| true;
     /// Layers that hold the style; empty: the network's own default.

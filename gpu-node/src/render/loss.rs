@@ -2,16 +2,16 @@
 //!
 //! With `loss = "gatys"` the formula is that of the authors' published code
 //! (<https://github.com/leongatys/PytorchNeuralStyleTransfer>): the mean squared difference of features, and 1000 / C²
-//! times that of Gram matrices. With `loss = "relative"` each difference is relative to its target and the weights of
-//! layers are shares of their sum, so the same settings give the same balance whatever the scale of the weights file
-//! and however many layers are named.
+//! times that of Gram matrices. With `loss = "relative"` content and style are compared without their scale and the
+//! weights of layers are shares of their sum, so the same settings give the same balance whatever the scale of the
+//! weights file and however many layers are named.
 
 use std::collections::BTreeMap;
 
 use atelier_proto::settings::{Layer, LayerWeights, LossKind, RenderSettings};
 use tch::{TchError, Tensor};
 
-use super::statistics::{mean_square, statistics};
+use super::statistics::{mean_square, statistics, structure};
 use super::targets::{Target, Targets};
 use super::vgg::Vgg;
 
@@ -75,7 +75,8 @@ impl<'a> Objective<'a> {
             if let Some(weight) = self.content.get(layer)
                 && let Some(target) = self.targets.content.get(layer)
             {
-                let distance = distance(&[features], target)?;
+                let structure = structure(features, self.settings.loss)?;
+                let distance = distance(&[&structure], target)?;
                 content = content.f_add(&distance.f_mul_scalar(*weight)?)?;
             }
             if let Some(weight) = self.style.get(layer)

@@ -1,9 +1,32 @@
-//! What style is measured by: which features occur together, wherever they occur.
+//! What content and style are measured by: which features occur where, and which occur together wherever they occur.
 
 use atelier_proto::settings::LossKind;
 use tch::{TchError, Tensor};
 
-/// The statistics that a loss compares, each `[batch, …]`.
+/// The share of the whole energy of features below which the variance of one channel counts as none: what is nearly flat
+/// (a grey photo, a painting of one colour) would otherwise be held on to without end.
+pub(super) const FLATNESS_SHARE: f64 = 1e-3;
+
+/// What a loss compares of the content, of the same shape as the features, `[batch, channels, height, width]`.
+///
+/// `Gatys`: the features themselves. `Relative`: each channel brought to mean 0 and variance 1 over its positions, which
+/// keeps where things are and how they are shaped, and leaves colours and contrast to the style (the instance
+/// normalisation of Ulyanov et al. 2016, <https://arxiv.org/abs/1607.08022>, here in the loss).
+pub(super) fn structure(features: &Tensor, loss: LossKind) -> Result<Tensor, TchError> {
+    match loss {
+        LossKind::Gatys => Ok(features.shallow_clone()),
+        LossKind::Relative => {
+            let positions = [2, 3].as_slice();
+            let centred = features.f_sub(&features.f_mean_dim(positions, true, None)?)?;
+            let variance = centred.f_square()?.f_mean_dim(positions, true, None)?;
+            let flat = mean_square(features)?.f_mul_scalar(FLATNESS_SHARE)?;
+            let deviation = variance.f_add(&flat.f_view([-1, 1, 1, 1])?)?.f_sqrt()?;
+            centred.f_div(&deviation)
+        }
+    }
+}
+
+/// What a loss compares of the style, each `[batch, …]`.
 ///
 /// `Gatys`: the Gram matrix. `Relative`: the covariance, then the mean — the Gram matrix taken apart, because the mean
 /// of rectified features is large and alike for most pictures: with random filters it would drown what tells pictures

@@ -5,12 +5,8 @@ use std::collections::BTreeMap;
 use atelier_proto::settings::{Layer, LossKind, RenderSettings};
 use tch::{TchError, Tensor};
 
-use super::statistics::{mean_square, statistics};
+use super::statistics::{FLATNESS_SHARE, mean_square, statistics, structure};
 use super::vgg::Vgg;
-
-/// The share of a target's whole energy that is added to what differences are relative to: what is nearly flat (a grey
-/// photo, a painting of one colour) would otherwise be held on to without end.
-const FLATNESS_SHARE: f64 = 1e-3;
 
 /// What the rows of a batch aim at.
 #[derive(Debug)]
@@ -58,17 +54,9 @@ fn content(
 ) -> Result<BTreeMap<Layer, Target>, TchError> {
     let layers = settings.content_layers.iter().map(|(layer, _)| layer);
     let features = vgg.features(photo, layers, settings.pooling, settings.padding)?;
-    let targets = features.into_iter().map(|(layer, value)| {
-        let factor = match settings.loss {
-            LossKind::Gatys => same_for_all(&value, 1.0)?,
-            LossKind::Relative => {
-                let mean = value.f_mean_dim([2, 3].as_slice(), true, None)?;
-                let flat = mean_square(&value)?.f_mul_scalar(FLATNESS_SHARE)?;
-                mean_square(&value.f_sub(&mean)?)?
-                    .f_add(&flat)?
-                    .f_reciprocal()?
-            }
-        };
+    let targets = features.into_iter().map(|(layer, features)| {
+        let value = structure(&features, settings.loss)?;
+        let factor = same_for_all(&value, 1.0)?;
         let parts = vec![Part { value, factor }];
         Ok((layer, Target { parts }))
     });
