@@ -142,7 +142,7 @@ pub enum WeightsCommand {
     /// Fetch Keras' VGG16 without its classifier (59 MB) into the user's cache, where `auto` finds it
     ///
     /// A broken fetch goes on where it stopped. The file counts only when its digest is the one that Keras pins.
-    /// Proxies are taken from HTTPS_PROXY and NO_PROXY.
+    /// Proxies are taken from `HTTPS_PROXY` and `NO_PROXY`.
     Fetch {
         /// Another address of the same file, for mirrors
         #[arg(long, value_name = "URL")]

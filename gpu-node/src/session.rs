@@ -251,13 +251,13 @@ impl Session {
                             Ok(attempt) => {
                                 let session = self.clone();
                                 attempts.spawn(async move {
-                                    session.carry_out(attempt).await;
+                                    Box::pin(session.carry_out(attempt)).await;
                                     drop(permit);
                                 });
                             }
                             // It was not understood, so it cannot be answered for; the lease expires.
                             Err(error) => {
-                                tracing::error!(%error, "the coordinator leased a malformed cell")
+                                tracing::error!(%error, "the coordinator leased a malformed cell");
                             }
                         }
                     }

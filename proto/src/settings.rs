@@ -200,7 +200,7 @@ settings! {
     /// Pairs of (step, gradient change) that L-BFGS remembers.
     history: u32 = 20, "from 1 to 200", |history| (1..=200).contains(history);
     /// Fixes the noise start.
-    seed: u64 = 0, "from 0 to 2^63 - 1", |seed| *seed <= i64::MAX as u64;
+    seed: u64 = 0, "from 0 to 2^63 - 1", |seed| i64::try_from(*seed).is_ok();
     /// File format of the picture.
     format: PictureFormat = PictureFormat::Jpeg, "`jpeg` or `png`", |_| true;
 }

@@ -15,9 +15,12 @@ use tokio::time::timeout;
 
 /// How long a program may take to say or do what a test waits for. Generous: these machines are shared, and a
 /// test that hangs is told by its name.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_mins(2);
 
 /// The folder of the programs, which are built first if they are older than their sources.
+///
+/// # Panics
+/// When they do not build: without the programs there is no test.
 #[expect(clippy::expect_used, reason = "without the programs there is no test")]
 pub fn folder() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();

@@ -186,7 +186,7 @@ fn optimise(
     let renderer = Renderer::load(network, device)?;
     let watched = std::io::stderr().is_terminal();
     let mut evaluations = Vec::new();
-    let rendered = renderer.render(job, &mut |evaluation| {
+    let outcome = renderer.render(job, &mut |evaluation| {
         if watched {
             // A progress line that cannot be written is not missed.
             let _ = write!(
@@ -210,7 +210,7 @@ fn optimise(
         let _ = writeln!(std::io::stderr());
     }
     Ok(Outcome {
-        rendered: rendered?,
+        rendered: outcome?,
         evaluations,
         network: renderer.network().to_string(),
         device: renderer.device().to_owned(),

@@ -12,7 +12,7 @@ use crate::session::{self, SessionConfig};
 use crate::weights::{CacheError, Source, choose};
 
 /// Machines of one fleet boot in any order; a coordinator that is not there after so long is not coming.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(60);
+const CONNECT_TIMEOUT: Duration = Duration::from_mins(1);
 const MIB: u64 = 1 << 20;
 
 pub(super) async fn run(args: RunArgs) -> Result<(), CommandError> {

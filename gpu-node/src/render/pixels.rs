@@ -73,7 +73,7 @@ pub(super) fn noise(
         .f_to_device(device)
 }
 
-/// `count` Gaussian numbers fixed by the seed. ChaCha is the same on every machine and in every version.
+/// `count` Gaussian numbers fixed by the seed. `ChaCha` is the same on every machine and in every version.
 pub(super) fn gaussian(seed: u64, count: usize, mean: f32, deviation: f32) -> Vec<f32> {
     let normal: Result<Normal<f32>, NormalError> = Normal::new(mean, deviation);
     let random = ChaCha8Rng::seed_from_u64(seed);

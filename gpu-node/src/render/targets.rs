@@ -98,23 +98,19 @@ fn style(
 }
 
 fn style_target(values: Vec<Tensor>, loss: LossKind) -> Result<Target, TchError> {
-    let factors = match (loss, values.as_slice()) {
-        (LossKind::Relative, [covariance, mean]) => {
-            // The mean square of the Gram matrix that the means alone would make is the square of theirs.
-            let (spread, level) = (mean_square(covariance)?, mean_square(mean)?);
-            let flat = level.f_square()?.f_mul_scalar(FLATNESS_SHARE)?;
-            let dark = spread.f_sqrt()?.f_mul_scalar(FLATNESS_SHARE)?;
-            vec![
-                spread.f_add(&flat)?.f_reciprocal()?,
-                level.f_add(&dark)?.f_reciprocal()?,
-            ]
-        }
-        _ => {
-            // As in the authors' published code.
-            let factor =
-                |value: &Tensor| same_for_all(value, 1e3 / (value.size()[1] as f64).powi(2));
-            values.iter().map(factor).collect::<Result<_, _>>()?
-        }
+    let factors = if let (LossKind::Relative, [covariance, mean]) = (loss, values.as_slice()) {
+        // The mean square of the Gram matrix that the means alone would make is the square of theirs.
+        let (spread, level) = (mean_square(covariance)?, mean_square(mean)?);
+        let flat = level.f_square()?.f_mul_scalar(FLATNESS_SHARE)?;
+        let dark = spread.f_sqrt()?.f_mul_scalar(FLATNESS_SHARE)?;
+        vec![
+            spread.f_add(&flat)?.f_reciprocal()?,
+            level.f_add(&dark)?.f_reciprocal()?,
+        ]
+    } else {
+        // As in the authors' published code.
+        let factor = |value: &Tensor| same_for_all(value, 1e3 / (value.size()[1] as f64).powi(2));
+        values.iter().map(factor).collect::<Result<_, _>>()?
     };
     let parts = values.into_iter().zip(factors);
     Ok(Target {

@@ -32,7 +32,7 @@ const PICTURE_BYTES_MAX: u64 = 1 << 30;
 pub(super) struct Attempt {
     cell: CellId,
     grid: GridId,
-    attempt: u32,
+    number: u32,
     photo: Digest,
     paintings: Vec<(Digest, f64)>,
     settings: RenderSettings,
@@ -107,7 +107,7 @@ impl Attempt {
         Ok(Self {
             cell: cell.cell_id.parse()?,
             grid: cell.grid_id.parse()?,
-            attempt: cell.attempt,
+            number: cell.attempt,
             photo: photo.ok_or(MalformedCell::Lacks("photo"))?.sha256.parse()?,
             paintings: paintings.collect::<Result<_, MalformedCell>>()?,
             settings: SettingsPatch::try_from(settings)?.resolve(),
@@ -141,12 +141,12 @@ impl Session {
             "attempt",
             grid = %attempt.grid,
             cell = %attempt.cell,
-            attempt = attempt.attempt
+            attempt = attempt.number
         );
         async {
             let (sender, receiver) = watch::channel(Progress::default());
-            let held = self.held.hold(attempt.cell, attempt.attempt, receiver);
-            let result = self.paint(&attempt, &held, sender).await;
+            let held = self.held.hold(attempt.cell, attempt.number, receiver);
+            let result = Box::pin(self.paint(&attempt, &held, sender)).await;
             match (result, held.why_stopped()) {
                 // A finished picture is reported even if the stop came while it was stored.
                 (Ok(result), _) => self.complete(&held, result).await,
@@ -166,7 +166,7 @@ impl Session {
         held: &HeldCell,
         progress: watch::Sender<Progress>,
     ) -> Result<v1::CellResult, AttemptError> {
-        let prepare = self.prepare(attempt);
+        let prepare = Box::pin(self.prepare(attempt));
         let Some(prepared) = held.stop.run_until_cancelled(prepare).await else {
             return Err(ExecutorError::Render(RenderError::Cancelled).into());
         };
@@ -174,20 +174,20 @@ impl Session {
         let originals = Originals::draw(&photo, &paintings).await?;
 
         // An earlier attempt may have stored the picture and died before it could say so.
-        let stored = match self.bucket.head(&attempt.keys.picture).await? {
-            Some(_) => self.adopt(attempt).await?,
-            None => {
-                let job = RenderJob {
-                    photo,
-                    paintings,
-                    settings: attempt.settings.clone(),
-                };
-                let rendered = self
-                    .executor
-                    .render(job, held.stop.clone(), progress)
-                    .await?;
-                self.store(attempt, rendered).await?
-            }
+        let is_there = self.bucket.head(&attempt.keys.picture).await?.is_some();
+        let stored = if is_there {
+            self.adopt(attempt).await?
+        } else {
+            let job = RenderJob {
+                photo,
+                paintings,
+                settings: attempt.settings.clone(),
+            };
+            let rendered = self
+                .executor
+                .render(job, held.stop.clone(), progress)
+                .await?;
+            self.store(attempt, rendered).await?
         };
         self.store_companions(attempt, &stored, originals).await?;
         Ok(attempt.result(stored))

@@ -134,7 +134,7 @@ fn torchvision_position(name: &str) -> Option<u32> {
     matches!(half, "weight" | "bias").then(|| position.parse().ok())?
 }
 
-/// Where torchvision's `features` have the convolutions: each is followed by a ReLU, each block by a pooling.
+/// Where torchvision's `features` have the convolutions: each is followed by a `ReLU`, each block by a pooling.
 fn torchvision_positions(architecture: Architecture) -> impl Iterator<Item = u32> {
     architecture.layers().scan((0, 1), |(next, block), layer| {
         if layer.block() != *block {

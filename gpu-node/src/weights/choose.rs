@@ -17,7 +17,7 @@ pub const UNTRAINED_SEED: u64 = 1;
 const AUTO_TIMEOUTS: FetchTimeouts = FetchTimeouts {
     connect: Duration::from_secs(3),
     silence: Duration::from_secs(5),
-    whole: Some(Duration::from_secs(60)),
+    whole: Some(Duration::from_mins(1)),
 };
 
 /// What `--weights` says.

@@ -42,7 +42,7 @@ pub enum Problem {
     /// Neither safetensors nor HDF5.
     #[error("it is neither safetensors nor HDF5")]
     UnknownFormat,
-    /// A PyTorch archive; reading one can run code that it brings.
+    /// A `PyTorch` archive; reading one can run code that it brings.
     #[error("it is a PyTorch archive, which is not safe to read")]
     Pickled,
     /// The format is right, the file is not.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::Setting;
 use crate::v1;
 
-/// A convolution of VGG, taken after its ReLU: `conv4_2` is the second one of the fourth block
+/// A convolution of VGG, taken after its `ReLU`: `conv4_2` is the second one of the fourth block
 /// (Simonyan and Zisserman 2014, <https://arxiv.org/abs/1409.1556>).
 ///
 /// Every layer of VGG19 has a name here; VGG16 lacks `conv3_4`, `conv4_4` and `conv5_4`.

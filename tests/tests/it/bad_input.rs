@@ -359,7 +359,8 @@ fn count_partial_files(folder: &Path) -> anyhow::Result<usize> {
             .unwrap_or_default()
             .to_string_lossy()
             .into_owned();
-        let is_picture = name.ends_with(".jpg") || name.ends_with(".png");
+        let extension = path.extension().unwrap_or_default();
+        let is_picture = extension == "jpg" || extension == "png";
         if path.is_dir() {
             partial += count_partial_files(&path)?;
         } else if name.starts_with('.') || (is_picture && image::open(&path).is_err()) {

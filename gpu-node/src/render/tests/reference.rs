@@ -42,7 +42,6 @@ struct First {
     gradient_l2: f64,
 }
 
-#[expect(clippy::print_stdout, reason = "it is what a test says")]
 fn assets() -> Option<PathBuf> {
     let assets = std::env::var_os("ATELIER_TEST_ASSETS").map(PathBuf::from);
     if assets.is_none() {
