@@ -66,6 +66,7 @@ if [ "${CI:-}" = true ] && [ "${#skipped[@]}" -gt 0 ]; then
     exit 1
 fi
 
-# The cluster tests run the programs, so these are built first, in the profile of the tests.
-"$cargo" build --workspace --bins
+# The cluster tests run the programs, so these are built first. With all targets, because without the tests' own
+# dependencies those that they share would be built a second time with other features.
+"$cargo" build --workspace --all-targets
 "$cargo" test --workspace

@@ -96,10 +96,11 @@ pub struct Cli {
     #[arg(long)]
     pub exit_with_stdin: bool,
     /// What is logged: a level, or levels by module as in `info,atelier_coordinator=debug`
+    // The S3 library calls every refusal an error, also a put-if-absent that finds something, which is our daily bread.
     #[arg(
         long,
         env = "ATELIER_LOG",
-        default_value = "info",
+        default_value = "info,s3s=off",
         value_name = "FILTER"
     )]
     pub log: String,

@@ -28,7 +28,8 @@ pub fn folder() -> &'static Path {
         let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let built = std::process::Command::new(cargo)
-            .args(["build", "--workspace", "--bins", "--quiet"])
+            // All targets: other choices would build the shared dependencies again, with other features.
+            .args(["build", "--workspace", "--all-targets", "--quiet"])
             .current_dir(workspace)
             .status()
             .expect("cargo runs");
