@@ -144,6 +144,9 @@ impl Renderer {
         let watch = Stopwatch::start();
         let settings = self.complete(&job.settings);
         self.vgg.check_layers(&settings)?;
+        if settings.content_weight == 0.0 && settings.style_weight == 0.0 {
+            return Err(RenderError::Weightless);
+        }
         let (photo_width, photo_height) = job.photo.dimensions();
         let sides = settings.scale_sides();
         let mut evaluations = 0;

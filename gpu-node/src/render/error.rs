@@ -28,6 +28,12 @@ pub enum RenderError {
          hint: content_weight, style_weight, tv_weight or the weights of layers are too large"
     )]
     NotFinite,
+    /// Neither the photo nor the paintings count.
+    #[error(
+        "content_weight and style_weight are both 0, so there is nothing to paint\n\
+         hint: give one of them a weight"
+    )]
+    Weightless,
     /// The settings leave no scale to render at.
     #[error("the settings leave no scale to render at")]
     NoScale,
@@ -48,7 +54,7 @@ impl RenderError {
     /// Whether every further attempt would end like this one.
     pub fn is_refusal(&self) -> bool {
         match self {
-            Self::NoSuchLayer { .. } | Self::NotFinite | Self::NoScale => true,
+            Self::NoSuchLayer { .. } | Self::NotFinite | Self::Weightless | Self::NoScale => true,
             Self::Cancelled | Self::NoSuchDevice { .. } | Self::Torch(_) => false,
         }
     }
