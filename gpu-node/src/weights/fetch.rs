@@ -208,11 +208,16 @@ async fn append(
     } else {
         0
     };
-    while let Some(bytes) = response
-        .chunk()
-        .await
-        .map_err(|error| unreachable(url, &error))?
-    {
+    loop {
+        let bytes = match response.chunk().await {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => break,
+            Err(error) => {
+                // What has come so far is what the next fetch goes on from.
+                file.flush().await.map_err(write)?;
+                return Err(unreachable(url, &error));
+            }
+        };
         have += bytes.len() as u64;
         if have > source.bytes {
             drop(file);
