@@ -119,6 +119,7 @@ pub(crate) fn bucket_exit(error: &BucketError) -> Exit {
         | BucketError::OtherRegion { .. }
         | BucketError::Unreachable { .. }
         | BucketError::Busy { .. }
+        | BucketError::Full { .. }
         | BucketError::BrokenOff { .. } => Exit::StorageUnavailable,
         BucketError::NotFound { .. }
         | BucketError::TooLarge { .. }

@@ -11,6 +11,7 @@ mod program;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use atelier_proto::clock::Stopwatch;
@@ -59,6 +60,8 @@ pub struct Atelier {
     ready: Ready,
     coordinator: Program,
     nodes: Vec<Node>,
+    /// Nodes of one machine choose the same network, so one of them tells of it for all.
+    notice_told: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -82,6 +85,35 @@ struct Ready {
     s3: String,
 }
 
+/// What a node prints when it can render.
+#[derive(Debug, Deserialize)]
+struct NodeReadyLine {
+    ready: NodeReady,
+}
+
+#[derive(Debug, Deserialize)]
+struct NodeReady {
+    /// Why it paints with another network than people expect.
+    notice: Option<String>,
+}
+
+impl Node {
+    /// Passes on what the node has to say, until it ends. May be dropped and called again.
+    async fn ended(&mut self, printer: &Printer, notice_told: &AtomicBool) -> Option<ExitStatus> {
+        while let Some(line) = self.program.line().await {
+            let notice = serde_json::from_str(&line)
+                .ok()
+                .and_then(|NodeReadyLine { ready }| ready.notice);
+            if let Some(notice) = notice
+                && !notice_told.swap(true, Ordering::Relaxed)
+            {
+                printer.warn(&printable(&notice));
+            }
+        }
+        self.program.ended().await
+    }
+}
+
 impl Atelier {
     /// Starts a coordinator, waits until it serves, and starts its nodes, which need some moments more. `None` when
     /// `shutdown` came first; nothing runs then.
@@ -103,6 +135,7 @@ impl Atelier {
             ready,
             coordinator,
             nodes: Vec::new(),
+            notice_told: AtomicBool::new(false),
         };
         for number in 1..=atelier.config.nodes {
             let program = atelier.start_node(number)?;
@@ -137,7 +170,7 @@ impl Atelier {
             let nodes = self
                 .nodes
                 .iter_mut()
-                .map(|node| Box::pin(node.program.ended()));
+                .map(|node| Box::pin(node.ended(printer, &self.notice_told)));
             let nodes: Vec<_> = nodes.collect();
             let node_ended = async {
                 if nodes.is_empty() {

@@ -13,6 +13,7 @@ import argparse
 import base64
 import hashlib
 import html.parser
+import http.client
 import json
 import os
 import platform
@@ -145,6 +146,9 @@ def fetch(url, part):
                 if time.monotonic() - shown > 5:
                     shown = time.monotonic()
                     say(f"  {done >> 20} of {total >> 20} MiB")
+    # A connection that is closed early looks like an end; what has come must then be kept, not compared.
+    if total and done < total:
+        raise OSError(f"the connection ended after {done >> 20} of {total >> 20} MiB")
 
 
 def download(project, file_name, sha256, folder):
@@ -158,7 +162,7 @@ def download(project, file_name, sha256, folder):
         time.sleep(2 * attempt)
         try:
             fetch(wheel_url(project, file_name), part)
-        except (OSError, urllib.error.URLError) as error:
+        except (OSError, http.client.HTTPException) as error:
             failure = error
             say(f"  interrupted: {error}")
             continue

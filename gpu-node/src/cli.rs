@@ -12,7 +12,8 @@ const EXIT_CODES: &str = "\
 Exit codes:
     0  done
     1  unexpected: please report it
-    2  wrong usage, setting, picture or weights
+    2  wrong usage, setting, picture, weights or device
+    3  weights cannot be fetched
     4  the coordinator cannot be reached or refuses this node
     5  S3 cannot be reached or refuses the credentials
     8  cannot write here: no space or no permission

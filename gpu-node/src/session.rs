@@ -52,7 +52,9 @@ pub struct SessionConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
     /// The URL is none.
-    #[error("{url:?} is not the URL of a coordinator, as in http://127.0.0.1:7878")]
+    #[error(
+        "{url:?} is not the URL of a coordinator\nhint: write it as in http://127.0.0.1:7878; there is no TLS yet"
+    )]
     BadUrl {
         /// What was given.
         url: String,
@@ -169,7 +171,8 @@ fn endpoint(url: &str) -> Result<Endpoint, SessionError> {
         url: url.to_owned(),
     };
     let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|_| bad_url())?;
-    if endpoint.uri().host().is_none() {
+    let uri = endpoint.uri();
+    if uri.host().is_none_or(str::is_empty) || uri.scheme_str() != Some("http") {
         return Err(bad_url());
     }
     Ok(endpoint)

@@ -118,6 +118,14 @@ pub enum BucketError {
         /// The service's code or HTTP status.
         code: String,
     },
+    /// The disk behind the endpoint is full.
+    #[error(
+        "the S3 endpoint {endpoint} has no space left\nhint: free space on the disk where it keeps its objects"
+    )]
+    Full {
+        /// The S3 endpoint, URL.
+        endpoint: String,
+    },
     /// The connection broke in the midst of an object.
     #[error("reading {key} from {endpoint} broke off: {cause}\nhint: try again")]
     BrokenOff {
@@ -173,6 +181,7 @@ impl BucketError {
             | Self::NoCredentials { .. }
             | Self::Refused { .. }
             | Self::OtherRegion { .. }
+            | Self::Full { .. }
             | Self::Write { .. }
             | Self::Other { .. } => false,
         }
@@ -306,6 +315,7 @@ fn of_service(place: &Place, call: Call<'_>, answer: Answer<'_>) -> BucketError 
             },
             code,
         },
+        (507, _, _) | (_, "InsufficientStorage", _) => BucketError::Full { endpoint },
         (408 | 429 | 500..=599, _, _)
         | (
             _,

@@ -191,6 +191,23 @@ async fn a_busy_server_is_asked_again_and_then_told() {
 }
 
 #[tokio::test]
+async fn a_full_disk_is_told_as_one() {
+    let full = answer(
+        "507 Insufficient Storage",
+        &error_body("InsufficientStorage"),
+    );
+    let server = Server::with(&[full]).await;
+    let bucket = server.bucket().await;
+    let put = bucket
+        .put("a", Bytes::from_static(b"b"), "text/plain", None)
+        .await;
+    let error = put.unwrap_err();
+    assert!(matches!(error, BucketError::Full { .. }), "{error:?}");
+    assert!(error.to_string().contains("no space left"), "{error}");
+    assert!(!error.is_passing());
+}
+
+#[tokio::test]
 async fn an_object_that_breaks_off_or_is_another_leaves_nothing_behind() {
     let short = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 100\r\n\r\nhalf";
     let server = Server::with(&[short.to_owned(), answer("200 OK", "whole")]).await;

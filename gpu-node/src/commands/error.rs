@@ -112,7 +112,12 @@ impl CommandError {
             | Self::OutputFormat { .. }
             | Self::Weights(_)
             | Self::Session(SessionError::BadUrl { .. }) => 2,
-            Self::Executor(ExecutorError::Render(error)) if error.is_refusal() => 2,
+            // Another node may have the device, so it is no refusal of a cell; here it is wrong usage.
+            Self::Executor(ExecutorError::Render(error))
+                if error.is_refusal() || matches!(error, RenderError::NoSuchDevice { .. }) =>
+            {
+                2
+            }
             Self::Session(SessionError::Unreachable { .. } | SessionError::Refused(_)) => 4,
             Self::Session(SessionError::Bucket(_)) | Self::Inputs(InputError::Bucket(_)) => 5,
             Self::Write { .. }
@@ -120,8 +125,8 @@ impl CommandError {
             | Self::Fetch(FetchError::Write { .. })
             | Self::Inputs(InputError::Folder { .. }) => 8,
             Self::Interrupted => 130,
-            Self::Fetch(_)
-            | Self::Executor(_)
+            Self::Fetch(FetchError::Unreachable { .. } | FetchError::NotTheFile { .. }) => 3,
+            Self::Executor(_)
             | Self::Encode(_)
             | Self::Session(SessionError::Storage(_))
             | Self::System(_) => 1,

@@ -1,8 +1,10 @@
 //! `atelier-node run`: works for a coordinator until it is told to leave.
 
+use std::io::Write as _;
 use std::time::Duration;
 
 use atelier_proto::shutdown;
+use serde_json::json;
 
 use super::CommandError;
 use crate::cli::RunArgs;
@@ -36,9 +38,10 @@ pub(super) async fn run(args: RunArgs) -> Result<(), CommandError> {
         if let Some(notice) = &chosen.notice {
             tracing::warn!("{notice}");
         }
-        Ok::<_, CommandError>(Executor::start(chosen.network, args.renderer.device).await?)
+        let executor = Executor::start(chosen.network, args.renderer.device).await?;
+        Ok::<_, CommandError>((executor, chosen.notice))
     };
-    let Some(executor) = shutdown.run_until_cancelled(starting).await.transpose()? else {
+    let Some((executor, notice)) = shutdown.run_until_cancelled(starting).await.transpose()? else {
         return Ok(());
     };
     let about = executor.about();
@@ -48,6 +51,14 @@ pub(super) async fn run(args: RunArgs) -> Result<(), CommandError> {
         device = about.device,
         "ready to render"
     );
+    let ready = json!({ "ready": {
+        "name": config.name,
+        "network": about.network,
+        "device": about.device,
+        "notice": notice,
+    }});
+    // For whoever started this node; nobody has to listen.
+    let _ = writeln!(std::io::stdout(), "{ready}");
     session::run(&config, executor, inputs, shutdown).await?;
     Ok(())
 }

@@ -13,11 +13,12 @@ use super::{
 /// The seed of the untrained network that every node without weights paints with, so that they paint alike.
 pub const UNTRAINED_SEED: u64 = 1;
 
-/// How long the default may look for weights before it does without.
+/// How long the default may look for weights, over all addresses, before it does without. What has come by then stays,
+/// and the next start goes on from there.
+const AUTO_DEADLINE: Duration = Duration::from_secs(30);
 const AUTO_TIMEOUTS: FetchTimeouts = FetchTimeouts {
     connect: Duration::from_secs(3),
     silence: Duration::from_secs(5),
-    whole: Some(Duration::from_mins(1)),
 };
 
 /// What `--weights` says.
@@ -94,13 +95,19 @@ enum NoWeights {
     Cache(#[from] CacheError),
     #[error(transparent)]
     Fetch(#[from] FetchError),
+    #[error("fetching the trained ones takes longer than {} s", AUTO_DEADLINE.as_secs())]
+    TooSlow,
 }
 
 async fn cached_or_fetched(source: &Source) -> Result<PathBuf, NoWeights> {
     let path = cached_path(source)?;
     if !path.exists() {
         tracing::info!(file = source.file_name, "looking for trained weights");
-        fetch(source, &path, AUTO_TIMEOUTS, &mut |_| {}).await?;
+        let mut unwatched = |_| {};
+        let fetching = fetch(source, &path, AUTO_TIMEOUTS, &mut unwatched);
+        tokio::time::timeout(AUTO_DEADLINE, fetching)
+            .await
+            .map_err(|_| NoWeights::TooSlow)??;
     }
     Ok(Path::to_owned(&path))
 }

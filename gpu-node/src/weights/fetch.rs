@@ -9,6 +9,9 @@ use reqwest::header::RANGE;
 use reqwest::{Client, Response, StatusCode};
 use tokio::io::AsyncWriteExt as _;
 
+/// How often a process that waits for another one's fetch looks again.
+const TURN_POLL_INTERVAL: Duration = Duration::from_millis(200);
+
 /// A published file, pinned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
@@ -49,8 +52,6 @@ pub struct FetchTimeouts {
     pub connect: Duration,
     /// For the next bytes.
     pub silence: Duration,
-    /// For one whole try; `None`: as long as bytes keep coming.
-    pub whole: Option<Duration>,
 }
 
 impl FetchTimeouts {
@@ -58,7 +59,6 @@ impl FetchTimeouts {
     pub const PATIENT: Self = Self {
         connect: Duration::from_secs(15),
         silence: Duration::from_secs(30),
-        whole: None,
     };
 }
 
@@ -116,6 +116,11 @@ pub async fn fetch(
     if let Some(folder) = path.parent() {
         tokio::fs::create_dir_all(folder).await.map_err(write)?;
     }
+    let _turn = wait_for_turn(path).await.map_err(write)?;
+    // Another process may have fetched it meanwhile.
+    if is_the_file(path, source).await {
+        return Ok(());
+    }
     let client = client(timeouts).map_err(|problem| FetchError::Unreachable {
         url: source.urls.first().cloned().unwrap_or_default(),
         problem: reason(&problem),
@@ -135,15 +140,24 @@ pub async fn fetch(
     }))
 }
 
+/// One process at a time writes the partial file; the lock ends with the file that is returned, however the process ends.
+async fn wait_for_turn(path: &Path) -> io::Result<std::fs::File> {
+    let lock = std::fs::File::create(path.with_added_extension("lock"))?;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(lock),
+            Err(std::fs::TryLockError::WouldBlock) => tokio::time::sleep(TURN_POLL_INTERVAL).await,
+            Err(std::fs::TryLockError::Error(error)) => return Err(error),
+        }
+    }
+}
+
 fn client(timeouts: FetchTimeouts) -> reqwest::Result<Client> {
-    let mut builder = Client::builder()
+    Client::builder()
         .user_agent(concat!("atelier-node/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(timeouts.connect)
-        .read_timeout(timeouts.silence);
-    if let Some(whole) = timeouts.whole {
-        builder = builder.timeout(whole);
-    }
-    builder.build()
+        .read_timeout(timeouts.silence)
+        .build()
 }
 
 async fn fetch_from(
@@ -330,7 +344,6 @@ mod tests {
     const QUICK: FetchTimeouts = FetchTimeouts {
         connect: Duration::from_secs(5),
         silence: Duration::from_secs(5),
-        whole: None,
     };
 
     #[tokio::test]
@@ -362,7 +375,27 @@ mod tests {
         let path = folder.path().join("vgg.h5");
         let error = fetch(&source, &path, QUICK, &mut |_| {}).await.unwrap_err();
         assert!(matches!(error, FetchError::NotTheFile { .. }), "{error}");
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        let left = std::fs::read_dir(folder.path()).unwrap();
+        let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["vgg.h5.lock"]);
+    }
+
+    #[tokio::test]
+    async fn two_at_once_wait_for_one_another_and_ask_once() {
+        let content = vec![9; 1000];
+        let (url, server) = serve(content.clone(), 1000).await;
+        let source = source(url, &content);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("vgg.h5");
+        let (mut left, mut right) = (|_| {}, |_| {});
+        let both = tokio::join!(
+            fetch(&source, &path, QUICK, &mut left),
+            fetch(&source, &path, QUICK, &mut right)
+        );
+        assert!(both.0.is_ok() && both.1.is_ok(), "{both:?}");
+        assert_eq!(std::fs::read(&path).unwrap(), content);
+        assert!(!server.is_finished(), "the server was asked a second time");
+        server.abort();
     }
 
     #[tokio::test]

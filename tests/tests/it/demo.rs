@@ -12,7 +12,7 @@ use rustix::process::Signal;
 fn demo(home: &Path) -> tokio::process::Command {
     let mut demo = command("atelier", home);
     demo.current_dir(home)
-        .args(["demo", "--weights", "untrained"])
+        .arg("demo")
         .args(["--set", "size=64", "--set", "iterations=4"]);
     demo
 }
@@ -41,6 +41,17 @@ fn processes_of(folder: &Path) -> anyhow::Result<Vec<String>> {
 async fn the_demo_ends_with_a_gallery_and_no_process() -> anyhow::Result<()> {
     let home = tempfile::tempdir()?;
     let ran = atelier_tests::programs::run(&mut demo(home.path())).await?;
+    // No weights can be fetched here, which the person is told once, with what to do.
+    let told = ran
+        .stderr
+        .matches("painting with the untrained network")
+        .count();
+    assert_eq!(told, 1, "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("atelier-node weights fetch"),
+        "{}",
+        ran.stderr
+    );
     let stdout = ran.success()?;
     let page = stdout.trim();
     assert!(page.ends_with("atelier-demo/index.html"), "{page}");

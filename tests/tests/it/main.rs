@@ -1,6 +1,7 @@
 //! The tests of the whole, in one binary: linking is most of their build.
 
 mod bad_input;
+mod bootstrap;
 mod bucket;
 mod demo;
 mod gallery_page;

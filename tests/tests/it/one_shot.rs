@@ -98,6 +98,33 @@ async fn weights_are_examined_and_refused() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+async fn a_node_says_what_it_lacks_by_its_exit_code() -> anyhow::Result<()> {
+    let work = tempfile::tempdir()?;
+    pictures::grid(work.path(), 1, 1)?;
+    std::fs::write(work.path().join("not.h5"), "not weights")?;
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    let mirror = format!("http://{nobody}/vgg.h5");
+    let gpu = [RENDER.as_slice(), &["--device", "cuda:99"]].concat();
+    let cases: [(&[&str], i32, &str); 5] = [
+        (&["weights", "fetch", "--url", &mirror], 3, &mirror),
+        (&gpu, 2, "cuda:99"),
+        (&["run", "--coordinator", "nonsense"], 2, "nonsense"),
+        (&["run", "--coordinator", "https://127.0.0.1:1"], 2, "https"),
+        (&["run", "--weights", "not.h5"], 2, "not.h5"),
+    ];
+    for (args, code, word) in cases {
+        let ran = node(work.path(), args).await?;
+        assert_eq!(ran.code(), Some(code), "{args:?}: {}", ran.stderr);
+        assert!(
+            ran.stderr.contains(word) && ran.stderr.contains("hint:"),
+            "{args:?}: {}",
+            ran.stderr
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn what_cannot_be_rendered_is_told_by_name() -> anyhow::Result<()> {
     let work = tempfile::tempdir()?;
     pictures::grid(work.path(), 1, 1)?;
