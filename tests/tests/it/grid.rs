@@ -81,7 +81,9 @@ async fn a_killed_node_costs_a_grid_nothing() -> anyhow::Result<()> {
     let mut cluster = Cluster::with_nodes(2).await?;
     let work = tempfile::tempdir()?;
     pictures::grid(work.path(), 3, 3)?;
-    let grid = submit(&cluster, work.path(), &TINY).await?;
+    // So long that no cell can end between being seen and its node's death.
+    let slow = [&TINY[..4], &["--set", "iterations=90"]].concat();
+    let grid = submit(&cluster, work.path(), &slow).await?;
     let completions = count_completions(&cluster, &grid).await?;
 
     // The first cell that some node is in the midst of: that node dies.
@@ -332,6 +334,10 @@ async fn a_grid_file_with_a_sweep_is_submitted_watched_listed_and_shown() -> any
         )
         .await?;
     assert_eq!(again.code(), Some(0), "{}", again.stderr);
+    let line = again.stdout.lines().next().context("it printed nothing")?;
+    let submitted: serde_json::Value = serde_json::from_str(line)?;
+    assert_eq!(submitted["inputs"], 3, "{submitted}");
+    assert_eq!(submitted["uploaded_bytes"], 0, "{submitted}");
     let stored = cluster.bucket().await?.list("inputs/").await?;
     assert_eq!(stored.len(), 3);
     Ok(())
