@@ -39,7 +39,8 @@ size = 32
 iterations = 2
 "#;
 
-/// Asserts one error, with these words and a hint, and this exit code.
+/// Asserts one error, with these words, and this exit code. The words name what is wrong and, where the sentence does not
+/// itself say what would be right, the hint.
 fn refused(ran: &Ran, code: i32, words: &[&str]) {
     assert_eq!(ran.code(), Some(code), "{}{}", ran.stdout, ran.stderr);
     assert_eq!(ran.stdout, "", "data is printed only when there is some");
