@@ -3,10 +3,10 @@
 
 tch 0.24 is written for this version. libtorch comes out of the PyTorch wheel on PyPI (or on the index that pip is
 configured for), because that is reachable from more networks than PyTorch's own download site. On a machine without
-a GPU only the CPU libraries are kept; where an NVIDIA driver is found, pip installs the wheel with its CUDA libraries.
+a GPU only the CPU libraries are kept. A download that was cut off goes on where it stopped, and every file is checked by its
+SHA-256. Where an NVIDIA driver is found, pip installs the wheel with its CUDA libraries instead, in pip's own way.
 
-A download that was cut off goes on where it stopped, every file is checked by its SHA-256, and the folder appears
-under its final name only when it is whole. Running it again does nothing.
+The folder appears under its final name only when it is whole. Running it again does nothing.
 """
 
 import argparse

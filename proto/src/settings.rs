@@ -409,6 +409,17 @@ mod tests {
     }
 
     #[test]
+    fn every_setting_is_explained_to_users() {
+        let readme = include_str!("../../README.md");
+        for key in SettingsPatch::KEYS {
+            let in_a_row = readme
+                .lines()
+                .any(|line| line.starts_with("| `") && line.contains(&format!("`{key}`")));
+            assert!(in_a_row, "README.md has no row for {key}");
+        }
+    }
+
+    #[test]
     fn an_override_hides_only_what_it_sets() {
         let grid = SettingsPatch::from_toml(&table("size = 256\nseed = 1")).unwrap();
         let artist = SettingsPatch::from_toml(&table("content_weight = 4\nseed = 2")).unwrap();
