@@ -205,7 +205,7 @@ fn settings(table: &Table<'_>) -> Result<SettingsPatch, GridFileError> {
     let mut patch = SettingsPatch::default();
     for (key, value) in table.entries() {
         let single = setting(table.document, key.get_ref(), value, &key.span())?;
-        patch = single.over(patch);
+        patch = single.laid(key.get_ref(), patch);
     }
     Ok(patch)
 }

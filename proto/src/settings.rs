@@ -7,26 +7,39 @@
 
 mod choices;
 mod layers;
+mod presets;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::choices::{LossKind, Padding, PictureFormat, Pooling, Start};
+pub use self::choices::{
+    Colour, Features, LossKind, Mode, Optimiser, Padding, PictureFormat, Pooling, Start,
+};
 pub use self::layers::{Layer, LayerWeights};
+pub use self::presets::{Preset, UnknownPreset};
 use crate::suggest::did_you_mean;
 use crate::v1;
 
 /// A scale below this many pixels leaves nothing of a picture to optimise.
 pub const SCALE_SIDE_MIN: u32 = 16;
 
+/// Evaluations over which a plateau is looked for.
+pub const PLATEAU_EVALUATIONS: usize = 20;
+
+/// The key that stands for the many settings of a [`Preset`] in a table of settings.
+pub const PRESET_KEY: &str = "preset";
+
 /// Why a setting was refused.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum SettingsError {
     /// No setting is called so.
-    #[error("unknown setting `{key}`; {}", did_you_mean(key, SettingsPatch::KEYS.iter().copied()))]
+    #[error("unknown setting `{key}`; {}", did_you_mean(key, written_keys()))]
     UnknownKey {
         /// What was written.
         key: String,
     },
+    /// No preset is called so.
+    #[error(transparent)]
+    UnknownPreset(#[from] UnknownPreset),
     /// The value is of another type or none of the known words.
     #[error("setting `{key}`: {problem}")]
     Malformed {
@@ -178,7 +191,7 @@ settings! {
     /// Coarse-to-fine scales; each has half the size of the next one.
     scales: u32 = 3, "from 1 to 6", |scales| (1..=6).contains(scales);
     /// What the picture is before the first evaluation.
-    start: Start = Start::Photo, "`noise` or `photo`", |_| true;
+    start: Start = Start::Photo, "`noise`, `photo`, `painting`, `mix` or `file`", |_| true;
     /// Weight of the content loss.
     content_weight: f64 = 1.0, "from 0 to 1e9", weight_is_allowed;
     /// Weight of the style loss.
@@ -194,7 +207,7 @@ settings! {
     /// What the network sees beyond the border of a picture.
     padding: Padding = Padding::Replicate, "`replicate` or `zero`", |_| true;
     /// Which formula the losses follow.
-    loss: LossKind = LossKind::Relative, "`relative` or `gatys`", |_| true;
+    loss: LossKind = LossKind::Relative, "`relative`, `gatys` or `neural-style`", |_| true;
     /// Long side of the paintings relative to that of the picture.
     style_scale: f64 = 1.0, "from 0.05 to 8", |scale| (0.05..=8.0).contains(scale);
     /// Pairs of (step, gradient change) that L-BFGS remembers.
@@ -202,7 +215,27 @@ settings! {
     /// Fixes the noise start.
     seed: u64 = 0, "from 0 to 2^63 - 1", |seed| i64::try_from(*seed).is_ok();
     /// File format of the picture.
-    format: PictureFormat = PictureFormat::Jpeg, "`jpeg` or `png`", |_| true;
+    format: PictureFormat = PictureFormat::Jpeg, "`jpeg`, `png` or `png16`", |_| true;
+    /// What is painted: a photo in an artist's style, or what the network keeps of one of them alone.
+    mode: Mode = Mode::Transfer, "`transfer`, `content` or `style`", |_| true;
+    /// Standard deviation of the noise of a start, in colours of 0..1.
+    noise_level: f64 = 0.2, "from 0 to 1", |level| (0.0..=1.0).contains(level);
+    /// Share of noise in a mixed start; the rest is the photo.
+    noise_share: f64 = 0.5, "from 0 to 1", |share| (0.0..=1.0).contains(share);
+    /// Scale of the features that losses are taken of.
+    features: Features = Features::Normalised, "`normalised` or `raw`", |_| true;
+    /// Which optimiser moves the picture.
+    optimiser: Optimiser = Optimiser::Lbfgs, "`lbfgs` or `adam`", |_| true;
+    /// Step of Adam, in colours of 0..1.
+    learning_rate: f64 = 0.02, "from 0.0001 to 1", |rate| (1e-4..=1.0).contains(rate);
+    /// Decay of the average of Adam's iterates; 0 takes the last iterate.
+    averaging: f64 = 0.99, "from 0 to 0.9999", |decay| (0.0..=0.9999).contains(decay);
+    /// Evaluations after which L-BFGS forgets its history and colours are brought into range.
+    round: u32 = 10_000, "from 1 to 10000", |round| (1..=10_000).contains(round);
+    /// A scale ends when [`PLATEAU_EVALUATIONS`] lower the loss by less than this share of it.
+    plateau: f64 = 0.0, "from 0 to 0.5", |share| (0.0..=0.5).contains(share);
+    /// Whose colours the picture has.
+    colour: Colour = Colour::Painting, "`painting`, `photo`, `matched` or `matched-after`", |_| true;
 }
 
 #[expect(
@@ -211,6 +244,11 @@ settings! {
 )]
 fn weight_is_allowed(weight: &f64) -> bool {
     (0.0..=1e9).contains(weight)
+}
+
+/// What may be written on the left of an equals sign.
+fn written_keys() -> impl Iterator<Item = &'static str> + Clone {
+    SettingsPatch::KEYS.iter().copied().chain([PRESET_KEY])
 }
 
 fn in_range<T: std::fmt::Debug>(
@@ -235,9 +273,20 @@ impl SettingsPatch {
     pub fn from_toml(table: &toml::Table) -> Result<Self, SettingsError> {
         let mut patch = Self::default();
         for (key, value) in table {
-            patch.set_value(key, value)?;
+            patch = Self::single(key, value)?.laid(key, patch);
         }
         Ok(patch)
+    }
+
+    /// This patch, which came of `key`, together with those written beside it: a preset gives way to them all, and a
+    /// setting to nothing that was written before it.
+    #[must_use]
+    pub fn laid(self, key: &str, beside: Self) -> Self {
+        if key == PRESET_KEY {
+            beside.over(self)
+        } else {
+            self.over(beside)
+        }
     }
 
     /// Applies one assignment, as `--set size=256` has it. The value is read as TOML where it is TOML and
@@ -249,11 +298,21 @@ impl SettingsPatch {
                 .ok_or_else(|| SettingsError::NotAnAssignment {
                     text: assignment.chars().take(80).collect(),
                 })?;
-        self.set_value(key.trim(), &parse_value(value))
+        let key = key.trim();
+        let single = Self::single(key, &parse_value(value))?;
+        *self = single.laid(key, std::mem::take(self));
+        Ok(())
     }
 
-    /// Reads a single-setting patch, as one value of a `[sweep]` list.
+    /// Reads one setting, as one value of a `[sweep]` list; `preset` sets as many as a preset has.
     pub fn single(key: &str, value: &toml::Value) -> Result<Self, SettingsError> {
+        if key == PRESET_KEY {
+            let name = value.as_str().ok_or_else(|| SettingsError::Malformed {
+                key: PRESET_KEY,
+                problem: format!("is {value}, but must be the name of a preset"),
+            })?;
+            return Ok(name.parse::<Preset>()?.patch());
+        }
         let mut patch = Self::default();
         patch.set_value(key, value)?;
         Ok(patch)
@@ -347,8 +406,8 @@ mod tests {
             "setting `size`: invalid type: string \"large\", expected u32"
         );
         assert_eq!(
-            message("start = 'painting'"),
-            "setting `start`: unknown variant `painting`, expected `noise` or `photo`"
+            message("start = 'sketch'"),
+            "setting `start`: unknown variant `sketch`, expected one of `noise`, `photo`, `painting`, `mix`, `file`"
         );
         assert_eq!(
             message("size = 0"),

@@ -50,6 +50,12 @@ choice! {
         Noise = "noise",
         /// The photo itself.
         Photo = "photo",
+        /// The artist's first painting, in the shape of the picture.
+        Painting = "painting",
+        /// The photo with a share of noise.
+        Mix = "mix",
+        /// The picture that the grid names for the photo.
+        File = "file",
     }
 }
 
@@ -80,6 +86,9 @@ choice! {
         Relative = "relative",
         /// The formula of Gatys' published code, for comparing with published numbers.
         Gatys = "gatys",
+        /// The formula of neural-style and of the source article: Gram matrices divided by channels and positions, and
+        /// their mean squared difference.
+        NeuralStyle = "neural-style",
     }
 }
 
@@ -90,6 +99,55 @@ choice! {
         Jpeg = "jpeg",
         /// PNG, 8 bits a channel.
         Png = "png",
+        /// PNG, 16 bits a channel.
+        Png16 = "png16",
+    }
+}
+
+choice! {
+    /// What is painted.
+    Mode {
+        /// A photo in the style of an artist.
+        Transfer = "transfer",
+        /// What the content layers keep of a photo (Gatys et al. 2015, figure 1, lower row).
+        Content = "content",
+        /// What the style layers keep of an artist: texture without positions (the same, upper row).
+        Style = "style",
+    }
+}
+
+choice! {
+    /// Scale of the features that losses are taken of.
+    Features {
+        /// Each layer is brought to the scale that it has in the original weights of Simonyan and Zisserman, for which
+        /// published settings were made; so one setting gives one balance, whatever the weights file.
+        Normalised = "normalised",
+        /// As the weights file has them.
+        Raw = "raw",
+    }
+}
+
+choice! {
+    /// Which optimiser moves the picture.
+    Optimiser {
+        /// L-BFGS, as Gatys et al. have it.
+        Lbfgs = "lbfgs",
+        /// Adam (Kingma and Ba 2014) with averaged iterates.
+        Adam = "adam",
+    }
+}
+
+choice! {
+    /// Whose colours the picture has (Gatys et al. 2016, <https://arxiv.org/abs/1606.05897>).
+    Colour {
+        /// The paintings'.
+        Painting = "painting",
+        /// The photo's: only the brightness of the rendering is kept.
+        Photo = "photo",
+        /// The photo's statistics: the paintings are recoloured before the rendering.
+        Matched = "matched",
+        /// The photo's statistics: the picture is recoloured after the rendering.
+        MatchedAfter = "matched-after",
     }
 }
 
@@ -98,7 +156,7 @@ impl PictureFormat {
     pub fn extension(self) -> &'static str {
         match self {
             Self::Jpeg => "jpg",
-            Self::Png => "png",
+            Self::Png | Self::Png16 => "png",
         }
     }
 
@@ -106,7 +164,7 @@ impl PictureFormat {
     pub fn content_type(self) -> &'static str {
         match self {
             Self::Jpeg => "image/jpeg",
-            Self::Png => "image/png",
+            Self::Png | Self::Png16 => "image/png",
         }
     }
 }
