@@ -1,22 +1,40 @@
-//! Picture files, in and out: JPEG, PNG, WebP and TIFF to upright 8-bit sRGB, and back to JPEG or PNG.
+//! Picture files, in and out: JPEG, PNG, WebP and TIFF to upright sRGB, and back to JPEG or PNG.
 //!
 //! Files come from people and from the network. Their size is checked before anything is decoded, and a file that
-//! was cut short is an error even where decoders would fill in grey. This file reads bytes; it knows no paths, so whoever
-//! calls it names the file.
+//! was cut short is an error even where decoders would fill in grey. This module reads bytes; it knows no paths, so
+//! whoever calls it names the file.
+//!
+//! - [`Picture`], colours and transparency as people see them
+//! - [`decode`], [`decode_mask`], [`size`], from the bytes of a file
+//! - [`encode`], [`thumbnail`], to the bytes of a file
+//! - [`Provenance`], what a file tells of how its picture came about
 
+mod colours;
+mod error;
+mod jpeg;
+mod png;
+mod profile;
+mod provenance;
+mod samples;
+mod tiff;
 mod whole;
+mod xmp;
 
 use std::io::Cursor;
 
 use atelier_proto::settings::{PictureFormat, fit};
-use image::codecs::jpeg::JpegEncoder;
-use image::codecs::png::PngEncoder;
 use image::imageops::{self, FilterType};
 use image::metadata::Orientation;
 use image::{
-    DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder as _, ImageError, ImageFormat,
-    ImageReader, Limits, RgbImage,
+    DynamicImage, ExtendedColorType, GrayImage, ImageDecoder, ImageFormat, ImageReader, Limits,
+    RgbImage,
 };
+use moxcms::ColorProfile;
+
+pub use self::colours::{Colours, Picture, Rgb16Image};
+pub use self::error::PictureError;
+pub use self::provenance::Provenance;
+use self::samples::{Samples, Space, Stored};
 
 /// Longest side of a picture that is read, pixels.
 pub const SIDE_MAX: u32 = 30_000;
@@ -32,83 +50,48 @@ const PICTURE_QUALITY: u8 = 95;
 /// JPEG quality of thumbnails.
 const THUMBNAIL_QUALITY: u8 = 88;
 
-/// Why a file is no usable picture. The text completes "cannot use FILE: …".
-#[derive(Debug, thiserror::Error)]
-pub enum PictureError {
-    /// No bytes at all.
-    #[error("the file is empty, not a picture\nhint: copy or download it again")]
-    Empty,
-    /// Some other file.
-    #[error("it is not a JPEG, PNG, WebP or TIFF picture\nhint: convert it, or leave it out")]
-    NotAPicture,
-    /// A longer file than is read.
-    #[error("it has {bytes} bytes, but at most {BYTES_MAX} are read\nhint: scale it down")]
-    TooManyBytes {
-        /// Its length.
-        bytes: u64,
-    },
-    /// More pixels than are decoded.
-    #[error(
-        "it declares {width} × {height} pixels, but at most {SIDE_MAX} × {SIDE_MAX}, and {} million in all, \
-         are accepted\nhint: scale it down",
-        PIXELS_MAX / 1_000_000
-    )]
-    TooLarge {
-        /// Pixels, as the header has it.
-        width: u32,
-        /// Pixels, as the header has it.
-        height: u32,
-    },
-    /// Small in pixels, and yet its decoder would take too much memory.
-    #[error(
-        "decoding it takes more than {} GiB of memory\nhint: save it anew with 8 bits a channel",
-        DECODER_BYTES_MAX >> 30
-    )]
-    TooMuchMemory,
-    /// The file ends before the picture does.
-    #[error(
-        "it is cut short: the file ends before the picture does\nhint: copy or download it again"
-    )]
-    CutShort,
-    /// What the file says cannot be.
-    #[error("it is damaged: {0}\nhint: copy or download it again")]
-    Damaged(#[source] ImageError),
-    /// A kind of picture that the decoders do not know.
-    #[error("it is of a kind that cannot be read: {0}\nhint: save it anew as a plain JPEG or PNG")]
-    Unsupported(#[source] ImageError),
-    /// A picture that cannot become a file.
-    #[error("a picture of {width} × {height} pixels cannot be encoded: {source}")]
-    Encode {
-        /// Pixels.
-        width: u32,
-        /// Pixels.
-        height: u32,
-        /// What the encoder says.
-        source: ImageError,
-    },
+/// Decodes a picture: upright (its EXIF orientation is applied), sRGB (its profile is), straight colours and alpha apart.
+///
+/// Pictures of more than 8 bits a channel keep 16. CMYK without a profile becomes RGB as viewers show it. Damaged EXIF
+/// data and profiles are passed over: a picture that has them is a picture all the same.
+pub fn decode(bytes: &[u8]) -> Result<Picture, PictureError> {
+    let read = read(bytes)?;
+    let (colours, alpha) = read.stored.into_srgb(read.profile.as_ref())?;
+    let colours = match colours {
+        Colours::Eight(colours) => {
+            Colours::Eight(upright(colours.into(), read.orientation).into_rgb8())
+        }
+        Colours::Sixteen(colours) => {
+            Colours::Sixteen(upright(colours.into(), read.orientation).into_rgb16())
+        }
+    };
+    let alpha = alpha.map(|alpha| upright(alpha.into(), read.orientation).into_luma8());
+    Ok(Picture::new(colours, alpha))
 }
 
-/// Decodes a picture to 8-bit sRGB, upright (its EXIF orientation is applied), transparency over white.
-pub fn decode(bytes: &[u8]) -> Result<RgbImage, PictureError> {
-    let (mut decoder, format) = open(bytes)?;
-    if !whole::is_whole(format, bytes) {
-        return Err(PictureError::CutShort);
+/// Decodes a mask: the luma of a picture, upright; 0 where it is black or transparent, 255 where it is white.
+///
+/// Its numbers are amounts and not colours, so profiles do not change them.
+pub fn decode_mask(bytes: &[u8]) -> Result<GrayImage, PictureError> {
+    let read = read(bytes)?;
+    let (colours, alpha) = read.stored.into_srgb(None)?;
+    let mut mask = match colours {
+        Colours::Eight(colours) => DynamicImage::from(colours).into_luma8(),
+        Colours::Sixteen(colours) => DynamicImage::from(colours).into_luma8(),
+    };
+    if let Some(alpha) = alpha {
+        for (luma, alpha) in mask.iter_mut().zip(alpha.iter()) {
+            *luma = ((u32::from(*luma) * u32::from(*alpha) + 127) / 255) as u8;
+        }
     }
-    let orientation = orientation(&mut decoder);
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(from_decoder)?;
-    picture.apply_orientation(orientation);
-    Ok(if picture.color().has_alpha() {
-        over_white(&picture)
-    } else {
-        picture.into_rgb8()
-    })
+    Ok(upright(mask.into(), read.orientation).into_luma8())
 }
 
 /// Width and height of a picture, upright, from its header alone.
 pub fn size(bytes: &[u8]) -> Result<(u32, u32), PictureError> {
-    let (mut decoder, _) = open(bytes)?;
+    let (mut decoder, format) = open(bytes)?;
     let (width, height) = decoder.dimensions();
-    Ok(match orientation(&mut decoder) {
+    Ok(match orientation(&mut decoder, format, bytes) {
         Orientation::Rotate90
         | Orientation::Rotate270
         | Orientation::Rotate90FlipH
@@ -120,19 +103,33 @@ pub fn size(bytes: &[u8]) -> Result<(u32, u32), PictureError> {
     })
 }
 
-/// A picture as the bytes of a file: JPEG of quality 95 without subsampled colour, or PNG.
-pub fn encode(picture: &RgbImage, format: PictureFormat) -> Result<Vec<u8>, PictureError> {
-    match format {
-        PictureFormat::Jpeg => encode_jpeg(picture, PICTURE_QUALITY),
-        PictureFormat::Png => {
-            let mut bytes = Vec::new();
-            let encoder = PngEncoder::new(&mut bytes);
-            let (width, height) = picture.dimensions();
-            encoder
-                .write_image(picture, width, height, ExtendedColorType::Rgb8)
-                .map_err(|source| cannot_encode(picture, source))?;
-            Ok(bytes)
-        }
+/// A picture as the bytes of a file, tagged as sRGB, with `about` in its metadata.
+///
+/// PNG has 8 or 16 bits a channel and keeps the alpha; JPEG is of quality 95 without subsampled colour, over white where
+/// the picture is transparent. The same picture and provenance give the same bytes.
+pub fn encode(
+    picture: &Picture,
+    format: PictureFormat,
+    about: &Provenance,
+) -> Result<Vec<u8>, PictureError> {
+    let encoded = match format {
+        PictureFormat::Jpeg => jpeg::encode(&picture.to_rgb8(), PICTURE_QUALITY, about),
+        PictureFormat::Png => png::encode(picture, ::png::BitDepth::Eight, about),
+        PictureFormat::Png16 => png::encode(picture, ::png::BitDepth::Sixteen, about),
+    };
+    encoded.map_err(|source| PictureError::Encode {
+        width: picture.width(),
+        height: picture.height(),
+        source,
+    })
+}
+
+/// What [`encode`] was told about a picture, from the bytes of its file; nothing from files that others made.
+pub fn provenance(bytes: &[u8]) -> Vec<(String, String)> {
+    match image::guess_format(bytes) {
+        Ok(ImageFormat::Jpeg) => jpeg::provenance(bytes),
+        Ok(ImageFormat::Png) => png::provenance(bytes),
+        _ => Vec::new(),
     }
 }
 
@@ -140,7 +137,7 @@ pub fn encode(picture: &RgbImage, format: PictureFormat) -> Result<Vec<u8>, Pict
 pub fn thumbnail(picture: &RgbImage, long_side: u32) -> Result<Vec<u8>, PictureError> {
     let (width, height) = picture.dimensions();
     if width.max(height) <= long_side {
-        return encode_jpeg(picture, THUMBNAIL_QUALITY);
+        return encode_thumbnail(picture);
     }
     let (width, height) = fit(width, height, long_side);
     // Averaging to three times the size first costs little and leaves the good filter little to do.
@@ -151,7 +148,73 @@ pub fn thumbnail(picture: &RgbImage, long_side: u32) -> Result<Vec<u8>, PictureE
     } else {
         imageops::resize(picture, width, height, FilterType::Lanczos3)
     };
-    encode_jpeg(&reduced, THUMBNAIL_QUALITY)
+    encode_thumbnail(&reduced)
+}
+
+fn encode_thumbnail(picture: &RgbImage) -> Result<Vec<u8>, PictureError> {
+    let encoded = jpeg::encode(picture, THUMBNAIL_QUALITY, &Provenance::new());
+    encoded.map_err(|source| PictureError::Encode {
+        width: picture.width(),
+        height: picture.height(),
+        source,
+    })
+}
+
+/// What a file holds, decoded and not yet converted.
+struct Read {
+    stored: Stored,
+    profile: Option<ColorProfile>,
+    orientation: Orientation,
+}
+
+fn read(bytes: &[u8]) -> Result<Read, PictureError> {
+    let (mut decoder, format) = open(bytes)?;
+    if !whole::is_whole(format, bytes) {
+        return Err(PictureError::CutShort);
+    }
+    let orientation = orientation(&mut decoder, format, bytes);
+    let parsed = |embedded: Vec<u8>| profile::parse(&embedded);
+    let profile = match format {
+        ImageFormat::Png => png::colour_profile(bytes),
+        ImageFormat::Tiff => tiff::profile(bytes).and_then(parsed),
+        _ => decoder.icc_profile().ok().flatten().and_then(parsed),
+    };
+    let stored = if let Some(stored) = inks(&decoder, format, bytes)? {
+        stored
+    } else {
+        let image = DynamicImage::from_decoder(decoder).map_err(PictureError::from_decoder)?;
+        let premultiplied = format == ImageFormat::Tiff && tiff::is_premultiplied(bytes);
+        Stored::new(image, premultiplied)
+    };
+    Ok(Read {
+        stored,
+        profile,
+        orientation,
+    })
+}
+
+/// A CMYK picture as its inks; none of any other. `image` knows RGB alone, and takes no profile for the way there.
+fn inks(
+    decoder: &impl ImageDecoder,
+    format: ImageFormat,
+    bytes: &[u8],
+) -> Result<Option<Stored>, PictureError> {
+    let samples = match format {
+        ImageFormat::Jpeg if jpeg::has_inks(bytes) => Some(Samples::Eight(jpeg::inks(bytes)?)),
+        ImageFormat::Tiff => match decoder.original_color_type() {
+            ExtendedColorType::Cmyk8 | ExtendedColorType::Cmyk16 => tiff::inks(bytes)?,
+            _ => None,
+        },
+        _ => None,
+    };
+    let (width, height) = decoder.dimensions();
+    Ok(samples.map(|samples| Stored {
+        width,
+        height,
+        space: Space::Cmyk,
+        samples,
+        alpha: None,
+    }))
 }
 
 /// A decoder that has read the header, with every limit checked.
@@ -173,7 +236,7 @@ fn open(bytes: &[u8]) -> Result<(impl ImageDecoder + '_, ImageFormat), PictureEr
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(DECODER_BYTES_MAX);
     reader.limits(limits);
-    let decoder = reader.into_decoder().map_err(from_decoder)?;
+    let decoder = reader.into_decoder().map_err(PictureError::from_decoder)?;
     let (width, height) = decoder.dimensions();
     let pixels = u64::from(width) * u64::from(height);
     if width > SIDE_MAX || height > SIDE_MAX || pixels > PIXELS_MAX {
@@ -185,51 +248,26 @@ fn open(bytes: &[u8]) -> Result<(impl ImageDecoder + '_, ImageFormat), PictureEr
     Ok((decoder, format))
 }
 
-/// How the camera was held. A picture whose EXIF data is damaged is a picture all the same.
-fn orientation(decoder: &mut impl ImageDecoder) -> Orientation {
-    decoder.orientation().unwrap_or(Orientation::NoTransforms)
-}
-
-fn from_decoder(error: ImageError) -> PictureError {
-    match error {
-        ImageError::Limits(_) => PictureError::TooMuchMemory,
-        ImageError::Unsupported(_) => PictureError::Unsupported(error),
-        // The only reader is one of bytes in memory, which fails at its end and nowhere else.
-        ImageError::IoError(_) => PictureError::CutShort,
-        ImageError::Decoding(_) | ImageError::Encoding(_) | ImageError::Parameter(_) => {
-            PictureError::Damaged(error)
+/// How the camera was held; upright if the file does not say, or not in a way that can be read.
+fn orientation(decoder: &mut impl ImageDecoder, format: ImageFormat, bytes: &[u8]) -> Orientation {
+    let mut exif = decoder.exif_metadata().ok().flatten();
+    if exif.is_none() && format == ImageFormat::Png {
+        exif = png::exif(bytes).map(<[u8]>::to_vec);
+    }
+    match exif {
+        Some(exif) => {
+            // WebP files have been made with the prefix that belongs to JPEG.
+            let exif = exif.strip_prefix(b"Exif\0\0").unwrap_or(&exif);
+            Orientation::from_exif_chunk(exif)
         }
+        None => decoder.orientation().ok(),
     }
+    .unwrap_or(Orientation::NoTransforms)
 }
 
-/// Blends the picture over white, as a page would show it.
-fn over_white(picture: &DynamicImage) -> RgbImage {
-    let picture = picture.to_rgba8();
-    RgbImage::from_fn(picture.width(), picture.height(), |x, y| {
-        let [red, green, blue, alpha] = picture.get_pixel(x, y).0;
-        let over = |channel: u8| {
-            let sum = u32::from(channel) * u32::from(alpha) + 255 * (255 - u32::from(alpha));
-            ((sum + 127) / 255) as u8
-        };
-        image::Rgb([over(red), over(green), over(blue)])
-    })
-}
-
-fn encode_jpeg(picture: &RgbImage, quality: u8) -> Result<Vec<u8>, PictureError> {
-    let mut bytes = Vec::new();
-    JpegEncoder::new_with_quality(&mut bytes, quality)
-        .encode_image(picture)
-        .map_err(|source| cannot_encode(picture, source))?;
-    Ok(bytes)
-}
-
-fn cannot_encode(picture: &RgbImage, source: ImageError) -> PictureError {
-    let (width, height) = picture.dimensions();
-    PictureError::Encode {
-        width,
-        height,
-        source,
-    }
+fn upright(mut image: DynamicImage, orientation: Orientation) -> DynamicImage {
+    image.apply_orientation(orientation);
+    image
 }
 
 #[cfg(test)]
