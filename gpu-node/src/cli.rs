@@ -1,12 +1,17 @@
 //! The command line: what can be asked for, and the words that explain it.
 
+mod values;
+
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use atelier_proto::settings::Preset;
 use atelier_proto::telemetry::LogFormat;
 use clap::{Args, Parser, Subcommand};
 
-use crate::render::DeviceChoice;
-use crate::weights::WeightsChoice;
+pub use self::values::{ByteSize, MaskArg, PaintingArg};
+use crate::render::{DeviceChoice, Precision, RendererOptions};
+use crate::weights::{UNTRAINED_SEED, WeightsChoice};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -55,12 +60,26 @@ pub enum Command {
     #[command(after_help = "\
 Examples:
   atelier-node render --photo rider.jpg --painting monet.jpg -o rider-monet.jpg
-  atelier-node render --photo rider.jpg --painting a.png --painting b.png -o out.png \\
-      --set size=512 --set iterations=200 --report out.json")]
+  atelier-node render --photo rider.jpg --painting a.png:2 --painting b.png -o out.png \\
+      --set size=512 --set iterations=200 --report out.json
+  atelier-node render --photo rider.jpg --painting sea.jpg --mask ground.png \\
+      --painting night.jpg --mask sky.png -o out.jpg --preset gatys --checkpoint out.checkpoint
+  atelier-node render --painting monet.jpg -o texture.png --set mode=style
+  atelier-node render --photo rider.jpg -o seen.png --set mode=content --set content_layers=conv3_1")]
     Render(RenderArgs),
     /// Get or examine the weights of a network
     #[command(subcommand)]
     Weights(WeightsCommand),
+    /// Measure what this device makes of growing batches
+    #[command(after_help = "\
+Examples:
+  atelier-node bench
+  atelier-node bench --size 256 --batch 1,2,4 --iterations 50 --json
+  atelier-node bench --weights vgg19.safetensors --set loss=gatys --set features=raw --set padding=zero
+
+A render's share of the device is told against a large convolution and a large matrix product, measured in the same run.
+Counted are the multiply-adds of the convolutions, forward and back to the image, each as two operations.")]
+    Bench(BenchArgs),
 }
 
 /// Which network, on what.
@@ -83,6 +102,45 @@ pub struct RendererArgs {
         value_name = "auto|cpu|cuda:N"
     )]
     pub device: DeviceChoice,
+    /// In which numbers it convolves: `auto` takes bfloat16 where that is faster; the last evaluations are in float32
+    #[arg(
+        long,
+        env = "ATELIER_PRECISION",
+        default_value_t = Precision::Auto,
+        value_name = "auto|float32|bfloat16"
+    )]
+    pub precision: Precision,
+    /// Most pictures that are optimised at once [default: as many as make the device fastest]
+    #[arg(long, env = "ATELIER_BATCH", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub batch: Option<u32>,
+    /// Most memory of the device that a render may take, as in 8GB [default: what is free]
+    #[arg(long, env = "ATELIER_MEMORY_MAX", value_name = "BYTES")]
+    pub memory_max: Option<ByteSize>,
+}
+
+impl RendererArgs {
+    /// What [`crate::render::Renderer::load`] is asked.
+    pub fn options(&self) -> RendererOptions {
+        RendererOptions {
+            device: self.device,
+            precision: self.precision,
+            batch_max: self.batch,
+            memory_bytes_max: self.memory_max.map(ByteSize::bytes),
+        }
+    }
+}
+
+/// How often a render is kept on its way.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct CheckpointArgs {
+    /// How often what a picture has become is kept, so that a render that breaks off goes on from there
+    #[arg(
+        long,
+        env = "ATELIER_CHECKPOINT_INTERVAL",
+        default_value = "20s",
+        value_name = "DURATION"
+    )]
+    pub checkpoint_interval: humantime::Duration,
 }
 
 /// `atelier-node run`.
@@ -109,6 +167,15 @@ pub struct RunArgs {
     #[arg(long, env = "ATELIER_CACHE_MIB_MAX", default_value_t = 4096, value_name = "MIB",
           value_parser = clap::value_parser!(u64).range(16..=16_777_216))]
     pub cache_mib_max: u64,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at its type")]
+    pub checkpoints: CheckpointArgs,
+    /// Address where Prometheus finds this node's metrics, as in 127.0.0.1:9091 [default: nowhere]
+    #[arg(long, env = "ATELIER_METRICS", value_name = "ADDRESS")]
+    pub metrics: Option<SocketAddr>,
+    /// Serve metrics beyond this machine, to whoever asks
+    #[arg(long, env = "ATELIER_INSECURE")]
+    pub insecure: bool,
     /// Leave when standard input ends, so that whoever started this node takes it along
     #[arg(long)]
     pub exit_with_stdin: bool,
@@ -117,24 +184,85 @@ pub struct RunArgs {
 /// `atelier-node render`.
 #[derive(Debug, Args)]
 pub struct RenderArgs {
-    /// The content image: JPEG, PNG, WebP or TIFF
+    /// The content image: JPEG, PNG, WebP or TIFF; only mode=style does without
     #[arg(long, value_name = "FILE")]
-    pub photo: PathBuf,
-    /// A style image; several are blended
-    #[arg(long = "painting", value_name = "FILE", required = true)]
-    pub paintings: Vec<PathBuf>,
-    /// Where the picture goes: .jpg or .png
+    pub photo: Option<PathBuf>,
+    /// A style image, with its share if it is not 1; several are blended; only mode=content does without
+    ///
+    /// A name that itself ends like a share is written with one: `night:2:1`.
+    #[arg(long = "painting", value_name = "FILE[:SHARE]")]
+    pub paintings: Vec<PaintingArg>,
+    /// Where in the photo a painting applies, white on black: one for each painting, in their order; `everywhere`
+    /// for a painting without
+    #[arg(long = "mask", value_name = "FILE|everywhere")]
+    pub masks: Vec<MaskArg>,
+    /// The picture to begin from; sets start=file
+    #[arg(long, value_name = "FILE")]
+    pub start: Option<PathBuf>,
+    /// Where the picture goes: .jpg or .png (16 bits a channel with --set format=png16)
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
+    /// A set of render settings: fine, classic, gatys or neural-style; --set goes before it
+    #[arg(long, value_name = "NAME")]
+    pub preset: Option<Preset>,
     /// A render setting, as in size=512
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub settings: Vec<String>,
+    /// Where the render is kept on its way and on Ctrl-C, and gone on with if the file is there; removed at the end
+    #[arg(long, value_name = "FILE")]
+    pub checkpoint: Option<PathBuf>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at its type")]
+    pub checkpoints: CheckpointArgs,
     /// Where a report goes: settings, network, device, and the losses of every evaluation (JSON)
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented at its type")]
     pub renderer: RendererArgs,
+}
+
+/// `atelier-node bench`.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// Long side of the pictures, which are square
+    #[arg(long, default_value_t = 512, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(16..=8192))]
+    pub size: u32,
+    /// Evaluations of each picture
+    #[arg(long, default_value_t = 20, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub iterations: u32,
+    /// Pictures that are optimised at once; each number is measured, smallest first
+    #[arg(long, default_value = "1,2,4,8", value_delimiter = ',', value_name = "N,…",
+          value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub batch: Vec<u32>,
+    /// A render setting, as in loss=gatys; the default has one scale
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub settings: Vec<String>,
+    /// Which network paints: a file (safetensors or Keras .h5; VGG16 or VGG19), `untrained`, or `auto`
+    #[arg(long, default_value = "untrained", value_name = "FILE|untrained|auto")]
+    pub weights: WeightsChoice,
+    /// What renders: `auto` takes a GPU where there is one
+    #[arg(
+        long,
+        env = "ATELIER_DEVICE",
+        default_value = "auto",
+        value_name = "auto|cpu|cuda:N"
+    )]
+    pub device: DeviceChoice,
+    /// In which numbers it convolves: `auto` takes bfloat16 where that is faster; the last evaluations are in float32
+    #[arg(
+        long,
+        env = "ATELIER_PRECISION",
+        default_value_t = Precision::Auto,
+        value_name = "auto|float32|bfloat16"
+    )]
+    pub precision: Precision,
+    /// Most memory of the device that a batch may take, as in 8GB [default: what is free]
+    #[arg(long, env = "ATELIER_MEMORY_MAX", value_name = "BYTES")]
+    pub memory_max: Option<ByteSize>,
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `atelier-node weights …`.
@@ -156,5 +284,19 @@ pub enum WeightsCommand {
         /// Answer in JSON
         #[arg(long)]
         json: bool,
+    },
+    /// Write a network as safetensors with torchvision's names, for other programs
+    ///
+    /// Its header says under `normalisation` how colours are to be brought to it. `--weights` takes the file too, and
+    /// paints with it as with a trained network: the default content layer is then conv4_2.
+    Export {
+        /// The network that needs no file
+        #[arg(long, required = true)]
+        untrained: bool,
+        /// Which untrained network
+        #[arg(long, default_value_t = UNTRAINED_SEED, value_name = "NUMBER")]
+        seed: u64,
+        /// Where it goes, 59 MB; a file that is there is replaced
+        file: PathBuf,
     },
 }

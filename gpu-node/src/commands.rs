@@ -1,5 +1,6 @@
 //! What the program does when asked: one module per command.
 
+mod bench;
 mod error;
 mod render;
 mod run;
@@ -14,5 +15,6 @@ pub async fn run(command: Command) -> Result<(), CommandError> {
         Command::Run(args) => run::run(args).await,
         Command::Render(args) => render::render(args).await,
         Command::Weights(command) => weights::weights(command).await,
+        Command::Bench(args) => bench::bench(args).await,
     }
 }

@@ -1,17 +1,47 @@
-//! Photos and paintings on this node's disk, by digest, so that a grid's inputs travel once a node.
+//! Photos, paintings, masks and starts: on this node's disk by digest, so that a grid's inputs travel once a node, and
+//! decoded in memory, so that the cells of a block share them.
+
+mod decoded;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use atelier_gallery::bucket::{Bucket, BucketError};
 use atelier_gallery::keys;
+use atelier_gallery::picture::{self, Colours, Picture, PictureError};
 use atelier_proto::ids::Digest;
+use image::GrayImage;
+use tokio::sync::Semaphore;
+use tokio::task::JoinError;
+
+use self::decoded::Shelf;
+use crate::render::Input;
+
+/// Inputs that are fetched or decoded at once: enough to hide the network, and few enough that decoders leave memory
+/// and processors to the renderer.
+const INPUTS_AT_ONCE_MAX: usize = 4;
+/// Decoded photos and paintings that are kept beyond the blocks in hand, bytes.
+const DECODED_BYTES_MAX: u64 = 512 << 20;
+/// The same for masks.
+const DECODED_MASK_BYTES_MAX: u64 = 64 << 20;
+/// Most digests that a node tells of when it asks for cells.
+const TOLD_DIGESTS_MAX: usize = 1024;
 
 /// A folder of inputs, bounded in bytes; the longest unused ones leave first.
 #[derive(Debug, Clone)]
 pub struct InputCache {
     folder: PathBuf,
     bytes_max: u64,
+}
+
+/// The inputs of a node: a folder of files and a shelf of decoded pictures.
+#[derive(Debug)]
+pub struct Inputs {
+    files: InputCache,
+    pictures: Shelf<Picture>,
+    masks: Shelf<GrayImage>,
+    at_once: Semaphore,
 }
 
 /// Why an input could not be had.
@@ -29,6 +59,71 @@ pub enum InputError {
         #[source]
         source: std::io::Error,
     },
+    /// It is no usable picture.
+    #[error(transparent)]
+    Picture(#[from] PictureError),
+    /// The decoder's task ended early.
+    #[error("the decoder ended early")]
+    Decoder(#[from] JoinError),
+}
+
+impl Inputs {
+    /// Inputs that are kept in this cache.
+    pub fn new(files: InputCache) -> Self {
+        Self {
+            files,
+            pictures: Shelf::new(DECODED_BYTES_MAX),
+            masks: Shelf::new(DECODED_MASK_BYTES_MAX),
+            at_once: Semaphore::new(INPUTS_AT_ONCE_MAX),
+        }
+    }
+
+    /// A photo, painting or start, decoded.
+    pub async fn picture(&self, bucket: &Bucket, digest: Digest) -> Result<Input, InputError> {
+        let make = async || {
+            let _place = self.at_once.acquire().await;
+            let bytes = self.files.bytes(bucket, digest).await?;
+            let picture = tokio::task::spawn_blocking(move || picture::decode(&bytes)).await??;
+            let bytes = picture_bytes(&picture);
+            Ok::<_, InputError>((picture, bytes))
+        };
+        let picture = self.pictures.get(digest, make).await?;
+        Ok(Input { picture, digest })
+    }
+
+    /// A mask, decoded.
+    pub async fn mask(
+        &self,
+        bucket: &Bucket,
+        digest: Digest,
+    ) -> Result<Arc<GrayImage>, InputError> {
+        let make = async || {
+            let _place = self.at_once.acquire().await;
+            let bytes = self.files.bytes(bucket, digest).await?;
+            let mask = tokio::task::spawn_blocking(move || picture::decode_mask(&bytes)).await??;
+            let bytes = mask.len() as u64;
+            Ok::<_, InputError>((mask, bytes))
+        };
+        self.masks.get(digest, make).await
+    }
+
+    /// Digests of the inputs on disk, the last used first, at most 1024.
+    pub async fn digests(&self) -> Vec<Digest> {
+        let files = self.files.clone();
+        tokio::task::spawn_blocking(move || files.digests())
+            .await
+            .unwrap_or_default()
+    }
+}
+
+/// What a decoded picture takes, bytes.
+fn picture_bytes(picture: &Picture) -> u64 {
+    let colours = match picture.colours() {
+        Colours::Eight(colours) => colours.len(),
+        Colours::Sixteen(colours) => 2 * colours.len(),
+    };
+    let alpha = picture.alpha().map_or(0, |alpha| alpha.len());
+    (colours + alpha) as u64
 }
 
 impl InputCache {
@@ -60,13 +155,20 @@ impl InputCache {
         Ok(bytes)
     }
 
-    /// Removes the longest unused files while the cache is over its bound. A file that cannot be removed
-    /// stays: a cache that is too large is no reason to fail a cell.
-    fn evict(&self) {
+    /// Digests of the files, the last used first, at most [`TOLD_DIGESTS_MAX`].
+    fn digests(&self) -> Vec<Digest> {
+        let files = self.files().into_iter().rev();
+        let digests = files.filter_map(|(_, _, path)| path.file_name()?.to_str()?.parse().ok());
+        digests.take(TOLD_DIGESTS_MAX).collect()
+    }
+
+    /// When each file was last used, its length and its path; the longest unused first. None where the folder cannot be
+    /// read.
+    fn files(&self) -> Vec<(SystemTime, u64, PathBuf)> {
         let Ok(entries) = std::fs::read_dir(&self.folder) else {
-            return;
+            return Vec::new();
         };
-        let mut files: Vec<(SystemTime, u64, PathBuf)> = entries
+        let mut files: Vec<_> = entries
             .flatten()
             .filter_map(|entry| {
                 let metadata = entry.metadata().ok()?;
@@ -74,6 +176,13 @@ impl InputCache {
             })
             .collect();
         files.sort();
+        files
+    }
+
+    /// Removes the longest unused files while the cache is over its bound. A file that cannot be removed
+    /// stays: a cache that is too large is no reason to fail a cell.
+    fn evict(&self) {
+        let files = self.files();
         let mut bytes: u64 = files.iter().map(|(_, length, _)| length).sum();
         for (_, length, path) in files {
             if bytes <= self.bytes_max {
@@ -118,5 +227,23 @@ mod tests {
         assert!(cache.folder.join("old").exists());
         assert!(!cache.folder.join("used").exists());
         assert!(cache.folder.join("new").exists());
+    }
+
+    #[test]
+    fn a_node_tells_of_the_inputs_that_it_has_and_of_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = InputCache::open(folder.path().to_owned(), 1000).unwrap();
+        let (older, newer) = (Digest::of(b"older"), Digest::of(b"newer"));
+        for (seconds, name) in [
+            (1, older.to_string()),
+            (2, newer.to_string()),
+            (3, ".atelier-x1y2z3".to_owned()),
+        ] {
+            let path = folder.path().join(name);
+            let file = std::fs::File::create(&path).unwrap();
+            let modified = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+            file.set_modified(modified).unwrap();
+        }
+        assert_eq!(cache.digests(), [newer, older]);
     }
 }

@@ -1,95 +1,103 @@
 //! The renderer: the only code of Atelier that names tch.
 //!
-//! [`Renderer`] holds a network on a device and turns a [`RenderJob`] into a picture. Inside, everything is
-//! batched: images are `[batch, 3, height, width]`, and each row has losses and an optimiser history of its own.
+//! [`Renderer`] holds a network on a device and turns the [`RenderJob`]s of a block into pictures. Inside, everything is
+//! batched: images are `[batch, 3, height, width]`, and each row has losses, an optimiser history and an end of its own.
 //!
-//! - [`vgg`]: the network, cut after the deepest layer that is asked for; [`untrained`]: one that needs no file
-//! - [`statistics`]: what style is measured by; [`targets`]: what is aimed at; [`loss`]: how far a picture is from it
-//! - [`lbfgs`]: the optimiser; [`descent`]: the loop around it, with recovery and the best picture so far
-//! - [`pixels`]: pictures to tensors and back; [`device`], [`cuda`]: what it all runs on
+//! - [`job`]: what is asked and answered; [`rows`]: which jobs can share a batch; [`tuner`]: how many should
+//! - [`batch`]: a batch through its scales; [`descent`]: the loop at one scale, with recovery and the best picture so far;
+//!   [`optimiser`], [`lbfgs`], [`adam`]: the steps; [`checkpoint`]: a render that goes on elsewhere
+//! - [`vgg`]: the network, cut after the deepest layer that is asked for; [`untrained`]: one that needs no file;
+//!   [`feature_scale`]: why the file does not matter
+//! - [`statistics`]: what content and style are measured by; [`targets`]: what they are in photos and paintings;
+//!   [`aims`], [`loss`]: how far a picture is from them; [`prepare`]: from jobs to all of these
+//! - [`at_once`], [`peak`]: for measuring; [`memory`]: what fits; [`tiles`], [`tile_plan`]: what is done when a picture does not
+//! - [`pixels`], [`colour`]: pictures to tensors and back; [`device`], [`cuda`], [`precision`]: what it all runs on
 
+mod adam;
+mod aims;
+mod at_once;
+mod batch;
+mod checkpoint;
+mod colour;
 mod cuda;
 mod descent;
 mod device;
 mod error;
+mod feature_scale;
+mod job;
 mod lbfgs;
 mod loss;
+mod memory;
+mod optimiser;
+mod peak;
 mod pixels;
+mod precision;
+mod prepare;
+mod rows;
 mod statistics;
 mod targets;
+mod tile_plan;
+mod tiles;
+mod tuner;
 mod untrained;
 mod vgg;
 
-use std::ops::ControlFlow;
+use std::collections::BTreeMap;
 
-use atelier_proto::clock::Stopwatch;
-use atelier_proto::settings::{Layer, LayerWeights, RenderSettings, Start, fit};
-use image::RgbImage;
-use serde::Serialize;
-use tch::Tensor;
+use atelier_proto::settings::{Features, Layer, LayerWeights, LossKind, RenderSettings};
+use tch::Kind;
 
-use self::descent::Descent;
+use self::batch::{Batch, Outcome, looked_at};
+pub use self::checkpoint::Checkpoint;
 pub use self::device::{DeviceChoice, UnknownDevice};
 pub use self::error::RenderError;
-use self::loss::Objective;
-use self::targets::Targets;
-use self::vgg::Vgg;
+pub use self::job::{
+    Evaluation, Input, MaskInput, PaintingInput, RenderJob, Rendered, Unwatched, Watch,
+};
+use self::memory::Memory;
+pub use self::peak::{Peak, Peaks};
+pub use self::precision::{Precision, UnknownPrecision};
+use self::prepare::Preparer;
+use self::rows::Row;
+use self::targets::TargetCache;
+use self::tuner::BatchTuner;
+pub use self::untrained::calibrated;
+use self::vgg::{Numbers, Vgg};
 use crate::weights::{Network, VggWeights};
 
-/// One cell to render.
-#[derive(Debug, Clone)]
-pub struct RenderJob {
-    /// The content image.
-    pub photo: RgbImage,
-    /// The style images, each with its share of the artist's style; at least one, weights above 0.
-    pub paintings: Vec<(RgbImage, f64)>,
-    /// How it is rendered.
-    pub settings: RenderSettings,
-}
+/// The largest batch, whatever the memory: beyond it devices gain nothing, and one fault costs many cells.
+const BATCH_MAX: u32 = 256;
+/// Share of the memory that targets may take for the next cells to find.
+const TARGETS_SHARE: u64 = 8;
 
-/// One evaluation of the loss, as reports have it. The three parts are weighted, so that with the small total
-/// variation and range terms they add up to `total`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Evaluation {
-    /// Which scale, the coarsest being 1.
-    pub scale: u32,
-    /// Size of the picture at this scale, pixels.
-    pub width: u32,
-    /// See `width`.
-    pub height: u32,
-    /// Counted over all scales, from 1.
-    pub number: u32,
-    /// How many there will be over all scales.
-    pub planned: u32,
-    /// What the optimiser minimises.
-    pub total: f64,
-    /// The part of `total` that holds on to the photo.
-    pub content: f64,
-    /// The part of `total` that holds on to the paintings.
-    pub style: f64,
-    /// Seconds since the render began.
-    pub seconds: f64,
-}
-
-/// A finished picture.
-#[derive(Debug, Clone)]
-pub struct Rendered {
-    /// The picture with the lowest loss at the full scale.
-    pub picture: RgbImage,
-    /// Seconds from the photo to the picture.
-    pub seconds: f64,
-    /// Evaluations made.
-    pub evaluations: u32,
-    /// Loss of the picture, before it was rounded to 8 bits.
-    pub loss: f64,
+/// What a renderer runs on, and how.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RendererOptions {
+    /// The device.
+    pub device: DeviceChoice,
+    /// In which numbers it convolves.
+    pub precision: Precision,
+    /// Most cells in one batch; as many as measurement says without it.
+    pub batch_max: Option<u32>,
+    /// Bytes of memory that the renderer may take, the program's own included; most of what is free without it.
+    pub memory_bytes_max: Option<u64>,
 }
 
 /// A network on a device, ready to render.
 #[derive(Debug)]
 pub struct Renderer {
-    vgg: Vgg,
+    /// In float32.
+    exact: Vgg,
+    /// The same in numbers that the device is faster with, if any.
+    fast: Option<Vgg>,
     network: String,
     device: device::Selected,
+    memory: Memory,
+    tuner: BatchTuner,
+    batch_max: u32,
+    targets: TargetCache,
+    /// Known once some job asked for it.
+    feature_factors: Option<BTreeMap<Layer, f64>>,
     /// The layers of this network where the settings name none.
     content_layers: LayerWeights,
     style_layers: LayerWeights,
@@ -100,16 +108,36 @@ impl Renderer {
     ///
     /// # Errors
     /// When the device is not there or libtorch refuses.
-    pub fn load(network: Network, choice: DeviceChoice) -> Result<Self, RenderError> {
-        let device = device::select(choice)?;
+    pub fn load(network: Network, options: &RendererOptions) -> Result<Self, RenderError> {
+        let device = device::select(options.device)?;
         let name = network_name(&network);
         let (weights, content) = match network {
             Network::Trained(weights) => (weights, TRAINED_CONTENT),
             Network::Untrained { seed } => (untrained::calibrated(seed)?, UNTRAINED_CONTENT),
         };
+        let halves = match options.precision {
+            Precision::Auto => precision::gains_by_bfloat16(device.torch)?,
+            Precision::Float32 => false,
+            Precision::Bfloat16 => true,
+        };
+        let load = |convolutions| {
+            let numbers = Numbers {
+                convolutions,
+                channels_last: true,
+            };
+            Vgg::load(&weights, device.torch, numbers)
+        };
+        let memory = Memory::new(options.memory_bytes_max.unwrap_or(device.free_bytes()));
+        let batch_max = options.batch_max.unwrap_or(BATCH_MAX).clamp(1, BATCH_MAX);
         Ok(Self {
-            vgg: Vgg::load(&weights, device.torch)?,
+            exact: load(Kind::Float)?,
+            fast: halves.then(|| load(Kind::BFloat16)).transpose()?,
             network: name,
+            memory,
+            tuner: BatchTuner::new(batch_max),
+            batch_max,
+            targets: TargetCache::new(memory.bytes() / TARGETS_SHARE),
+            feature_factors: None,
             device,
             content_layers: layers(content),
             style_layers: layers(STYLE),
@@ -131,68 +159,160 @@ impl Renderer {
         self.device.memory_bytes
     }
 
-    /// Renders one cell; `on_evaluation` sees every evaluation and may end the render.
+    /// In which numbers it convolves: "float32" or "bfloat16".
+    pub fn precision(&self) -> &'static str {
+        match self.fast {
+            Some(_) => "bfloat16",
+            None => "float32",
+        }
+    }
+
+    /// Cells worth having at hand at once: those of the next batch, as measurement of the last ones suggests.
+    pub fn batch_wanted(&self) -> u32 {
+        self.tuner.wanted()
+    }
+
+    /// Renders the jobs of a block; results come in their order. Jobs that are alike enough share batches, and each
+    /// succeeds, is stopped or fails for itself.
     ///
     /// # Errors
-    /// [`RenderError::Cancelled`] when it was ended; a refusal when the settings ask what this network cannot do;
+    /// For each job: [`RenderError::Cancelled`] when `watch` ended it; a refusal when it asks what this network cannot do;
     /// what libtorch says otherwise.
-    pub fn render(
-        &self,
-        job: &RenderJob,
-        on_evaluation: &mut dyn FnMut(&Evaluation) -> ControlFlow<()>,
-    ) -> Result<Rendered, RenderError> {
-        let watch = Stopwatch::start();
-        let settings = self.complete(&job.settings);
-        self.vgg.check_layers(&settings)?;
-        if settings.content_weight == 0.0 && settings.style_weight == 0.0 {
-            return Err(RenderError::Weightless);
+    pub fn render_block(
+        &mut self,
+        jobs: &[RenderJob],
+        watch: &mut dyn Watch,
+    ) -> Vec<Result<Rendered, RenderError>> {
+        let mut results: Vec<Option<Result<Rendered, RenderError>>> =
+            jobs.iter().map(|_| None).collect();
+        let mut waiting = Vec::new();
+        for (number, job) in jobs.iter().enumerate() {
+            match self.row(number, job) {
+                Ok(row) => waiting.push(row),
+                Err(error) => results[number] = Some(Err(error)),
+            }
         }
-        let (photo_width, photo_height) = job.photo.dimensions();
-        let sides = settings.scale_sides();
-        let mut evaluations = 0;
-        let planned = settings.evaluations_planned();
-        // The image as the scale before left it.
-        let mut image: Option<Tensor> = None;
-        let mut loss = f64::INFINITY;
-        for (scale, (side, budget)) in
-            (1..).zip(sides.into_iter().zip(settings.evaluations_per_scale()))
-        {
-            let (width, height) = fit(photo_width, photo_height, side);
-            let objective = self.objective(job, &settings, side)?;
-            let start = match &image {
-                Some(coarser) => pixels::enlarge(coarser, width, height)?,
-                None => self.start(job, &settings, width, height)?,
-            };
-            let mut descent = Descent::begin(start, settings.history)?;
-            for _ in 0..budget {
-                let losses = descent.advance(&objective)?;
-                evaluations += 1;
-                let evaluation = Evaluation {
-                    scale,
-                    width,
-                    height,
-                    number: evaluations,
-                    planned,
-                    total: losses.total[0],
-                    content: losses.content[0],
-                    style: losses.style[0],
-                    seconds: watch.seconds(),
-                };
-                if on_evaluation(&evaluation).is_break() {
-                    return Err(RenderError::Cancelled);
+        while let Some(first) = waiting.first() {
+            let shared = first.shared();
+            let (alike, others): (Vec<_>, Vec<_>) =
+                waiting.into_iter().partition(|row| row.shared() == shared);
+            waiting = others;
+            let alike: Vec<&Row<'_>> = alike.iter().collect();
+            self.render_alike(&alike, &mut results, watch);
+        }
+        let ended = |result: Option<_>| result.unwrap_or(Err(RenderError::Cancelled));
+        results.into_iter().map(ended).collect()
+    }
+
+    /// Renders one job.
+    ///
+    /// # Errors
+    /// As [`Renderer::render_block`] says.
+    pub fn render(
+        &mut self,
+        job: &RenderJob,
+        watch: &mut dyn Watch,
+    ) -> Result<Rendered, RenderError> {
+        let mut results = self.render_block(std::slice::from_ref(job), watch);
+        results.pop().unwrap_or(Err(RenderError::Cancelled))
+    }
+
+    /// Renders rows that may share batches, in batches of the size that measurement says is best.
+    fn render_alike(
+        &mut self,
+        rows: &[&Row<'_>],
+        results: &mut [Option<Result<Rendered, RenderError>>],
+        watch: &mut dyn Watch,
+    ) {
+        let Some(first) = rows.first() else { return };
+        let size = first.size;
+        let fits = self.memory.batch_max(
+            self.fast.as_ref().unwrap_or(&self.exact),
+            &looked_at(rows),
+            size,
+            first.settings.history,
+        );
+        let mut fits = fits.min(self.batch_max) as usize;
+        let mut rest = rows;
+        while !rest.is_empty() {
+            let batch = self.tuner.next(size, rest.len().min(fits));
+            let (now, later) = rest.split_at((batch as usize).clamp(1, rest.len()));
+            match self.render_batch(now, true, watch) {
+                Ok(ended) => {
+                    rest = later;
+                    for (row, result) in now.iter().zip(ended) {
+                        results[row.number] = Some(result);
+                    }
+                }
+                // What does not fit at once may fit by halves.
+                Err(error) if error.is_lack_of_memory() && batch > 1 => {
+                    tracing::warn!(batch, "too little memory: going on with smaller batches");
+                    self.tuner.record(size, batch, f64::INFINITY);
+                    fits = batch as usize / 2;
+                }
+                // The batch is at fault as a whole, or one row of it: each is told alone.
+                Err(_) if batch > 1 => fits = 1,
+                Err(error) => {
+                    rest = later;
+                    if let Some(row) = now.first() {
+                        results[row.number] = Some(Err(error));
+                    }
                 }
             }
-            let best = descent.finish();
-            loss = best.losses[0];
-            image = Some(best.image);
         }
-        let image = image.ok_or(RenderError::NoScale)?;
-        Ok(Rendered {
-            picture: pixels::to_picture(&image)?,
-            seconds: watch.seconds(),
-            evaluations,
-            loss,
-        })
+    }
+
+    /// Renders one batch, in the fast numbers where allowed and in float32 where those fail.
+    fn render_batch(
+        &mut self,
+        rows: &[&Row<'_>],
+        may_be_fast: bool,
+        watch: &mut dyn Watch,
+    ) -> Result<Vec<Result<Rendered, RenderError>>, RenderError> {
+        let no_factors = BTreeMap::new();
+        let wants_factors = rows.iter().any(|row| {
+            row.settings.features == Features::Normalised
+                && row.settings.loss != LossKind::Relative
+        });
+        if wants_factors && self.feature_factors.is_none() {
+            self.feature_factors = Some(feature_scale::factors(&self.exact, self.device.torch)?);
+        }
+        let fast = self.fast.as_ref().filter(|_| may_be_fast);
+        let preparer = Preparer {
+            vgg: &self.exact,
+            device: self.device.torch,
+            cache: &mut self.targets,
+            feature_factors: self.feature_factors.as_ref().unwrap_or(&no_factors),
+            memory: &self.memory,
+        };
+        let fast = fast.unwrap_or(&self.exact);
+        let mut batch = Batch::new(rows, preparer, fast, &self.network);
+        let outcomes = batch.paint(watch)?;
+        let seconds = batch.seconds_per_row_evaluation();
+        if let (Some(seconds), Some(first)) = (seconds, rows.first()) {
+            self.tuner.record(first.size, rows.len() as u32, seconds);
+        }
+        let mut results = Vec::with_capacity(rows.len());
+        for (row, outcome) in rows.iter().zip(outcomes) {
+            results.push(match outcome {
+                Outcome::Rendered(rendered) => Ok(*rendered),
+                Outcome::Cancelled => Err(RenderError::Cancelled),
+                Outcome::NotFinite => Err(RenderError::NotFinite),
+                Outcome::NotFiniteYet => {
+                    tracing::warn!("no finite loss in bfloat16: once more in float32");
+                    let mut again = self.render_batch(std::slice::from_ref(row), false, watch)?;
+                    again.pop().unwrap_or(Err(RenderError::NotFinite))
+                }
+            });
+        }
+        Ok(results)
+    }
+
+    /// A job with its settings complete and checked.
+    fn row<'a>(&self, number: usize, job: &'a RenderJob) -> Result<Row<'a>, RenderError> {
+        let settings = self.complete(&job.settings);
+        self.exact.check_layers(&settings)?;
+        Row::new(number, job, settings)
     }
 
     /// The settings with this network's own layers where none are named.
@@ -206,41 +326,6 @@ impl Renderer {
         fill(&mut settings.content_layers, &self.content_layers);
         fill(&mut settings.style_layers, &self.style_layers);
         settings
-    }
-
-    /// What a picture of this long side is measured by.
-    fn objective<'a>(
-        &'a self,
-        job: &RenderJob,
-        settings: &'a RenderSettings,
-        side: u32,
-    ) -> Result<Objective<'a>, RenderError> {
-        let device = self.device.torch;
-        let (width, height) = fit(job.photo.width(), job.photo.height(), side);
-        let photo = pixels::to_tensor(&job.photo, width, height, device)?;
-        let mut paintings = Vec::with_capacity(job.paintings.len());
-        for (painting, weight) in &job.paintings {
-            let side = (f64::from(side) * settings.style_scale).round().max(1.0) as u32;
-            let (width, height) = fit(painting.width(), painting.height(), side);
-            paintings.push((pixels::to_tensor(painting, width, height, device)?, *weight));
-        }
-        let targets = Targets::of(&self.vgg, settings, &photo, &paintings)?;
-        Ok(Objective::new(&self.vgg, settings, targets))
-    }
-
-    /// The image before the first evaluation.
-    fn start(
-        &self,
-        job: &RenderJob,
-        settings: &RenderSettings,
-        width: u32,
-        height: u32,
-    ) -> Result<Tensor, RenderError> {
-        let device = self.device.torch;
-        Ok(match settings.start {
-            Start::Photo => pixels::to_tensor(&job.photo, width, height, device)?,
-            Start::Noise => pixels::noise(settings.seed, width, height, device)?,
-        })
     }
 }
 

@@ -1,10 +1,19 @@
 //! A node's life with a coordinator: register, lease, renew, leave.
 //!
-//! [`attempt`] carries one leased cell from its inputs to its picture; [`held`] knows which cells this node
-//! holds; this module keeps them supplied and the leases alive. It knows gRPC and no torch.
+//! This module makes the connection and keeps the leases alive. It knows gRPC and no torch.
+//!
+//! - [`blocks`] keeps the device supplied: one block is rendered, the next one prepared, those before it are stored
+//! - [`attempt`] carries one leased cell from its inputs to its picture; [`leased`] is what it is told
+//! - [`store`] puts pictures into the bucket; [`checkpoints`] keeps what is half done there
+//! - [`verdicts`] tells the coordinator what became of a cell; [`held`] knows which cells this node holds
 
 mod attempt;
+mod blocks;
+mod checkpoints;
 mod held;
+mod leased;
+mod store;
+mod verdicts;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,22 +25,17 @@ use atelier_proto::storage::{IncompleteStorage, Storage};
 use atelier_proto::v1;
 use atelier_proto::v1::nodes_client::NodesClient;
 use backon::{ExponentialBuilder, Retryable as _};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 
-use self::attempt::Attempt;
 use self::held::HeldCells;
+use self::store::KnownKeys;
 use crate::executor::Executor;
-use crate::inputs::InputCache;
+use crate::inputs::Inputs;
+use crate::metrics::Metrics;
 
-/// Cells a node holds at once: one on the device and one whose inputs are fetched meanwhile, so that the
-/// device never waits for the network. More would keep other nodes from them.
-const CELLS_HELD_MAX: usize = 2;
-/// How long a lease call waits for work.
-const LEASE_WAIT: Duration = Duration::from_secs(20);
 /// How long any other call may take.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long cells may take to stop and be given back when the node leaves.
@@ -46,6 +50,8 @@ pub struct SessionConfig {
     pub name: String,
     /// How long to try to reach the coordinator at the start; machines of one fleet boot in any order.
     pub connect_timeout: Duration,
+    /// How often what a cell has become is put where the coordinator wants its checkpoints.
+    pub checkpoint_interval: Duration,
 }
 
 /// Why a session ended early.
@@ -88,8 +94,12 @@ struct Session {
     nodes: NodesClient<Channel>,
     bucket: Bucket,
     executor: Executor,
-    inputs: InputCache,
+    inputs: Inputs,
+    metrics: Metrics,
     held: HeldCells,
+    /// Header pictures that are in the bucket already.
+    headers: KnownKeys,
+    checkpoint_interval: Duration,
     registration: v1::RegisterRequest,
 }
 
@@ -97,7 +107,8 @@ struct Session {
 pub async fn run(
     config: &SessionConfig,
     executor: Executor,
-    inputs: InputCache,
+    inputs: Inputs,
+    metrics: Metrics,
     shutdown: CancellationToken,
 ) -> Result<(), SessionError> {
     let node = NodeId::generate();
@@ -108,7 +119,7 @@ pub async fn run(
         name: config.name.clone(),
         device: about.device.clone(),
         memory_bytes: about.memory_bytes,
-        batch_capacity: 1,
+        batch_capacity: executor.batch_wanted(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         ..v1::RegisterRequest::default()
     };
@@ -132,7 +143,10 @@ pub async fn run(
         bucket,
         executor,
         inputs,
+        metrics,
         held: HeldCells::default(),
+        headers: KnownKeys::default(),
+        checkpoint_interval: config.checkpoint_interval,
         registration,
     });
     // Ends the supply of new cells; cells in hand go on until `leave`.
@@ -231,71 +245,6 @@ async fn register(
 }
 
 impl Session {
-    /// Takes cells whenever there is room for them, until drained.
-    async fn keep_leasing(self: Arc<Self>, attempts: &TaskTracker, drain: CancellationToken) {
-        let room = Arc::new(Semaphore::new(CELLS_HELD_MAX));
-        let mut failures_in_a_row = 0;
-        loop {
-            let permit = tokio::select! {
-                permit = room.clone().acquire_owned() => permit,
-                () = drain.cancelled() => return,
-            };
-            let Ok(permit) = permit else { return };
-            let leased = tokio::select! {
-                leased = self.lease() => leased,
-                () = drain.cancelled() => return,
-            };
-            match leased {
-                Ok(response) => {
-                    failures_in_a_row = 0;
-                    // One cell is asked for, so one permit covers the answer.
-                    if let Some(cell) = response.cells.into_iter().next() {
-                        match Attempt::parse(cell) {
-                            Ok(attempt) => {
-                                let session = self.clone();
-                                attempts.spawn(async move {
-                                    Box::pin(session.carry_out(attempt)).await;
-                                    drop(permit);
-                                });
-                            }
-                            // It was not understood, so it cannot be answered for; the lease expires.
-                            Err(error) => {
-                                tracing::error!(%error, "the coordinator leased a malformed cell");
-                            }
-                        }
-                    }
-                    if response.drain {
-                        return;
-                    }
-                }
-                Err(status) => {
-                    failures_in_a_row += 1;
-                    tracing::warn!(code = ?status.code(), error = status.message(), "no lease");
-                    if status.code() == Code::NotFound {
-                        self.register_again().await;
-                    }
-                    let wait = Duration::from_millis(250) * 2_u32.pow(failures_in_a_row.min(5));
-                    tokio::time::sleep(wait).await;
-                }
-            }
-        }
-    }
-
-    async fn lease(&self) -> Result<v1::LeaseResponse, Status> {
-        let request = v1::LeaseRequest {
-            node_id: self.node.to_string(),
-            cells_max: 1,
-            wait: Some(prost_duration(LEASE_WAIT)),
-            ..v1::LeaseRequest::default()
-        };
-        let response = self
-            .nodes
-            .clone()
-            .lease(timed(request, LEASE_WAIT + CALL_TIMEOUT))
-            .await?;
-        Ok(response.into_inner())
-    }
-
     /// A coordinator that lost its memory, or was replaced, learns of this node anew.
     async fn register_again(&self) {
         let request = timed(self.registration.clone(), CALL_TIMEOUT);
@@ -349,13 +298,5 @@ impl Session {
                 "left before every cell was given back; their leases expire"
             );
         }
-    }
-}
-
-/// A duration as the wire has it; the constants of this module always fit.
-fn prost_duration(duration: Duration) -> prost_types::Duration {
-    prost_types::Duration {
-        seconds: duration.as_secs() as i64,
-        nanos: duration.subsec_nanos() as i32,
     }
 }

@@ -1,12 +1,13 @@
 //! The numbers of a VGG network: read from files, fetched, or left untrained. Knows no torch.
 //!
 //! [`read`] takes whatever file a person has; [`fetch`] gets Keras' VGG16; [`choose`] decides which network a
-//! node paints with when nobody said.
+//! node paints with when nobody said; [`export`] writes a network for other programs.
 
 mod assemble;
 mod cache;
 mod choose;
 mod error;
+mod export;
 mod fetch;
 mod keras;
 mod safetensors;
@@ -21,6 +22,7 @@ use self::assemble::Tensors;
 pub use self::cache::{CacheError, cached_path};
 pub use self::choose::{ChooseError, Chosen, UNTRAINED_SEED, WeightsChoice, choose};
 pub use self::error::{Problem, WeightsError};
+pub use self::export::{ExportError, export};
 pub use self::fetch::{FetchError, FetchTimeouts, Source, fetch};
 
 /// Bytes that a weights file may have: twice those of VGG19 with its classifier in float32.

@@ -1,17 +1,19 @@
 //! Why a command did not do what it was asked, and the exit code of each reason.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use atelier_gallery::picture::PictureError;
-use atelier_proto::settings::SettingsError;
+use atelier_proto::listen::Exposed;
+use atelier_proto::settings::{PictureFormat, SettingsError};
 use atelier_proto::telemetry::ParseError;
 
 use crate::executor::ExecutorError;
 use crate::inputs::InputError;
 use crate::render::RenderError;
 use crate::session::SessionError;
-use crate::weights::{CacheError, ChooseError, FetchError, WeightsError};
+use crate::weights::{CacheError, ChooseError, ExportError, FetchError, WeightsError};
 
 /// Why a command did not do what it was asked; its text is what a person reads.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +49,33 @@ pub enum CommandError {
         /// As it was given.
         path: PathBuf,
     },
+    /// `--output` and `--set format=…` contradict each other.
+    #[error(
+        "format={format} does not go into {}\nhint: let its name end with .{}, or leave the format out",
+        path.display(), format.extension()
+    )]
+    OutputContradicts {
+        /// As it was given.
+        path: PathBuf,
+        /// As it was set.
+        format: PictureFormat,
+    },
+    /// Something that the render needs was not given, or something was given that it has no use for.
+    #[error("{problem}\nhint: {hint}")]
+    Arguments {
+        /// What is wrong.
+        problem: String,
+        /// What to do.
+        hint: &'static str,
+    },
+    /// `--checkpoint` names a file that is there and cannot be gone on with.
+    #[error("cannot go on from {}: {source}", path.display())]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: RenderError,
+    },
     /// A file here cannot be written.
     #[error("cannot write {}: {source}", path.display())]
     Write {
@@ -61,6 +90,9 @@ pub enum CommandError {
     /// The weights that were to be fetched.
     #[error(transparent)]
     Fetch(#[from] FetchError),
+    /// The weights that were to be written.
+    #[error(transparent)]
+    Export(#[from] ExportError),
     /// Nowhere to fetch weights to.
     #[error(transparent)]
     Cache(#[from] CacheError),
@@ -79,6 +111,23 @@ pub enum CommandError {
     /// A signal to end.
     #[error("interrupted; nothing was written")]
     Interrupted,
+    /// A signal to end, after which the render can be gone on with.
+    #[error("interrupted; the same command goes on from {}", path.display())]
+    InterruptedWithCheckpoint {
+        /// The checkpoint.
+        path: PathBuf,
+    },
+    /// `--metrics` names an address that cannot be had.
+    #[error("cannot listen on {address}: {source}\nhint: name another one with --metrics")]
+    Listen {
+        /// As it was given.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// `--metrics` names an address that others can reach.
+    #[error("--metrics: {0}")]
+    Exposed(#[from] Exposed),
     /// Something that every system has.
     #[error("this system refused: {0}")]
     System(#[from] io::Error),
@@ -110,6 +159,12 @@ impl CommandError {
             | Self::Read { .. }
             | Self::Picture { .. }
             | Self::OutputFormat { .. }
+            | Self::OutputContradicts { .. }
+            | Self::Arguments { .. }
+            | Self::Checkpoint { .. }
+            | Self::Inputs(InputError::Picture(_))
+            | Self::Listen { .. }
+            | Self::Exposed(_)
             | Self::Weights(_)
             | Self::Session(SessionError::BadUrl { .. }) => 2,
             // Another node may have the device, so it is no refusal of a cell; here it is wrong usage.
@@ -123,11 +178,14 @@ impl CommandError {
             Self::Write { .. }
             | Self::Cache(_)
             | Self::Fetch(FetchError::Write { .. })
+            | Self::Export(ExportError::Write { .. })
             | Self::Inputs(InputError::Folder { .. }) => 8,
-            Self::Interrupted => 130,
+            Self::Interrupted | Self::InterruptedWithCheckpoint { .. } => 130,
             Self::Fetch(FetchError::Unreachable { .. } | FetchError::NotTheFile { .. }) => 3,
             Self::Executor(_)
+            | Self::Export(ExportError::Malformed(_))
             | Self::Encode(_)
+            | Self::Inputs(InputError::Decoder(_))
             | Self::Session(SessionError::Storage(_))
             | Self::System(_) => 1,
         }

@@ -1,4 +1,4 @@
-//! `atelier-node weights fetch` and `weights check`.
+//! `atelier-node weights fetch`, `weights check` and `weights export`.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
@@ -7,12 +7,18 @@ use serde_json::json;
 
 use super::CommandError;
 use crate::cli::WeightsCommand;
+use crate::render::{self, RenderError};
 use crate::weights::{self, FetchTimeouts, Source, VggWeights};
 
 pub(super) async fn weights(command: WeightsCommand) -> Result<(), CommandError> {
     match command {
         WeightsCommand::Fetch { url } => fetch(url).await,
         WeightsCommand::Check { file, json } => check(&file, json),
+        WeightsCommand::Export {
+            untrained: _,
+            seed,
+            file,
+        } => export(seed, &file),
     }
 }
 
@@ -50,6 +56,12 @@ fn check(file: &Path, json: bool) -> Result<(), CommandError> {
     } else {
         say(&in_words(&weights))
     }
+}
+
+fn export(seed: u64, file: &Path) -> Result<(), CommandError> {
+    let weights = render::calibrated(seed).map_err(RenderError::from)?;
+    weights::export(&weights, file)?;
+    say(&file.display().to_string())
 }
 
 fn in_words(weights: &VggWeights) -> String {

@@ -1,105 +1,246 @@
 //! The optimisation of a batch of images at one scale: evaluate, remember the best, step; recover rows that went astray.
 
-use tch::{Kind, TchError, Tensor};
+use std::collections::{BTreeMap, VecDeque};
 
-use super::RenderError;
-use super::lbfgs::Lbfgs;
+use atelier_proto::settings::{PLATEAU_EVALUATIONS, RenderSettings};
+use tch::{Device, Kind, TchError, Tensor};
+
 use super::loss::Objective;
+use super::optimiser::Optimiser;
+use super::vgg::Vgg;
 
 /// A row whose loss is so many times its best has left the region that its history describes.
 const ASTRAY_FACTOR: f64 = 10.0;
+/// A row that has found nothing better for so many evaluations gets nowhere with its history.
+const STALLED_EVALUATIONS: usize = 40;
+/// A row that had to be recovered so often ends with the best picture that it found.
+const RECOVERIES_MAX: u32 = 8;
 
 /// A batch of images on their way down.
 #[derive(Debug)]
 pub(super) struct Descent {
     /// `[batch, 3, height, width]`.
     images: Tensor,
-    optimiser: Lbfgs,
-    best: Best,
+    /// Those with the lowest losses so far.
+    best: Tensor,
+    rows: Vec<Row>,
+    optimiser: Optimiser,
+    pairs_max: u32,
 }
 
-/// The images with the lowest losses so far.
-#[derive(Debug)]
-pub(super) struct Best {
-    /// `[batch, 3, height, width]`.
-    pub(super) image: Tensor,
-    pub(super) losses: Vec<f64>,
+/// What is known of one image.
+#[derive(Debug, Clone)]
+struct Row {
+    best: f64,
+    /// Evaluations since `best` was found.
+    since_best: usize,
+    recoveries: u32,
+    /// The best losses of the last evaluations, the newest last; one more than a plateau is long.
+    bests: VecDeque<f64>,
 }
 
 /// Losses of one evaluation, a number for each row.
-#[derive(Debug)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct RowLosses {
     pub(super) total: Vec<f64>,
     pub(super) content: Vec<f64>,
     pub(super) style: Vec<f64>,
 }
 
+/// What one row leaves at the end of a scale.
+#[derive(Debug)]
+pub(super) struct Best {
+    /// `[1, 3, height, width]`.
+    pub(super) image: Tensor,
+    /// Infinite: no evaluation of this row was finite.
+    pub(super) loss: f64,
+}
+
+/// One row, to go on from elsewhere.
+#[derive(Debug)]
+pub(super) struct RowState {
+    /// `[1, 3, height, width]` each.
+    pub(super) image: Tensor,
+    pub(super) best: Tensor,
+    pub(super) best_loss: f64,
+    pub(super) optimiser: BTreeMap<String, Tensor>,
+}
+
 impl Descent {
-    /// Begins at `images`, `[batch, 3, height, width]`, with an optimiser that remembers `history` pairs.
-    pub(super) fn begin(images: Tensor, history: u32) -> Result<Self, TchError> {
+    /// Begins at `images`, `[batch, 3, height, width]`, with an optimiser that remembers `pairs_max` pairs at most.
+    pub(super) fn begin(
+        images: Tensor,
+        settings: &RenderSettings,
+        pairs_max: u32,
+    ) -> Result<Self, TchError> {
         let batch = images.size()[0];
+        let row = Row {
+            best: f64::INFINITY,
+            since_best: 0,
+            recoveries: 0,
+            bests: VecDeque::new(),
+        };
         Ok(Self {
-            optimiser: Lbfgs::new(&images.f_reshape([batch, -1])?, history)?,
-            best: Best {
-                image: images.shallow_clone(),
-                losses: vec![f64::INFINITY; batch as usize],
-            },
+            optimiser: Optimiser::new(settings, &images.f_reshape([batch, -1])?, pairs_max)?,
+            best: images.shallow_clone(),
             images,
+            rows: vec![row; batch as usize],
+            pairs_max,
         })
+    }
+
+    /// Goes on from a saved row, alone.
+    pub(super) fn resume(
+        state: &RowState,
+        settings: &RenderSettings,
+        pairs_max: u32,
+    ) -> Result<Self, TchError> {
+        let mut descent = Self::begin(state.image.shallow_clone(), settings, pairs_max)?;
+        descent.best = state.best.shallow_clone();
+        descent.optimiser.restore(&state.optimiser)?;
+        for row in &mut descent.rows {
+            row.best = state.best_loss;
+        }
+        Ok(descent)
     }
 
     /// Evaluates the images and moves them; returns their losses before the move.
     ///
-    /// A row whose loss is not finite or far above its best goes back to its best image, forgets its history and takes
-    /// smaller steps from there; its neighbours notice nothing.
-    pub(super) fn advance(&mut self, objective: &Objective<'_>) -> Result<RowLosses, RenderError> {
-        let (losses, gradient) = objective.evaluate(&self.images)?;
+    /// A row whose loss is not finite or far above its best, or that gets nowhere, goes back to its best image, forgets
+    /// its history and takes smaller steps from there; its neighbours notice nothing.
+    pub(super) fn advance(
+        &mut self,
+        vgg: &Vgg,
+        objective: &Objective,
+    ) -> Result<RowLosses, TchError> {
+        let (losses, gradient) = objective.evaluate(vgg, &self.images)?;
         let losses = RowLosses {
             total: numbers(&losses.total)?,
             content: numbers(&losses.content)?,
             style: numbers(&losses.style)?,
         };
-        if losses
-            .total
-            .iter()
-            .zip(&self.best.losses)
-            .any(|(loss, best)| !loss.is_finite() && best.is_infinite())
-        {
-            return Err(RenderError::NotFinite);
-        }
         tch::no_grad(|| self.move_on(&losses.total, &gradient))?;
         Ok(losses)
     }
 
+    /// Whether a row has nothing more to gain: the last [`PLATEAU_EVALUATIONS`] lowered its loss by less than `plateau`
+    /// of it, or it had to be recovered too often, or its very first loss was not finite.
+    pub(super) fn has_ended(&self, row: usize, plateau: f64) -> bool {
+        let Some(row) = self.rows.get(row) else {
+            return true;
+        };
+        let flat = match (row.bests.front(), row.bests.len() > PLATEAU_EVALUATIONS) {
+            (Some(before), true) => before - row.best < plateau * before,
+            _ => false,
+        };
+        flat || row.best.is_infinite() || row.recoveries >= RECOVERIES_MAX
+    }
+
+    /// From now on losses are told more exactly: those before do not compare with them.
+    pub(super) fn look_closer(&mut self) {
+        for row in &mut self.rows {
+            row.best = f64::INFINITY;
+            row.since_best = 0;
+            row.bests.clear();
+        }
+    }
+
+    /// Forgets all history and brings colours into range, as the source article does after each round.
+    pub(super) fn next_round(&mut self, settings: &RenderSettings) -> Result<(), TchError> {
+        self.images = self.images.f_clamp(0.0, 1.0)?;
+        let flat = self.images.f_flatten(1, -1)?;
+        self.optimiser = Optimiser::new(settings, &flat, self.pairs_max)?;
+        Ok(())
+    }
+
+    /// Goes on with some rows alone, in this order.
+    pub(super) fn keep(&mut self, kept: &[usize]) -> Result<(), TchError> {
+        let rows = row_indices(kept, self.images.device())?;
+        self.images = self.images.f_index_select(0, &rows)?;
+        self.best = self.best.f_index_select(0, &rows)?;
+        self.rows = kept
+            .iter()
+            .filter_map(|row| self.rows.get(*row).cloned())
+            .collect();
+        let kept: Vec<i64> = kept.iter().map(|row| *row as i64).collect();
+        self.optimiser.keep(&kept)
+    }
+
+    /// One row as it stands.
+    pub(super) fn state(&self, row: usize) -> Result<RowState, TchError> {
+        let at = row as i64;
+        Ok(RowState {
+            image: self.images.f_narrow(0, at, 1)?,
+            best: self.best.f_narrow(0, at, 1)?,
+            best_loss: self.rows.get(row).map_or(f64::INFINITY, |row| row.best),
+            optimiser: self.optimiser.state(at)?.into_iter().collect(),
+        })
+    }
+
+    /// The best image of a row.
+    ///
+    /// Where the optimiser averages its iterates, their average is looked at once more and taken unless it is worse.
+    pub(super) fn best(
+        &self,
+        row: usize,
+        vgg: &Vgg,
+        objective: &Objective,
+    ) -> Result<Best, TchError> {
+        let at = row as i64;
+        let best = Best {
+            image: self.best.f_narrow(0, at, 1)?,
+            loss: self.rows.get(row).map_or(f64::INFINITY, |row| row.best),
+        };
+        let flat = self.images.f_flatten(1, -1)?;
+        let Some(averaged) = self.optimiser.averaged(&flat)? else {
+            return Ok(best);
+        };
+        let only = row_indices(&[row], self.images.device())?;
+        let image = averaged
+            .f_index_select(0, &only)?
+            .f_reshape(best.image.size())?;
+        let (losses, _) = objective.kept(&only)?.evaluate(vgg, &image)?;
+        match numbers(&losses.total)?.first() {
+            Some(loss) if *loss <= best.loss => Ok(Best { image, loss: *loss }),
+            _ => Ok(best),
+        }
+    }
+
     fn move_on(&mut self, losses: &[f64], gradient: &Tensor) -> Result<(), TchError> {
         let batch = self.images.size()[0];
-        let better: Vec<bool> = losses
-            .iter()
-            .zip(&self.best.losses)
-            .map(|(loss, best)| loss < best)
-            .collect();
-        let astray: Vec<bool> = losses
-            .iter()
-            .zip(&self.best.losses)
-            .map(|(loss, best)| !loss.is_finite() || *loss > best * ASTRAY_FACTOR)
-            .collect();
-        for (best, loss) in self.best.losses.iter_mut().zip(losses) {
-            *best = best.min(*loss);
+        let mut better = Vec::with_capacity(losses.len());
+        let mut astray = Vec::with_capacity(losses.len());
+        for (row, loss) in self.rows.iter_mut().zip(losses) {
+            better.push(*loss < row.best);
+            if *loss < row.best {
+                row.best = *loss;
+                row.since_best = 0;
+            } else {
+                row.since_best += 1;
+            }
+            let is_lost = !loss.is_finite() || *loss > row.best * ASTRAY_FACTOR;
+            astray.push(is_lost || row.since_best >= STALLED_EVALUATIONS);
+            row.bests.push_back(row.best);
+            if row.bests.len() > PLATEAU_EVALUATIONS + 1 {
+                row.bests.pop_front();
+            }
         }
-        self.best.image = self.choose(&better, &self.images, &self.best.image)?;
+        self.best = self.choose(&better, &self.images, &self.best)?;
+        let mut gradient = gradient.f_reshape([batch, -1])?;
         if astray.contains(&true) {
-            let rows = self.rows(&astray)?;
-            tracing::debug!(
-                ?losses,
-                "went astray: going on from the best picture so far"
-            );
-            self.images = self.choose(&astray, &self.best.image, &self.images)?;
-            self.optimiser.begin_anew(&rows.f_view([batch, 1])?)?;
+            tracing::debug!(?losses, "astray: going on from the best picture so far");
+            for (row, astray) in self.rows.iter_mut().zip(&astray) {
+                if *astray {
+                    row.recoveries += 1;
+                    row.since_best = 0;
+                }
+            }
+            let rows = self.flags(&astray)?.f_view([batch, 1])?;
+            self.images = self.choose(&astray, &self.best, &self.images)?;
+            self.optimiser.begin_anew(&rows)?;
             // The gradient was taken where these rows no longer are; they stand still until the next one.
+            gradient = gradient.f_zeros_like()?.f_where_self(&rows, &gradient)?;
         }
-        let still = self.rows(&astray)?.f_view([batch, 1])?;
-        let gradient = gradient.f_reshape([batch, -1])?;
-        let gradient = gradient.f_zeros_like()?.f_where_self(&still, &gradient)?;
         let images = self.images.f_reshape([batch, -1])?;
         let images = self.optimiser.step(&images, &gradient)?;
         self.images = images.f_reshape(self.images.size())?;
@@ -112,11 +253,6 @@ impl Descent {
         let _ = self.images.get(row).fill_(value);
     }
 
-    /// The images with the lowest losses.
-    pub(super) fn finish(self) -> Best {
-        self.best
-    }
-
     /// Rows of `yes` where `rows` holds, else of `no`.
     fn choose(&self, rows: &[bool], yes: &Tensor, no: &Tensor) -> Result<Tensor, TchError> {
         if rows.iter().all(|row| *row) {
@@ -125,22 +261,28 @@ impl Descent {
         if rows.iter().all(|row| !*row) {
             return Ok(no.shallow_clone());
         }
-        yes.f_where_self(&self.rows(rows)?, no)
+        yes.f_where_self(&self.flags(rows)?, no)
     }
 
     /// `[batch, 1, 1, 1]`, boolean.
-    fn rows(&self, rows: &[bool]) -> Result<Tensor, TchError> {
+    fn flags(&self, rows: &[bool]) -> Result<Tensor, TchError> {
         Tensor::f_from_slice(rows)?
             .f_view([-1, 1, 1, 1])?
             .f_to_device(self.images.device())
     }
 }
 
+/// Numbers of rows as `[rows]`, int64.
+pub(super) fn row_indices(rows: &[usize], device: Device) -> Result<Tensor, TchError> {
+    let rows: Vec<i64> = rows.iter().map(|row| *row as i64).collect();
+    Tensor::f_from_slice(&rows)?.f_to_device(device)
+}
+
 fn numbers(row_values: &Tensor) -> Result<Vec<f64>, TchError> {
     let row_values = row_values
         .f_detach()?
         .f_to_kind(Kind::Double)?
-        .f_to_device(tch::Device::Cpu)?;
+        .f_to_device(Device::Cpu)?;
     let mut numbers = vec![0.0; row_values.numel()];
     row_values.f_copy_data(&mut numbers, row_values.numel())?;
     Ok(numbers)

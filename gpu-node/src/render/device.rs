@@ -66,6 +66,30 @@ pub(super) struct Selected {
     pub(super) memory_bytes: u64,
 }
 
+/// Share of a GPU's free memory that renders may take: libtorch's own buffers and other programs want some.
+const GPU_SHARE: f64 = 0.9;
+/// Share of this machine's free memory that renders may take.
+const CPU_SHARE: f64 = 0.7;
+
+impl Selected {
+    /// Bytes that renders may take.
+    pub(super) fn free_bytes(&self) -> u64 {
+        let (free, share) = match self.torch {
+            Device::Cuda(_) => (self.memory_bytes, GPU_SHARE),
+            _ => (available_bytes().unwrap_or(self.memory_bytes), CPU_SHARE),
+        };
+        (free as f64 * share) as u64
+    }
+}
+
+/// What Linux thinks can be had without swapping.
+fn available_bytes() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
+}
+
 /// Finds the device that was chosen.
 pub(super) fn select(choice: DeviceChoice) -> Result<Selected, RenderError> {
     if choice == DeviceChoice::Cpu {

@@ -1,6 +1,6 @@
 //! Why a render brought no picture.
 
-use atelier_proto::settings::Layer;
+use atelier_proto::settings::{Layer, Mode, Start};
 use tch::TchError;
 
 /// Why a render brought no picture.
@@ -34,6 +34,30 @@ pub enum RenderError {
          hint: give one of them a weight"
     )]
     Weightless,
+    /// The job has no picture of a kind that its mode needs.
+    #[error("mode = \"{mode}\" needs {what}, but the job has none")]
+    Lacks {
+        /// "a photo", "a painting".
+        what: &'static str,
+        /// What is to be painted.
+        mode: Mode,
+    },
+    /// The job has no picture to begin from.
+    #[error("start = \"{start}\" needs {what}, but the job has none\nhint: start = \"noise\" needs nothing")]
+    NoStart {
+        /// What the picture is to begin from.
+        start: Start,
+        /// "the photo", "a painting", "a start picture".
+        what: &'static str,
+    },
+    /// The bytes are no checkpoint.
+    #[error("the checkpoint is damaged, or none at all\nhint: remove it to begin anew")]
+    DamagedCheckpoint,
+    /// The checkpoint is of another job or network.
+    #[error(
+        "the checkpoint belongs to other pictures, settings or another network\nhint: remove it to begin anew"
+    )]
+    CheckpointOfAnother,
     /// The settings leave no scale to render at.
     #[error("the settings leave no scale to render at")]
     NoScale,
@@ -54,9 +78,27 @@ impl RenderError {
     /// Whether every further attempt would end like this one.
     pub fn is_refusal(&self) -> bool {
         match self {
-            Self::NoSuchLayer { .. } | Self::NotFinite | Self::Weightless | Self::NoScale => true,
-            Self::Cancelled | Self::NoSuchDevice { .. } | Self::Torch(_) => false,
+            Self::NoSuchLayer { .. }
+            | Self::NotFinite
+            | Self::Weightless
+            | Self::NoScale
+            | Self::Lacks { .. }
+            | Self::NoStart { .. } => true,
+            Self::Cancelled
+            | Self::DamagedCheckpoint
+            | Self::CheckpointOfAnother
+            | Self::NoSuchDevice { .. }
+            | Self::Torch(_) => false,
         }
+    }
+
+    /// Whether the device had too little memory for what was asked at once.
+    pub(super) fn is_lack_of_memory(&self) -> bool {
+        let Self::Torch(TchError::Torch(text)) = self else {
+            return false;
+        };
+        // What libtorch says on a GPU, and on the processors.
+        text.contains("out of memory") || text.contains("can't allocate memory")
     }
 }
 

@@ -4,12 +4,14 @@
 //! gradient whose entries add up to at most 1, then full quasi-Newton steps (Nocedal and Wright, Numerical
 //! Optimization, algorithm 7.4). Rows never mix: every product below is taken within a row.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use tch::{TchError, Tensor};
 
 /// Pairs whose curvature is not above this teach nothing (`torch.optim.LBFGS` has the same number).
 const CURVATURE_MIN: f64 = 1e-10;
+/// Bytes of pairs that a saved state has at most: all twenty of a picture of 512 × 512 pixels.
+const STATE_BYTES_MAX: usize = 128 << 20;
 
 /// The optimiser of a batch of images.
 #[derive(Debug)]
@@ -61,16 +63,15 @@ impl Lbfgs {
         // A direction that does not descend comes of a worn history: the gradient itself always does.
         let ascends = dot(gradient, &direction)?.f_gt(0.0)?;
         let direction = gradient.f_neg()?.f_where_self(&ascends, &direction)?;
-        let first = gradient
-            .f_abs()?
-            .f_sum_dim_intlist(1, true, None)?
-            .f_reciprocal()?
-            .f_clamp_max(1.0)?;
+        let size = gradient.f_abs()?.f_sum_dim_intlist(1, true, None)?;
+        let first = size.f_reciprocal()?.f_clamp_max(1.0)?;
         let is_first = self.fresh.f_gt(0.5)?.f_logical_or(&ascends)?;
         let length = first
             .f_where_self(&is_first, &first.f_ones_like()?)?
             .f_mul(&self.damping)?;
-        self.fresh = self.fresh.f_zeros_like()?;
+        // A row that stood still has its first step before it.
+        let stood = size.f_eq(0.0)?.f_to_kind(self.fresh.kind())?;
+        self.fresh = self.fresh.f_mul(&stood)?;
         self.last = Some(Last {
             gradient: gradient.f_detach()?,
             step: direction.f_mul(&length)?,
@@ -95,6 +96,80 @@ impl Lbfgs {
         if let Some(last) = &mut self.last {
             // A step of 0 has no curvature, so nothing is learnt across the jump.
             last.step = last.step.f_mul(&kept)?;
+        }
+        Ok(())
+    }
+
+    /// Goes on with some rows alone, in this order.
+    pub(super) fn keep(&mut self, rows: &[i64]) -> Result<(), TchError> {
+        let rows = Tensor::f_from_slice(rows)?.f_to_device(self.scale.device())?;
+        let kept = |tensor: &mut Tensor| {
+            *tensor = tensor.f_index_select(0, &rows)?;
+            Ok::<_, TchError>(())
+        };
+        for pair in &mut self.pairs {
+            kept(&mut pair.step)?;
+            kept(&mut pair.change)?;
+            kept(&mut pair.rho)?;
+        }
+        if let Some(last) = &mut self.last {
+            kept(&mut last.gradient)?;
+            kept(&mut last.step)?;
+        }
+        kept(&mut self.scale)?;
+        kept(&mut self.fresh)?;
+        kept(&mut self.damping)
+    }
+
+    /// What one row knows, by name, to go on elsewhere from [`Lbfgs::restore`]; of the pairs, the latest
+    /// ones, which tell the most, if all would be too many.
+    pub(super) fn state(&self, row: i64) -> Result<Vec<(String, Tensor)>, TchError> {
+        let mut state = Vec::new();
+        let mut add = |name: String, tensor: &Tensor| {
+            state.push((name, tensor.f_narrow(0, row, 1)?));
+            Ok::<_, TchError>(())
+        };
+        add("scale".to_owned(), &self.scale)?;
+        add("fresh".to_owned(), &self.fresh)?;
+        add("damping".to_owned(), &self.damping)?;
+        let values = self.pairs.front().map_or(1, |pair| pair.step.size()[1]);
+        let pairs_max = STATE_BYTES_MAX / (2 * 4 * values.unsigned_abs() as usize);
+        let skipped = self.pairs.len().saturating_sub(pairs_max);
+        for (number, pair) in self.pairs.iter().skip(skipped).enumerate() {
+            add(format!("pair{number}.step"), &pair.step)?;
+            add(format!("pair{number}.change"), &pair.change)?;
+            add(format!("pair{number}.rho"), &pair.rho)?;
+        }
+        if let Some(last) = &self.last {
+            add("last.gradient".to_owned(), &last.gradient)?;
+            add("last.step".to_owned(), &last.step)?;
+        }
+        Ok(state)
+    }
+
+    /// Goes on from what [`Lbfgs::state`] told of a row; this optimiser has one row.
+    pub(super) fn restore(&mut self, state: &BTreeMap<String, Tensor>) -> Result<(), TchError> {
+        let get = |name: &str| state.get(name).map(Tensor::f_contiguous).transpose();
+        for (name, tensor) in [
+            ("scale", &mut self.scale),
+            ("fresh", &mut self.fresh),
+            ("damping", &mut self.damping),
+        ] {
+            if let Some(saved) = get(name)? {
+                *tensor = saved;
+            }
+        }
+        let mut number = 0;
+        while let (Some(step), Some(change), Some(rho)) = (
+            get(&format!("pair{number}.step"))?,
+            get(&format!("pair{number}.change"))?,
+            get(&format!("pair{number}.rho"))?,
+        ) {
+            self.pairs.push_back(Pair { step, change, rho });
+            number += 1;
+        }
+        if let (Some(gradient), Some(step)) = (get("last.gradient")?, get("last.step")?) {
+            self.last = Some(Last { gradient, step });
         }
         Ok(())
     }

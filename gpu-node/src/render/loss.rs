@@ -1,18 +1,22 @@
-//! How far images are from their targets, and which way is nearer.
+//! How far images are from their aims, and which way is nearer.
 //!
 //! With `loss = "gatys"` the formula is that of the authors' published code
 //! (<https://github.com/leongatys/PytorchNeuralStyleTransfer>): the mean squared difference of features, and 1000 / C²
-//! times that of Gram matrices. With `loss = "relative"` content and style are compared without their scale and the
-//! weights of layers are shares of their sum, so the same settings give the same balance whatever the scale of the
-//! weights file and however many layers are named.
+//! times that of Gram matrices. With `loss = "neural-style"` it is that of Johnson's code and of the source article
+//! (<https://github.com/jcjohnson/neural-style>): the same differences, of Gram matrices divided by channels too. With
+//! `loss = "relative"` content and style are compared without their scale and the weights of layers are shares of their
+//! sum, so the same settings give the same balance whatever the scale of the weights file and however many layers are
+//! named.
 
 use std::collections::BTreeMap;
 
-use atelier_proto::settings::{Layer, LayerWeights, LossKind, RenderSettings};
+use atelier_proto::settings::Layer;
 use tch::{TchError, Tensor};
 
-use super::statistics::{mean_square, statistics, structure};
-use super::targets::{Target, Targets};
+use super::aims::Aim;
+use super::statistics::mean_square;
+use super::tile_plan::Tile;
+use super::tiles::{self, Look, Window};
 use super::vgg::Vgg;
 
 /// Weight of the mean squared distance of colours from 0..=1, where no screen can show them.
@@ -20,12 +24,15 @@ const RANGE_WEIGHT: f64 = 10.0;
 
 /// What a batch of images is optimised for.
 #[derive(Debug)]
-pub(super) struct Objective<'a> {
-    vgg: &'a Vgg,
-    settings: &'a RenderSettings,
-    targets: Targets,
-    content: BTreeMap<Layer, f64>,
-    style: BTreeMap<Layer, f64>,
+pub(super) struct Objective {
+    pub(super) look: Look,
+    pub(super) aims: BTreeMap<Layer, Aim>,
+    /// Weight of total variation, `[batch]`; none where no row has any.
+    pub(super) variation_weight: Option<Tensor>,
+    /// Colours that no screen can show cost something.
+    pub(super) keeps_range: bool,
+    /// How a picture is looked at; empty: as a whole.
+    pub(super) tiles: Vec<Tile>,
 }
 
 /// Losses of a batch, each `[batch]`; the parts are weighted and add up to the total but for total variation and range.
@@ -36,62 +43,133 @@ pub(super) struct Losses {
     pub(super) style: Tensor,
 }
 
-impl<'a> Objective<'a> {
-    /// `settings` name their layers.
-    pub(super) fn new(vgg: &'a Vgg, settings: &'a RenderSettings, targets: Targets) -> Self {
-        Self {
-            vgg,
-            settings,
-            targets,
-            content: weights(
-                &settings.content_layers,
-                settings.content_weight,
-                settings.loss,
-            ),
-            style: weights(&settings.style_layers, settings.style_weight, settings.loss),
-        }
-    }
+type Sums = BTreeMap<Layer, Vec<Tensor>>;
 
+impl Objective {
     /// Losses of images, `[batch, 3, height, width]`, and their gradients, of the same shape.
-    pub(super) fn evaluate(&self, images: &Tensor) -> Result<(Losses, Tensor), TchError> {
+    pub(super) fn evaluate(&self, vgg: &Vgg, images: &Tensor) -> Result<(Losses, Tensor), TchError> {
         let images = images.f_detach()?.f_set_requires_grad(true)?;
-        let losses = self.losses(&images)?;
-        // Rows share nothing, so the gradient of the sum has each row's own gradient in its place.
-        let sum = losses.total.f_sum(None)?;
-        let mut gradients = Tensor::f_run_backward(&[&sum], &[&images], false, false)?;
-        let gradient = gradients.swap_remove(0);
+        if self.tiles.is_empty() {
+            let losses = self.losses(&images, &self.sums(vgg, &images)?)?;
+            let gradient = gradient_of(&losses.total, &images)?;
+            return Ok((losses, gradient));
+        }
+        // The tiles' sums are leaves here: the gradient stops at them and is carried on tile by tile.
+        let sums = tch::no_grad(|| self.sums(vgg, &images))?;
+        let sums: Sums = sums
+            .into_iter()
+            .map(|(layer, sums)| {
+                let leaves = sums.iter().map(|sum| sum.f_detach()?.f_set_requires_grad(true));
+                Ok((layer, leaves.collect::<Result<_, _>>()?))
+            })
+            .collect::<Result<_, TchError>>()?;
+        let losses = self.losses(&images, &sums)?;
+        let total = losses.total.f_sum(None)?;
+        let mut leaves: Vec<&Tensor> = sums.values().flatten().collect();
+        let looks_at_pixels = self.variation_weight.is_some() || self.keeps_range;
+        if looks_at_pixels {
+            leaves.push(&images);
+        }
+        let gradients = Tensor::f_run_backward(&[&total], &leaves, false, false)?;
+        let mut gradients = gradients.into_iter();
+        let of_sums: Sums = sums
+            .iter()
+            .map(|(layer, sums)| (*layer, gradients.by_ref().take(sums.len()).collect()))
+            .collect();
+        let layers: Vec<Layer> = self.aims.keys().copied().collect();
+        let through_network = tiles::carry_back(
+            vgg,
+            &images,
+            &self.tiles,
+            &layers,
+            self.look,
+            &of_sums,
+            |layer, features, window| self.sums_at(layer, features, window),
+        )?;
+        let gradient = match gradients.next() {
+            Some(of_pixels) => of_pixels.f_add(&through_network)?,
+            None => through_network,
+        };
         Ok((losses, gradient))
     }
 
-    fn losses(&self, images: &Tensor) -> Result<Losses, TchError> {
-        let layers = self.content.keys().chain(self.style.keys()).copied();
-        let features =
-            self.vgg
-                .features(images, layers, self.settings.pooling, self.settings.padding)?;
+    /// What the rows of `rows` (`[rows]`, int64) are optimised for.
+    pub(super) fn kept(&self, rows: &Tensor) -> Result<Self, TchError> {
+        let aims = self
+            .aims
+            .iter()
+            .map(|(layer, aim)| Ok((*layer, aim.kept(rows)?)));
+        Ok(Self {
+            look: self.look,
+            aims: aims.collect::<Result<_, TchError>>()?,
+            variation_weight: self
+                .variation_weight
+                .as_ref()
+                .map(|weight| weight.f_index_select(0, rows))
+                .transpose()?,
+            keeps_range: self.keeps_range,
+            tiles: self.tiles.clone(),
+        })
+    }
+
+    fn sums_at(
+        &self,
+        layer: Layer,
+        features: &Tensor,
+        window: &Window,
+    ) -> Result<Vec<Tensor>, TchError> {
+        match self.aims.get(&layer) {
+            Some(aim) => aim.sums(features, window),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn sums(&self, vgg: &Vgg, images: &Tensor) -> Result<Sums, TchError> {
+        let layers: Vec<Layer> = self.aims.keys().copied().collect();
+        let mut sums = Sums::new();
+        tiles::look(
+            vgg,
+            images,
+            &self.tiles,
+            &layers,
+            self.look,
+            |layer, features, window| {
+                let of_tile = self.sums_at(layer, &features, &window)?;
+                match sums.get_mut(&layer) {
+                    None => drop(sums.insert(layer, of_tile)),
+                    Some(sums) => {
+                        for (sum, of_tile) in sums.iter_mut().zip(of_tile) {
+                            *sum = sum.f_add(&of_tile)?;
+                        }
+                    }
+                }
+                Ok::<_, TchError>(())
+            },
+        )?;
+        Ok(sums)
+    }
+
+    fn losses(&self, images: &Tensor, sums: &Sums) -> Result<Losses, TchError> {
         let nothing = Tensor::f_zeros([images.size()[0]], (images.kind(), images.device()))?;
         let mut content = nothing.shallow_clone();
         let mut style = nothing;
-        for (layer, features) in &features {
-            if let Some(weight) = self.content.get(layer)
-                && let Some(target) = self.targets.content.get(layer)
-            {
-                let structure = structure(features, self.settings.loss)?;
-                let distance = distance(&[&structure], target)?;
-                content = content.f_add(&distance.f_mul_scalar(*weight)?)?;
+        for (layer, aim) in &self.aims {
+            let Some(sums) = sums.get(layer) else {
+                continue;
+            };
+            let distances = aim.distances(sums)?;
+            if let Some(distance) = distances.content {
+                content = content.f_add(&distance)?;
             }
-            if let Some(weight) = self.style.get(layer)
-                && let Some(target) = self.targets.style.get(layer)
-            {
-                let values = statistics(features, self.settings.loss)?;
-                let distance = distance(&values.iter().collect::<Vec<_>>(), target)?;
-                style = style.f_add(&distance.f_mul_scalar(*weight)?)?;
+            if let Some(distance) = distances.style {
+                style = style.f_add(&distance)?;
             }
         }
         let mut total = content.f_add(&style)?;
-        if self.settings.tv_weight > 0.0 {
-            total = total.f_add(&variation(images)?.f_mul_scalar(self.settings.tv_weight)?)?;
+        if let Some(weight) = &self.variation_weight {
+            total = total.f_add(&variation(images)?.f_mul(weight)?)?;
         }
-        if self.settings.loss == LossKind::Relative {
+        if self.keeps_range {
             total = total.f_add(&out_of_range(images)?.f_mul_scalar(RANGE_WEIGHT)?)?;
         }
         Ok(Losses {
@@ -102,31 +180,11 @@ impl<'a> Objective<'a> {
     }
 }
 
-/// The factor of each layer, weight of the whole loss included. A loss without weight asks for no layer.
-fn weights(layers: &LayerWeights, weight: f64, loss: LossKind) -> BTreeMap<Layer, f64> {
-    if weight == 0.0 {
-        return BTreeMap::new();
-    }
-    let sum = match loss {
-        LossKind::Gatys => 1.0,
-        LossKind::Relative => layers.iter().map(|(_, weight)| weight).sum(),
-    };
-    layers
-        .iter()
-        .map(|(layer, of_layer)| (layer, weight * of_layer / sum))
-        .collect()
-}
-
-pub(super) fn distance(values: &[&Tensor], target: &Target) -> Result<Tensor, TchError> {
-    let mut distance: Option<Tensor> = None;
-    for (value, part) in values.iter().zip(&target.parts) {
-        let of_part = mean_square(&value.f_sub(&part.value)?)?.f_mul(&part.factor)?;
-        distance = Some(match distance {
-            None => of_part,
-            Some(sum) => sum.f_add(&of_part)?,
-        });
-    }
-    distance.ok_or_else(|| TchError::Shape("a target without parts".to_owned()))
+/// Rows share nothing, so the gradient of the sum has each row's own gradient in its place.
+fn gradient_of(losses: &Tensor, images: &Tensor) -> Result<Tensor, TchError> {
+    let sum = losses.f_sum(None)?;
+    let mut gradients = Tensor::f_run_backward(&[&sum], &[images], false, false)?;
+    Ok(gradients.swap_remove(0))
 }
 
 /// Mean squared difference of horizontal and of vertical neighbours, added: `[batch]`.

@@ -35,7 +35,10 @@ fn channels(block: u8) -> usize {
 }
 
 /// The untrained network of a seed; the same on every machine, but for the rounding of its calibration.
-pub(super) fn calibrated(seed: u64) -> Result<VggWeights, TchError> {
+///
+/// # Errors
+/// What libtorch says, as when memory runs out.
+pub fn calibrated(seed: u64) -> Result<VggWeights, TchError> {
     tch::no_grad(|| {
         let architecture = Architecture::Vgg16;
         let mut features = noise_pictures(seed)?
@@ -94,7 +97,7 @@ fn filters(seed: u64, inputs: usize, outputs: usize) -> Result<Tensor, TchError>
 
 /// Colour pictures whose amplitudes fall as 1/f, as those of photographs do: noise of every octave, equally strong.
 /// `[PICTURES, 3, SIDE, SIDE]`, in 0..=1.
-fn noise_pictures(seed: u64) -> Result<Tensor, TchError> {
+pub(super) fn noise_pictures(seed: u64) -> Result<Tensor, TchError> {
     let mut sum = Tensor::f_zeros([PICTURES, 3, SIDE, SIDE], (Kind::Float, tch::Device::Cpu))?;
     let mut side = 2;
     while side <= SIDE {

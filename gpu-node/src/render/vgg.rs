@@ -3,10 +3,29 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use atelier_proto::settings::{Layer, LayerWeights, Padding, Pooling, RenderSettings};
-use tch::{Device, TchError, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
 use super::RenderError;
 use crate::weights::{Architecture, Convolution, VggWeights};
+
+/// In which numbers a network computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Numbers {
+    /// Of convolutions. Images, sums and losses are float32, or float64 where convolutions are.
+    pub(super) convolutions: Kind,
+    /// Channels lie side by side in memory, which libraries for convolutions prefer.
+    pub(super) channels_last: bool,
+}
+
+impl Numbers {
+    /// What an image, its gradient, the sums and the losses are kept in.
+    pub(super) fn of_images(self) -> Kind {
+        match self.convolutions {
+            Kind::Double => Kind::Double,
+            _ => Kind::Float,
+        }
+    }
+}
 
 /// A VGG on a device (Simonyan and Zisserman 2014, <https://arxiv.org/abs/1409.1556>).
 #[derive(Debug)]
@@ -16,6 +35,7 @@ pub(super) struct Vgg {
     /// `[1, 3, 1, 1]` each.
     mean: Tensor,
     deviation: Tensor,
+    numbers: Numbers,
 }
 
 /// One convolution.
@@ -27,27 +47,48 @@ struct Stage {
 }
 
 impl Vgg {
-    /// Puts weights on a device, as float32.
-    pub(super) fn load(weights: &VggWeights, device: Device) -> Result<Self, TchError> {
+    /// Puts weights on a device, in the given numbers.
+    pub(super) fn load(
+        weights: &VggWeights,
+        device: Device,
+        numbers: Numbers,
+    ) -> Result<Self, TchError> {
         let stages = weights.convolutions.iter().map(|convolution| {
             let (kernel, bias) = tensors(convolution)?;
+            let kernel = kernel
+                .f_to_device(device)?
+                .f_to_kind(numbers.convolutions)?;
             Ok(Stage {
                 layer: convolution.layer,
-                kernel: kernel.f_to_device(device)?,
-                bias: bias.f_to_device(device)?,
+                kernel: arranged(&kernel, numbers.channels_last)?,
+                bias: bias.f_to_device(device)?.f_to_kind(numbers.convolutions)?,
             })
         });
         let colours = |values: &[f32; 3]| {
             Tensor::f_from_slice(values)?
                 .f_view([1, 3, 1, 1])?
-                .f_to_device(device)
+                .f_to_device(device)?
+                .f_to_kind(numbers.of_images())
         };
         Ok(Self {
             architecture: weights.architecture,
             stages: stages.collect::<Result<_, TchError>>()?,
             mean: colours(&weights.mean)?,
             deviation: colours(&weights.deviation)?,
+            numbers,
         })
+    }
+
+    /// In which numbers it computes.
+    pub(super) fn numbers(&self) -> Numbers {
+        self.numbers
+    }
+
+    /// Its layers, shallowest first, with the channels of each.
+    pub(super) fn layers(&self) -> impl Iterator<Item = (Layer, i64)> + Clone + '_ {
+        self.stages
+            .iter()
+            .map(|stage| (stage.layer, stage.kernel.size()[0]))
     }
 
     /// Says whether every layer that the settings name is there.
@@ -73,7 +114,7 @@ impl Vgg {
         }
     }
 
-    /// Rectified features at the wanted layers. Layers that are not there are left out; see
+    /// Rectified features at the wanted layers, in the network's own numbers. Layers that are not there are left out; see
     /// [`Vgg::check_layers`].
     ///
     /// # Shapes
@@ -89,7 +130,9 @@ impl Vgg {
     ) -> Result<BTreeMap<Layer, Tensor>, TchError> {
         let mut wanted: BTreeSet<Layer> = wanted.into_iter().collect();
         let mut found = BTreeMap::new();
-        let mut features = images.f_sub(&self.mean)?.f_div(&self.deviation)?;
+        let features = images.f_sub(&self.mean)?.f_div(&self.deviation)?;
+        let features = features.f_to_kind(self.numbers.convolutions)?;
+        let mut features = arranged(&features, self.numbers.channels_last)?;
         let mut block = 1;
         for stage in &self.stages {
             if wanted.is_empty() {
@@ -99,13 +142,25 @@ impl Vgg {
                 block = stage.layer.block();
                 features = pool(&features, pooling)?;
             }
-            features = convolve(&features, &stage.kernel, Some(&stage.bias), padding)?.f_relu()?;
+            features = convolve(&features, &stage.kernel, Some(&stage.bias), padding)?.f_relu_()?;
             if wanted.remove(&stage.layer) {
                 found.insert(stage.layer, features.shallow_clone());
             }
         }
         Ok(found)
     }
+}
+
+/// The same values with channels side by side in memory, if so wanted. (The bindings cannot ask for a memory format;
+/// a contiguous copy of the turned tensor, turned back, has it.)
+fn arranged(tensor: &Tensor, channels_last: bool) -> Result<Tensor, TchError> {
+    if !channels_last {
+        return Ok(tensor.shallow_clone());
+    }
+    tensor
+        .f_permute([0, 2, 3, 1])?
+        .f_contiguous()?
+        .f_permute([0, 3, 1, 2])
 }
 
 /// Kernel `[out, in, 3, 3]` and bias `[out]` of a convolution.

@@ -4,10 +4,51 @@ use std::collections::BTreeMap;
 
 use atelier_proto::ids::Digest;
 use atelier_proto::settings::Layer;
+use serde_json::{Value, json};
 
 use super::{Architecture, Convolution, Problem, VggWeights};
 
-/// Whose names a file uses, which also fixes what its network wants to see.
+/// What a network wants to see of a colour value `c` in 0..=1 is `(c - mean) / deviation`, for red, green and blue
+/// each.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Normalisation {
+    pub(super) mean: [f32; 3],
+    pub(super) deviation: [f32; 3],
+}
+
+impl Normalisation {
+    /// Where the header of a safetensors file may say it, as JSON, if it is not the one of the file's names.
+    pub(super) const KEY: &str = "normalisation";
+
+    pub(super) fn to_json(self) -> Value {
+        json!({ "mean": self.mean, "deviation": self.deviation })
+    }
+
+    /// None: it is not of the form that [`Normalisation::to_json`] makes, or some number makes no sense.
+    pub(super) fn from_json(text: &str) -> Option<Self> {
+        let value: Value = serde_json::from_str(text).ok()?;
+        let colours = |name: &str| -> Option<[f32; 3]> {
+            let values = value.get(name)?.as_array()?;
+            let values = values.iter().map(|value| Some(value.as_f64()? as f32));
+            let values: [f32; 3] = values.collect::<Option<Vec<f32>>>()?.try_into().ok()?;
+            values
+                .iter()
+                .all(|value| value.is_finite())
+                .then_some(values)
+        };
+        let found = Self {
+            mean: colours("mean")?,
+            deviation: colours("deviation")?,
+        };
+        found
+            .deviation
+            .iter()
+            .all(|value| *value > 0.0)
+            .then_some(found)
+    }
+}
+
+/// Whose names a file uses, which also fixes what its network wants to see unless the file says otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Naming {
     /// `features.0.weight`: kernels `[out, in, 3, 3]`, RGB in 0..=1, normalised by `ImageNet`'s mean and deviation
@@ -19,17 +60,16 @@ pub(super) enum Naming {
 }
 
 impl Naming {
-    fn mean(self) -> [f32; 3] {
+    fn normalisation(self) -> Normalisation {
         match self {
-            Self::Torchvision => [0.485, 0.456, 0.406],
-            Self::Keras => [123.68 / 255.0, 116.779 / 255.0, 103.939 / 255.0],
-        }
-    }
-
-    fn deviation(self) -> [f32; 3] {
-        match self {
-            Self::Torchvision => [0.229, 0.224, 0.225],
-            Self::Keras => [1.0 / 255.0; 3],
+            Self::Torchvision => Normalisation {
+                mean: [0.485, 0.456, 0.406],
+                deviation: [0.229, 0.224, 0.225],
+            },
+            Self::Keras => Normalisation {
+                mean: [123.68 / 255.0, 116.779 / 255.0, 103.939 / 255.0],
+                deviation: [1.0 / 255.0; 3],
+            },
         }
     }
 }
@@ -46,6 +86,7 @@ pub(super) struct Tensor {
 pub(super) struct Tensors {
     naming: Naming,
     architecture: Architecture,
+    normalisation: Normalisation,
     halves: BTreeMap<Layer, Halves>,
 }
 
@@ -106,6 +147,7 @@ impl Index {
         Tensors {
             naming: self.naming,
             architecture: self.architecture,
+            normalisation: self.naming.normalisation(),
             halves: BTreeMap::new(),
         }
     }
@@ -135,7 +177,7 @@ fn torchvision_position(name: &str) -> Option<u32> {
 }
 
 /// Where torchvision's `features` have the convolutions: each is followed by a `ReLU`, each block by a pooling.
-fn torchvision_positions(architecture: Architecture) -> impl Iterator<Item = u32> {
+pub(super) fn torchvision_positions(architecture: Architecture) -> impl Iterator<Item = u32> {
     architecture.layers().scan((0, 1), |(next, block), layer| {
         if layer.block() != *block {
             *block = layer.block();
@@ -148,6 +190,11 @@ fn torchvision_positions(architecture: Architecture) -> impl Iterator<Item = u32
 }
 
 impl Tensors {
+    /// Says what the network wants to see, where it is not what its names say.
+    pub(super) fn normalise_by(&mut self, normalisation: Normalisation) {
+        self.normalisation = normalisation;
+    }
+
     /// Adds a tensor of a layer; a kernel has four axes, a bias one.
     pub(super) fn add(&mut self, layer: Layer, tensor: Tensor) -> Result<(), Problem> {
         if !tensor.values.iter().all(|value| value.is_finite()) {
@@ -177,6 +224,7 @@ pub(super) fn assemble(tensors: Tensors, digest: Digest) -> Result<VggWeights, P
     let Tensors {
         naming,
         architecture,
+        normalisation,
         mut halves,
     } = tensors;
     let mut convolutions = Vec::new();
@@ -206,8 +254,8 @@ pub(super) fn assemble(tensors: Tensors, digest: Digest) -> Result<VggWeights, P
     Ok(VggWeights {
         architecture,
         convolutions,
-        mean: naming.mean(),
-        deviation: naming.deviation(),
+        mean: normalisation.mean,
+        deviation: normalisation.deviation,
         digest,
     })
 }

@@ -92,6 +92,12 @@ pub enum Problem {
         /// The layer.
         layer: Layer,
     },
+    /// A safetensors header that says what the network wants to see, in a way that makes no sense.
+    #[error("its header has `normalisation` = {text:?}")]
+    WrongNormalisation {
+        /// As the file has it, shortened.
+        text: String,
+    },
     /// Infinities and NaNs paint nothing.
     #[error("{layer} holds numbers that are not finite")]
     NotFinite {
@@ -108,6 +114,10 @@ impl Problem {
             }
             Self::Damaged(_) | Self::NotFinite { .. } => {
                 "fetch or copy it again; `atelier-node weights check FILE` tells whether it is whole"
+            }
+            Self::WrongNormalisation { .. } => {
+                "`normalisation` is JSON with three numbers each, for red, green and blue: \
+                 {\"mean\": [0.5, 0.5, 0.5], \"deviation\": [0.25, 0.25, 0.25]}, deviations above 0"
             }
             Self::BatchNormalised => "take the weights of vgg16 or vgg19 without `_bn`",
             Self::TooLarge { .. }

@@ -6,7 +6,7 @@ use atelier_proto::settings::Layer;
 use half::{bf16, f16};
 
 use super::Problem;
-use super::assemble::{Index, Tensor, Tensors};
+use super::assemble::{Index, Normalisation, Tensor, Tensors};
 
 /// Whether the content starts as such a file does: the length of a JSON object, then the object.
 pub(super) fn is_likely(content: &[u8]) -> bool {
@@ -23,6 +23,9 @@ pub(super) fn tensors(content: &[u8]) -> Result<Tensors, Problem> {
         .filter_map(|(name, view)| Some((index.layer(name)?, view)))
         .collect();
     let mut tensors = index.collect();
+    if let Some(normalisation) = normalisation(content)? {
+        tensors.normalise_by(normalisation);
+    }
     for (layer, view) in wanted {
         let tensor = Tensor {
             shape: view.shape().to_vec(),
@@ -31,6 +34,22 @@ pub(super) fn tensors(content: &[u8]) -> Result<Tensors, Problem> {
         tensors.add(layer, tensor)?;
     }
     Ok(tensors)
+}
+
+/// What the header says that the network wants to see, if it says so.
+fn normalisation(content: &[u8]) -> Result<Option<Normalisation>, Problem> {
+    let (_, header) =
+        SafeTensors::read_metadata(content).map_err(|error| Problem::Damaged(error.to_string()))?;
+    let said = header
+        .metadata()
+        .as_ref()
+        .and_then(|said| said.get(Normalisation::KEY));
+    said.map(|text| {
+        Normalisation::from_json(text).ok_or_else(|| Problem::WrongNormalisation {
+            text: text.chars().take(80).collect(),
+        })
+    })
+    .transpose()
 }
 
 fn floats(layer: Layer, view: &TensorView<'_>) -> Result<Vec<f32>, Problem> {

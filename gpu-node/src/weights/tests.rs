@@ -169,6 +169,57 @@ fn a_network_may_end_early_but_lack_nothing_on_the_way() {
 }
 
 #[test]
+fn an_exported_network_is_read_as_it_was() {
+    for architecture in [Architecture::Vgg16, Architecture::Vgg19] {
+        let mut weights = read_bytes(&file(&torchvision(architecture), false)).unwrap();
+        // Neither publisher's, and not numbers that survive a detour over decimal digits by chance.
+        weights.mean = [0.1, 0.5, 1.0 / 3.0];
+        weights.deviation = [0.25, 1e-3, 2.0 / 3.0];
+        let folder = tempfile::tempdir().unwrap();
+        let [one, other] = ["one", "other"].map(|name| folder.path().join(name));
+        std::fs::write(&one, "what was there before").unwrap();
+        export(&weights, &one).unwrap();
+        export(&weights, &other).unwrap();
+        let again = read(&one).unwrap();
+        assert_eq!(read(&other).unwrap().digest, again.digest);
+        let digest = again.digest;
+        assert_eq!(again, VggWeights { digest, ..weights });
+        let left = std::fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(left, 2, "no partial file stays");
+    }
+    let weights = read_bytes(&file(&torchvision(Architecture::Vgg16), true)).unwrap();
+    let error = export(&weights, &PathBuf::from("no/such/folder/vgg.safetensors")).unwrap_err();
+    let error = error.to_string();
+    assert!(error.contains("no/such/folder/vgg.safetensors"), "{error}");
+}
+
+#[test]
+fn a_header_whose_normalisation_makes_no_sense_is_refused() {
+    let refused = |text: &str| {
+        let header = [("normalisation".to_owned(), text.to_owned())];
+        let view = TensorView::new(Dtype::F32, vec![1], &[0; 4]).unwrap();
+        let content = ::safetensors::serialize([("features.0.bias", view)], Some(header.into()));
+        match read_bytes(&content.unwrap()).unwrap_err() {
+            WeightsError::Unusable { problem, .. } => problem,
+            other @ WeightsError::Unreadable { .. } => panic!("{other}"),
+        }
+    };
+    for text in [
+        "none",
+        r#"{"mean": [0, 0, 0]}"#,
+        r#"{"mean": [0, 0], "deviation": [1, 1]}"#,
+        r#"{"mean": [0, 0, 0], "deviation": [1, 0, 1]}"#,
+        r#"{"mean": [0, 0, 1e300], "deviation": [1, 1, 1]}"#,
+    ] {
+        let text = text.to_owned();
+        assert_eq!(refused(&text), Problem::WrongNormalisation { text });
+    }
+    // One that makes sense is no hindrance: what is missing is a kernel.
+    let problem = refused(r#"{"mean": [0, 0, 0], "deviation": [1, 1, 1]}"#);
+    assert!(matches!(problem, Problem::HalfLayer { .. }), "{problem}");
+}
+
+#[test]
 fn tensors_that_do_not_fit_are_refused_by_name() {
     let mut named = torchvision(Architecture::Vgg16);
     named.insert(

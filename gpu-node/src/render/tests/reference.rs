@@ -3,19 +3,16 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use atelier_proto::settings::{Layer, RenderSettings};
+use atelier_proto::settings::RenderSettings;
 use image::RgbImage;
 use safetensors::SafeTensors;
 use serde::Deserialize;
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
-use super::settings;
+use super::{input, prepared, settings};
 use crate::render::descent::Descent;
-use crate::render::loss::{Objective, distance};
-use crate::render::pixels;
-use crate::render::statistics::statistics;
-use crate::render::targets::Targets;
-use crate::render::vgg::Vgg;
+use crate::render::vgg::{Numbers, Vgg};
+use crate::render::{Input, PaintingInput, RenderJob};
 use crate::weights;
 
 #[derive(Deserialize)]
@@ -50,10 +47,9 @@ fn assets() -> Option<PathBuf> {
     assets
 }
 
-fn image(path: &Path) -> Tensor {
-    let picture: RgbImage = image::open(path).unwrap().to_rgb8();
-    let (width, height) = picture.dimensions();
-    pixels::to_tensor(&picture, width, height, Device::Cpu).unwrap()
+fn file(path: &Path) -> Input {
+    let pixels: RgbImage = image::open(path).unwrap().to_rgb8();
+    input(pixels.into())
 }
 
 fn init(path: &Path) -> Tensor {
@@ -72,42 +68,62 @@ fn near(what: &str, ours: f64, theirs: f64, tolerance: f64) {
     );
 }
 
+/// The published formula in the layers of the reference.
+fn reference_job(photo: &Path, painted: &Path, further: &[&str]) -> RenderJob {
+    let formula = [
+        "loss=gatys",
+        "features=raw",
+        "tv_weight=0",
+        "style_weight=1",
+        "padding=zero",
+        "content_layers=conv4_2",
+        "style_layers=conv1_1,conv2_1,conv3_1,conv4_1,conv5_1",
+        "size=256",
+    ];
+    let painted = file(painted);
+    RenderJob {
+        photo: Some(file(photo)),
+        paintings: vec![PaintingInput {
+            input: painted,
+            weight: 1.0,
+            mask: None,
+        }],
+        start: None,
+        settings: settings(&[formula.as_slice(), further].concat()),
+        checkpoint: None,
+    }
+}
+
 fn follows(case: &Case, folder: &Path, vgg: &Vgg) {
-    let settings = RenderSettings {
+    let mut job = reference_job(&folder.join(&case.photo), &folder.join(&case.painting), &[]);
+    job.settings = RenderSettings {
         content_weight: case.content_weight,
         style_weight: case.style_weight,
         history: case.history,
-        ..settings(&[
-            "loss=gatys",
-            "tv_weight=0",
-            "padding=zero",
-            "content_layers=conv4_2",
-            "style_layers=conv1_1,conv2_1,conv3_1,conv4_1,conv5_1",
-        ])
+        ..job.settings
     };
-    let photo = image(&folder.join(&case.photo));
-    let painting = image(&folder.join(&case.painting));
+    // The reference takes its pictures as they are.
+    let width = job.photo.as_ref().unwrap().picture.width();
+    let of_painting = job.paintings[0].input.picture.width();
+    job.settings.size = width;
+    job.settings.style_scale = f64::from(of_painting) / f64::from(width);
     let start = init(&folder.join(&case.init));
-    let targets =
-        || Targets::of(vgg, &settings, &photo, &[(painting.shallow_clone(), 1.0)]).unwrap();
 
-    let aims = targets();
     for (name, theirs) in &case.first_evaluation.style_layers {
-        let layer: Layer = format!("conv{name}").parse().unwrap();
-        let features = vgg
-            .features(&start, [layer], settings.pooling, settings.padding)
-            .unwrap();
-        let values = statistics(&features[&layer], settings.loss).unwrap();
-        let ours = distance(&values.iter().collect::<Vec<_>>(), &aims.style[&layer]).unwrap();
+        let mut of_layer = job.clone();
+        of_layer.settings.style_layers = format!("conv{name}").parse().unwrap();
+        of_layer.settings.content_weight = 0.0;
+        let (objective, _) = prepared(vgg, &[of_layer], Vec::new());
+        let (losses, _) = objective.evaluate(vgg, &start).unwrap();
         near(
-            &format!("{layer} of {}", case.photo),
-            ours.double_value(&[0]),
-            *theirs,
+            &format!("conv{name} of {}", case.photo),
+            losses.style.double_value(&[0]),
+            *theirs * case.style_weight,
             1e-4,
         );
     }
-    let objective = Objective::new(vgg, &settings, aims);
-    let (losses, gradient) = objective.evaluate(&start).unwrap();
+    let (objective, _) = prepared(vgg, std::slice::from_ref(&job), Vec::new());
+    let (losses, gradient) = objective.evaluate(vgg, &start).unwrap();
     near(
         "gradient",
         gradient.norm().double_value(&[]),
@@ -121,12 +137,11 @@ fn follows(case: &Case, folder: &Path, vgg: &Vgg) {
         1e-4,
     );
 
-    let objective = Objective::new(vgg, &settings, targets());
-    let mut descent = Descent::begin(start, settings.history).unwrap();
+    let mut descent = Descent::begin(start, &job.settings, case.history).unwrap();
     let ours: Vec<f64> = case
         .total_loss
         .iter()
-        .map(|_| descent.advance(&objective).unwrap().total[0])
+        .map(|_| descent.advance(vgg, &objective).unwrap().total[0])
         .collect();
     compare(&case.photo, &ours, &case.total_loss);
 }
@@ -172,6 +187,16 @@ fn compare(case: &str, ours: &[f64], theirs: &[f64]) {
     }
 }
 
+/// The weights of the reference, in its own order of computing.
+fn reference_vgg(assets: &Path) -> Vgg {
+    let weights = weights::read(&assets.join("weights/vgg19_conv_f16.safetensors")).unwrap();
+    let numbers = Numbers {
+        convolutions: Kind::Float,
+        channels_last: false,
+    };
+    Vgg::load(&weights, Device::Cpu, numbers).unwrap()
+}
+
 #[test]
 fn losses_are_those_of_torch_evaluation_by_evaluation() {
     let Some(assets) = assets() else { return };
@@ -179,10 +204,41 @@ fn losses_are_those_of_torch_evaluation_by_evaluation() {
     let curves = std::fs::read(folder.join("gatys_vgg19.json")).unwrap();
     let curves: Curves = serde_json::from_slice(&curves).unwrap();
     assert_eq!(curves.cases.len(), 2);
-    let weights = weights::read(&assets.join("weights/vgg19_conv_f16.safetensors")).unwrap();
-    let vgg = Vgg::load(&weights, Device::Cpu).unwrap();
+    let vgg = reference_vgg(&assets);
     for case in &curves.cases {
         assert_eq!(case.total_loss.len(), 100);
         follows(case, &folder, &vgg);
+    }
+}
+
+#[test]
+fn real_pictures_in_a_batch_of_four_go_the_way_that_they_go_alone() {
+    let Some(assets) = assets() else { return };
+    let folder = assets.join("reference");
+    let vgg = reference_vgg(&assets);
+    let paintings = [
+        "reference/surf_wave_painting.png",
+        "reference/jockey_starry_painting.png",
+        "art/painting_munch_scream.jpg",
+        "art/painting_monet_water_lilies.jpg",
+    ];
+    let photo = folder.join("surf_wave_photo.png");
+    let jobs: Vec<RenderJob> = paintings
+        .iter()
+        .map(|painted| reference_job(&photo, &assets.join(painted), &["size=128"]))
+        .collect();
+    let descend = |jobs: &[RenderJob]| -> Vec<f64> {
+        let (objective, start) = prepared(&vgg, jobs, Vec::new());
+        let mut descent = Descent::begin(start, &jobs[0].settings, 20).unwrap();
+        for _ in 0..30 {
+            descent.advance(&vgg, &objective).unwrap();
+        }
+        let best = |row| descent.best(row, &vgg, &objective).unwrap().loss;
+        (0..jobs.len()).map(best).collect()
+    };
+    let together = descend(&jobs);
+    for (job, together) in jobs.iter().zip(together) {
+        let alone = descend(std::slice::from_ref(job))[0];
+        near("a picture in a batch", together, alone, 5e-3);
     }
 }

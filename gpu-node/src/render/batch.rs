@@ -1,0 +1,363 @@
+//! The pictures of one batch on their way through the scales: one forward and backward pass for all, and for each its
+//! own losses, history, end and reason.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use atelier_proto::clock::Stopwatch;
+use atelier_proto::settings::{Colour, Layer};
+use tch::Tensor;
+
+use super::checkpoint::Checkpoint;
+use super::descent::{Best, Descent, RowLosses, row_indices};
+use super::job::{Evaluation, Rendered, Watch};
+use super::loss::Objective;
+use super::prepare::{Preparer, names};
+use super::rows::Row;
+use super::vgg::Vgg;
+use super::{RenderError, colour, pixels};
+
+/// Share of the evaluations at the full scale that are float32 in any case, at the end: what bfloat16 left undecided is
+/// settled there, and the loss that is told is exact.
+const EXACT_SHARE: f64 = 0.1;
+
+/// What became of one row.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    Rendered(Box<Rendered>),
+    /// Whoever watched ended it.
+    Cancelled,
+    /// No loss of it was a finite number.
+    NotFinite,
+    /// The same, in numbers that are not exact: worth another try in float32.
+    NotFiniteYet,
+}
+
+/// A batch being painted.
+pub(super) struct Batch<'a, 'p> {
+    pub(super) rows: &'a [&'a Row<'a>],
+    pub(super) preparer: Preparer<'p>,
+    /// The network that looks at pictures until the last evaluations; the exact one, where no other is faster.
+    pub(super) fast: &'p Vgg,
+    /// Names what a checkpoint belongs to.
+    pub(super) network: &'p str,
+    progress: Vec<Progress>,
+    /// Seconds and evaluations of the whole batch at the full scale, for the choice of batch sizes.
+    full_scale: (f64, u32),
+}
+
+/// How far a row is.
+#[derive(Debug, Default)]
+struct Progress {
+    /// As the last scale left it, `[1, 3, height, width]`.
+    image: Option<Tensor>,
+    loss: f64,
+    evaluations: u32,
+    seconds: f64,
+    ended: Option<Ended>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Ended {
+    Cancelled,
+    NotFinite,
+}
+
+/// One scale of a batch.
+#[derive(Debug, Clone, Copy)]
+struct Scale {
+    index: usize,
+    side: u32,
+    evaluations: u32,
+    is_last: bool,
+}
+
+impl<'a, 'p> Batch<'a, 'p> {
+    /// `rows` share a batch (see [`Row::shared`]) and are at least one.
+    pub(super) fn new(
+        rows: &'a [&'a Row<'a>],
+        preparer: Preparer<'p>,
+        fast: &'p Vgg,
+        network: &'p str,
+    ) -> Self {
+        Self {
+            rows,
+            preparer,
+            fast,
+            network,
+            progress: rows.iter().map(|_| Progress::default()).collect(),
+            full_scale: (0.0, 0),
+        }
+    }
+
+    /// Seconds of one evaluation of one row at the full scale; none where none was made.
+    pub(super) fn seconds_per_row_evaluation(&self) -> Option<f64> {
+        let (seconds, row_evaluations) = self.full_scale;
+        (row_evaluations > 0).then(|| seconds / f64::from(row_evaluations))
+    }
+
+    /// Paints all rows; outcomes come in their order.
+    ///
+    /// # Errors
+    /// What concerns the batch as a whole: libtorch's refusals, lack of memory among them.
+    pub(super) fn paint(&mut self, watch: &mut dyn Watch) -> Result<Vec<Outcome>, RenderError> {
+        let Some(first) = self.rows.first() else {
+            return Ok(Vec::new());
+        };
+        let sides = first.settings.scale_sides();
+        let budgets = first.settings.evaluations_per_scale();
+        let from = first.job.checkpoint.as_ref();
+        if let Some(checkpoint) = from
+            && checkpoint.job != first.identity(self.network)
+        {
+            return Err(RenderError::CheckpointOfAnother);
+        }
+        let skipped = from.map_or(0, |checkpoint| checkpoint.scale);
+        let last = sides.len().saturating_sub(1);
+        for (index, (side, evaluations)) in sides.into_iter().zip(budgets).enumerate().skip(skipped)
+        {
+            self.paint_scale(
+                Scale {
+                    index,
+                    side,
+                    evaluations,
+                    is_last: index == last,
+                },
+                watch,
+            )?;
+        }
+        (0..self.rows.len()).map(|row| self.outcome(row)).collect()
+    }
+
+    fn paint_scale(&mut self, scale: Scale, watch: &mut dyn Watch) -> Result<(), RenderError> {
+        let mut live: Vec<usize> = (0..self.rows.len())
+            .filter(|row| self.progress[*row].ended.is_none())
+            .collect();
+        let Some(first) = live.first().map(|row| self.rows[*row]) else {
+            return Ok(());
+        };
+        let watch_of_start = Stopwatch::start();
+        let rows: Vec<&Row<'_>> = live.iter().map(|row| self.rows[*row]).collect();
+        let size = first.size_at(scale.side);
+        let plan = self.preparer.memory.plan(
+            self.fast,
+            &looked_at(&rows),
+            size,
+            rows.len() as u32,
+            first.settings.history,
+        );
+        let mut objective = self.preparer.objective(&rows, scale.side, plan.tiles)?;
+        let resumed = first
+            .job
+            .checkpoint
+            .as_ref()
+            .filter(|checkpoint| checkpoint.scale == scale.index);
+        let mut made = 0;
+        let mut descent = match resumed {
+            Some(checkpoint) => {
+                made = checkpoint.evaluations_of_scale;
+                for progress in &mut self.progress {
+                    progress.evaluations = checkpoint.evaluations;
+                    progress.seconds = checkpoint.seconds;
+                }
+                let state = checkpoint.state(self.preparer.device)?;
+                Descent::resume(&state, &first.settings, plan.pairs)?
+            }
+            None => Descent::begin(self.images(&live, scale)?, &first.settings, plan.pairs)?,
+        };
+        self.share(&live, watch_of_start.seconds());
+
+        let exact = self.preparer.vgg;
+        let exact_from = exact_from(scale);
+        while made < scale.evaluations && !live.is_empty() {
+            let stopwatch = Stopwatch::start();
+            let is_exact = scale.is_last && made >= exact_from;
+            if is_exact && made == exact_from {
+                descent.look_closer();
+            }
+            let vgg = if is_exact { exact } else { self.fast };
+            let losses = descent.advance(vgg, &objective)?;
+            made += 1;
+            if first.settings.round < scale.evaluations
+                && made % first.settings.round == 0
+                && made < scale.evaluations
+            {
+                descent.next_round(&first.settings)?;
+            }
+            let seconds = stopwatch.seconds();
+            self.share(&live, seconds);
+            if scale.is_last && !is_exact {
+                self.full_scale.0 += seconds;
+                self.full_scale.1 += live.len() as u32;
+            }
+            let told = Told {
+                scale,
+                size,
+                made,
+                losses,
+            };
+            let kept = self.tell(&live, &told, &descent, vgg, &objective, watch)?;
+            if kept.len() < live.len() {
+                live = kept.iter().map(|at| live[*at]).collect();
+                if live.is_empty() {
+                    break;
+                }
+                objective = objective.kept(&row_indices(&kept, self.preparer.device)?)?;
+                descent.keep(&kept)?;
+            }
+        }
+        let vgg = if scale.is_last { exact } else { self.fast };
+        for (at, row) in live.iter().enumerate() {
+            let best = descent.best(at, vgg, &objective)?;
+            self.leave(*row, best);
+        }
+        Ok(())
+    }
+
+    /// Tells what an evaluation brought; returns which of the live rows go on at this scale.
+    fn tell(
+        &mut self,
+        live: &[usize],
+        told: &Told,
+        descent: &Descent,
+        vgg: &Vgg,
+        objective: &Objective,
+        watch: &mut dyn Watch,
+    ) -> Result<Vec<usize>, RenderError> {
+        let mut kept = Vec::with_capacity(live.len());
+        for (at, index) in live.iter().enumerate() {
+            let row = self.rows[*index];
+            let progress = &mut self.progress[*index];
+            progress.evaluations += 1;
+            let part = |values: &[f64]| values.get(at).copied().unwrap_or(f64::NAN);
+            let evaluation = Evaluation {
+                scale: told.scale.index as u32 + 1,
+                width: told.size.0,
+                height: told.size.1,
+                number: progress.evaluations,
+                planned: row.settings.evaluations_planned(),
+                total: part(&told.losses.total),
+                content: part(&told.losses.content),
+                style: part(&told.losses.style),
+                seconds: progress.seconds,
+            };
+            if watch.evaluated(row.number, &evaluation) == ControlFlow::Break(()) {
+                progress.ended = Some(Ended::Cancelled);
+                continue;
+            }
+            if descent.has_ended(at, row.settings.plateau) {
+                let best = descent.best(at, vgg, objective)?;
+                self.leave(*index, best);
+                continue;
+            }
+            if watch.wants_checkpoint(row.number) {
+                let progress = &self.progress[*index];
+                let checkpoint = Checkpoint::of(
+                    row.identity(self.network),
+                    told.scale.index,
+                    told.made,
+                    progress.evaluations,
+                    progress.seconds,
+                    &descent.state(at)?,
+                )?;
+                watch.checkpoint(row.number, checkpoint);
+            }
+            kept.push(at);
+        }
+        Ok(kept)
+    }
+
+    /// A row leaves a scale with its best image.
+    fn leave(&mut self, row: usize, best: Best) {
+        let progress = &mut self.progress[row];
+        if best.loss.is_finite() {
+            progress.loss = best.loss;
+            progress.image = Some(best.image);
+        } else {
+            progress.ended = Some(Ended::NotFinite);
+        }
+    }
+
+    /// Time that the live rows took together.
+    fn share(&mut self, live: &[usize], seconds: f64) {
+        for row in live {
+            self.progress[*row].seconds += seconds / live.len() as f64;
+        }
+    }
+
+    /// What the live rows begin a scale with, `[rows, 3, height, width]`.
+    fn images(&self, live: &[usize], scale: Scale) -> Result<Tensor, RenderError> {
+        let images = live.iter().map(|row| {
+            let (width, height) = self.rows[*row].size_at(scale.side);
+            match &self.progress[*row].image {
+                Some(coarser) => Ok(pixels::enlarge(coarser, width, height)?),
+                None => self.preparer.start(self.rows[*row], scale.side),
+            }
+        });
+        Ok(Tensor::f_cat(&images.collect::<Result<Vec<_>, _>>()?, 0)?)
+    }
+
+    fn outcome(&self, index: usize) -> Result<Outcome, RenderError> {
+        let (row, progress) = (self.rows[index], &self.progress[index]);
+        Ok(match (progress.ended, &progress.image) {
+            (Some(Ended::Cancelled), _) => Outcome::Cancelled,
+            (Some(Ended::NotFinite), _) if !std::ptr::eq(self.fast, self.preparer.vgg) => {
+                Outcome::NotFiniteYet
+            }
+            (Some(Ended::NotFinite), _) | (None, None) => Outcome::NotFinite,
+            (None, Some(image)) => {
+                let image = self.coloured(row, image)?;
+                let transparency = row.photo().and_then(|photo| photo.picture.alpha());
+                Outcome::Rendered(Box::new(Rendered {
+                    picture: pixels::to_picture(&image, row.settings.format, transparency)?,
+                    seconds: progress.seconds,
+                    evaluations: progress.evaluations,
+                    loss: progress.loss,
+                }))
+            }
+        })
+    }
+
+    /// The image with the colours that it is to have.
+    fn coloured(&self, row: &Row<'_>, image: &Tensor) -> Result<Tensor, RenderError> {
+        let Some(photo) = row.photo() else {
+            return Ok(image.shallow_clone());
+        };
+        let (width, height) = row.size;
+        let photo = || pixels::to_tensor(&photo.picture, width, height, self.preparer.device);
+        Ok(match row.settings.colour {
+            Colour::Painting | Colour::Matched => image.shallow_clone(),
+            Colour::Photo => colour::photo_colours(image, &photo()?)?,
+            Colour::MatchedAfter => colour::matched(image, &photo()?)?,
+        })
+    }
+}
+
+/// What one evaluation brought.
+struct Told {
+    scale: Scale,
+    size: (u32, u32),
+    /// Evaluations at this scale, this one included.
+    made: u32,
+    losses: RowLosses,
+}
+
+/// The evaluation of a scale from which on all are exact.
+fn exact_from(scale: Scale) -> u32 {
+    let exact = (f64::from(scale.evaluations) * EXACT_SHARE).ceil() as u32;
+    scale.evaluations - exact.min(scale.evaluations)
+}
+
+/// Every layer that some row looks at.
+pub(super) fn looked_at(rows: &[&Row<'_>]) -> Vec<Layer> {
+    let mut layers = BTreeSet::new();
+    for row in rows {
+        if row.content_weight() > 0.0 {
+            layers.extend(names(&row.settings.content_layers));
+        }
+        if row.style_weight() > 0.0 {
+            layers.extend(names(&row.settings.style_layers));
+        }
+    }
+    layers.into_iter().collect()
+}

@@ -1,0 +1,61 @@
+//! Brings the features of any weights file to one scale.
+//!
+//! Published settings were made for the original weights of Simonyan and Zisserman, which see colours in 0..=255;
+//! torchvision's features are some 58 times smaller, and losses of Gram matrices go with the fourth power of that.
+//! Multiplying every layer so that its mean activation on a fixed noise is what the original weights have there gives one
+//! balance of content and style for all files (Gatys et al. 2015, section 2, normalise to 1 for the same reason). The
+//! network itself is left as it is: a factor on a distance does the same.
+
+use std::collections::BTreeMap;
+
+use atelier_proto::settings::{Layer, Padding, Pooling};
+use tch::{Device, Kind, TchError};
+
+use super::untrained;
+use super::vgg::Vgg;
+
+/// Mean activation of VGG19's original weights on the noise of [`NOISE_SEED`], average pooling, by block and index.
+const REFERENCE: [(u8, u8, f64); 16] = [
+    (1, 1, 1.0),
+    (1, 2, 1.0),
+    (2, 1, 1.0),
+    (2, 2, 1.0),
+    (3, 1, 1.0),
+    (3, 2, 1.0),
+    (3, 3, 1.0),
+    (3, 4, 1.0),
+    (4, 1, 1.0),
+    (4, 2, 1.0),
+    (4, 3, 1.0),
+    (4, 4, 1.0),
+    (5, 1, 1.0),
+    (5, 2, 1.0),
+    (5, 3, 1.0),
+    (5, 4, 1.0),
+];
+const NOISE_SEED: u64 = 1;
+
+/// What the features of each layer are to be multiplied by.
+pub(super) fn factors(vgg: &Vgg, device: Device) -> Result<BTreeMap<Layer, f64>, TchError> {
+    let means = mean_activations(vgg, device)?;
+    let factor = |(block, index, reference): &(u8, u8, f64)| {
+        let layer = Layer::new(*block, *index)?;
+        let mean = means.get(&layer).filter(|mean| **mean > 0.0)?;
+        Some((layer, reference / mean))
+    };
+    Ok(REFERENCE.iter().filter_map(factor).collect())
+}
+
+fn mean_activations(vgg: &Vgg, device: Device) -> Result<BTreeMap<Layer, f64>, TchError> {
+    tch::no_grad(|| {
+        let noise = untrained::noise_pictures(NOISE_SEED)?
+            .f_to_device(device)?
+            .f_to_kind(vgg.numbers().of_images())?;
+        let layers: Vec<Layer> = vgg.layers().map(|(layer, _)| layer).collect();
+        let features = vgg.features(&noise, layers, Pooling::Average, Padding::Replicate)?;
+        features
+            .into_iter()
+            .map(|(layer, features)| Ok((layer, features.f_mean(Kind::Double)?.f_double_value(&[])?)))
+            .collect()
+    })
+}

@@ -1,0 +1,92 @@
+//! The optimiser that the settings name.
+
+use std::collections::BTreeMap;
+
+use atelier_proto::settings::{self, RenderSettings};
+use tch::{TchError, Tensor};
+
+use super::adam::Adam;
+use super::lbfgs::Lbfgs;
+
+/// Moves a batch of images, `[batch, values]`, each row for itself.
+#[derive(Debug)]
+pub(super) enum Optimiser {
+    Lbfgs(Lbfgs),
+    Adam(Adam),
+}
+
+impl Optimiser {
+    /// Without history, for images like `like`; L-BFGS remembers `pairs_max` pairs.
+    pub(super) fn new(
+        settings: &RenderSettings,
+        like: &Tensor,
+        pairs_max: u32,
+    ) -> Result<Self, TchError> {
+        Ok(match settings.optimiser {
+            settings::Optimiser::Lbfgs => Self::Lbfgs(Lbfgs::new(like, pairs_max)?),
+            settings::Optimiser::Adam => Self::Adam(Adam::new(
+                like,
+                settings.learning_rate,
+                settings.averaging,
+            )?),
+        })
+    }
+
+    /// The images after one step, given the gradient at them; all are `[batch, values]`.
+    pub(super) fn step(&mut self, images: &Tensor, gradient: &Tensor) -> Result<Tensor, TchError> {
+        match self {
+            Self::Lbfgs(lbfgs) => lbfgs.step(images, gradient),
+            Self::Adam(adam) => adam.step(images, gradient),
+        }
+    }
+
+    /// The average of the iterates, for an optimiser that has one.
+    pub(super) fn averaged(&self, images: &Tensor) -> Result<Option<Tensor>, TchError> {
+        match self {
+            Self::Lbfgs(_) => Ok(None),
+            Self::Adam(adam) => adam.averaged(images).map(Some),
+        }
+    }
+
+    /// Rows where `rows` (`[batch, 1]`, boolean) holds forget what they learnt and take half as long steps from now on.
+    pub(super) fn begin_anew(&mut self, rows: &Tensor) -> Result<(), TchError> {
+        match self {
+            Self::Lbfgs(lbfgs) => lbfgs.begin_anew(rows),
+            Self::Adam(adam) => adam.begin_anew(rows),
+        }
+    }
+
+    /// Goes on with some rows alone, in this order.
+    pub(super) fn keep(&mut self, rows: &[i64]) -> Result<(), TchError> {
+        match self {
+            Self::Lbfgs(lbfgs) => lbfgs.keep(rows),
+            Self::Adam(adam) => adam.keep(rows),
+        }
+    }
+
+    /// What one row knows, by name.
+    pub(super) fn state(&self, row: i64) -> Result<Vec<(String, Tensor)>, TchError> {
+        match self {
+            Self::Lbfgs(lbfgs) => lbfgs.state(row),
+            Self::Adam(adam) => adam
+                .state()
+                .into_iter()
+                .map(|(name, tensor)| Ok((name, tensor.f_narrow(0, row, 1)?)))
+                .collect(),
+        }
+    }
+
+    /// Goes on from what [`Optimiser::state`] told of a row; this optimiser has one row.
+    pub(super) fn restore(&mut self, state: &BTreeMap<String, Tensor>) -> Result<(), TchError> {
+        match self {
+            Self::Lbfgs(lbfgs) => lbfgs.restore(state),
+            Self::Adam(adam) => {
+                let state: Vec<(String, Tensor)> = state
+                    .iter()
+                    .map(|(name, tensor)| (name.clone(), tensor.shallow_clone()))
+                    .collect();
+                adam.restore(&state)
+            }
+        }
+    }
+}

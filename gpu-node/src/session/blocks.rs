@@ -1,0 +1,276 @@
+//! The supply of blocks: cells are leased as many at once as the renderer wants, while the block before is rendered.
+//!
+//! The cells of a block are leased, prepared and rendered together, and stored and answered for one by one. A cell that
+//! fails, is cancelled or taken back leaves its block and changes nothing for the others.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use atelier_proto::v1;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tonic::{Code, Status};
+
+use super::leased::LeasedCell;
+use super::{CALL_TIMEOUT, Session, timed};
+use crate::device_time::AtHand;
+use crate::executor::{Answer, CheckpointOrder, Order, Progress};
+use crate::render::RenderJob;
+
+/// Most cells of a block. No device gains by more, and each holds its decoded inputs in memory.
+const BLOCK_CELLS_MAX: u32 = 64;
+/// Blocks that are not rendered yet: one on the device and one whose inputs are fetched and decoded meanwhile, so that
+/// the device never waits for the network. More would keep other nodes from them.
+const BLOCKS_BEFORE_STORING_MAX: usize = 2;
+/// Blocks in hand, with those that are being stored: a bucket that is slower than the renderer stops the supply before
+/// pictures fill the memory.
+const BLOCKS_HELD_MAX: usize = 4;
+/// How long a lease call waits for work, seconds.
+const LEASE_WAIT_SECONDS: u32 = 20;
+
+/// Room for blocks.
+struct Room {
+    before_storing: Arc<Semaphore>,
+    held: Arc<Semaphore>,
+}
+
+/// A block's place in the room; each half is given back when it is dropped.
+struct Place {
+    before_storing: OwnedSemaphorePermit,
+    held: OwnedSemaphorePermit,
+}
+
+impl Room {
+    fn new() -> Self {
+        Self {
+            before_storing: Arc::new(Semaphore::new(BLOCKS_BEFORE_STORING_MAX)),
+            held: Arc::new(Semaphore::new(BLOCKS_HELD_MAX)),
+        }
+    }
+
+    /// Waits for a place; none when the room is closed, which it never is.
+    async fn place(&self) -> Option<Place> {
+        Some(Place {
+            held: self.held.clone().acquire_owned().await.ok()?,
+            before_storing: self.before_storing.clone().acquire_owned().await.ok()?,
+        })
+    }
+}
+
+/// One cell's seat in a block. The block is rendered when every seat is taken or given up, which is to drop it.
+pub(super) struct Seat {
+    /// Position in the block.
+    number: usize,
+    orders: mpsc::Sender<(usize, Order)>,
+    at_hand: AtHand,
+}
+
+impl Seat {
+    /// Takes the seat: the cell is ready to be rendered.
+    pub(super) fn take(
+        self,
+        job: RenderJob,
+        cancel: CancellationToken,
+        progress: watch::Sender<Progress>,
+        checkpoints: Option<CheckpointOrder>,
+    ) -> Answer {
+        let (order, answer) = Order::new(job, cancel, progress, checkpoints, self.at_hand);
+        // There is room for an order of each seat. When nobody gathers them the answer says so.
+        let _ = self.orders.try_send((self.number, order));
+        answer
+    }
+}
+
+/// Orders of a block as their cells take their seats; gives the orders in the order of their seats, so that the same
+/// lease makes the same batches.
+async fn gather(mut orders: mpsc::Receiver<(usize, Order)>) -> Vec<Order> {
+    let mut gathered = Vec::new();
+    while let Some(order) = orders.recv().await {
+        gathered.push(order);
+    }
+    gathered.sort_by_key(|(number, _)| *number);
+    gathered.into_iter().map(|(_, order)| order).collect()
+}
+
+/// A seat for each cell that is at hand, and where their orders arrive.
+fn seats(at_hand: Vec<AtHand>) -> (Vec<Seat>, mpsc::Receiver<(usize, Order)>) {
+    let (orders, arriving) = mpsc::channel(at_hand.len().max(1));
+    let seats = at_hand
+        .into_iter()
+        .enumerate()
+        .map(|(number, at_hand)| Seat {
+            number,
+            orders: orders.clone(),
+            at_hand,
+        });
+    (seats.collect(), arriving)
+}
+
+impl Session {
+    /// Takes blocks whenever there is room for them, until drained.
+    pub(super) async fn keep_leasing(
+        self: Arc<Self>,
+        tasks: &TaskTracker,
+        drain: CancellationToken,
+    ) {
+        let room = Room::new();
+        let mut failures_in_a_row = 0;
+        loop {
+            let Some(Some(place)) = drain.run_until_cancelled(room.place()).await else {
+                return;
+            };
+            let asked = self.metrics.device().ask();
+            let Some(leased) = drain.run_until_cancelled(self.lease()).await else {
+                return;
+            };
+            match leased {
+                Ok(response) => {
+                    failures_in_a_row = 0;
+                    let cells: Vec<LeasedCell> = understood(response.cells);
+                    if !cells.is_empty() {
+                        let at_hand = self.metrics.device().take_cells(cells.len(), asked);
+                        self.clone().begin_block(cells, at_hand, place, tasks);
+                    }
+                    if response.drain {
+                        return;
+                    }
+                }
+                Err(status) => {
+                    failures_in_a_row += 1;
+                    tracing::warn!(code = ?status.code(), error = status.message(), "no lease");
+                    if status.code() == Code::NotFound {
+                        self.register_again().await;
+                    }
+                    let wait = Duration::from_millis(250) * 2_u32.pow(failures_in_a_row.min(5));
+                    tokio::time::sleep(wait).await;
+                }
+            }
+        }
+    }
+
+    async fn lease(&self) -> Result<v1::LeaseResponse, Status> {
+        let cached = self.inputs.digests().await;
+        let request = v1::LeaseRequest {
+            node_id: self.node.to_string(),
+            cells_max: self.executor.batch_wanted().min(BLOCK_CELLS_MAX),
+            wait: Some(prost_types::Duration {
+                seconds: LEASE_WAIT_SECONDS.into(),
+                nanos: 0,
+            }),
+            cached_inputs: cached.iter().map(ToString::to_string).collect(),
+            ..v1::LeaseRequest::default()
+        };
+        let timeout = Duration::from_secs(LEASE_WAIT_SECONDS.into()) + CALL_TIMEOUT;
+        let response = self.nodes.clone().lease(timed(request, timeout)).await?;
+        Ok(response.into_inner())
+    }
+
+    /// Sets every cell of a block going, and the block with them.
+    fn begin_block(
+        self: Arc<Self>,
+        cells: Vec<LeasedCell>,
+        at_hand: Vec<AtHand>,
+        place: Place,
+        tasks: &TaskTracker,
+    ) {
+        let (seats, orders) = seats(at_hand);
+        let Place {
+            before_storing,
+            held,
+        } = place;
+        let held = Arc::new(held);
+        for (cell, seat) in cells.into_iter().zip(seats) {
+            let (session, held) = (self.clone(), held.clone());
+            tasks.spawn(async move {
+                Box::pin(session.carry_out(cell, seat)).await;
+                drop(held);
+            });
+        }
+        tasks.spawn(async move {
+            let orders = gather(orders).await;
+            if !orders.is_empty()
+                && let Err(error) = self.executor.render_block(orders).await
+            {
+                tracing::error!(%error, "a block was not rendered");
+            }
+            drop(before_storing);
+        });
+    }
+}
+
+/// The cells that can be parsed. One that was not understood cannot be answered for; its lease expires.
+fn understood(cells: Vec<v1::LeasedCell>) -> Vec<LeasedCell> {
+    let parsed = cells.into_iter().map(LeasedCell::parse);
+    parsed
+        .filter_map(|cell| {
+            cell.inspect_err(
+                |error| tracing::error!(%error, "the coordinator leased a malformed cell"),
+            )
+            .ok()
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use atelier_proto::settings::RenderSettings;
+
+    use super::*;
+    use crate::device_time::DeviceMeter;
+
+    fn job(seed: u64) -> RenderJob {
+        RenderJob {
+            photo: None,
+            paintings: Vec::new(),
+            start: None,
+            settings: RenderSettings {
+                seed,
+                ..RenderSettings::default()
+            },
+            checkpoint: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_block_waits_for_every_seat_and_goes_on_without_those_given_up() {
+        let meter = DeviceMeter::default();
+        let (seats, orders) = seats(meter.take_cells(3, meter.ask()));
+        let gathering = tokio::spawn(gather(orders));
+        let [first, second, third] = <[Seat; 3]>::try_from(seats).ok().unwrap();
+        let take = |seat: Seat, seed| {
+            let (progress, _) = watch::channel(Progress::default());
+            seat.take(job(seed), CancellationToken::new(), progress, None)
+        };
+        // The last one is ready before the first, and the second one fails while it is prepared.
+        let _third = take(third, 3);
+        tokio::task::yield_now().await;
+        assert!(!gathering.is_finished());
+        drop(second);
+        let _first = take(first, 1);
+        let orders = gathering.await.unwrap();
+        let seeds: Vec<u64> = orders.iter().map(|order| order.job.settings.seed).collect();
+        assert_eq!(seeds, [1, 3]);
+    }
+
+    #[tokio::test]
+    async fn a_slow_bucket_stops_the_supply_and_a_busy_device_too() {
+        let room = Room::new();
+        let mut storing = Vec::new();
+        for _ in 0..BLOCKS_HELD_MAX {
+            let place = room.place().await.unwrap();
+            // Rendered at once, stored never.
+            drop(place.before_storing);
+            storing.push(place.held);
+        }
+        let next = tokio::time::timeout(Duration::from_millis(20), room.place());
+        assert!(next.await.is_err());
+        storing.clear();
+        let on_device = room.place().await.unwrap();
+        let prepared = room.place().await.unwrap();
+        let next = tokio::time::timeout(Duration::from_millis(20), room.place());
+        assert!(next.await.is_err());
+        drop((on_device, prepared));
+        assert!(room.place().await.is_some());
+    }
+}

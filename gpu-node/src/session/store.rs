@@ -1,0 +1,264 @@
+//! What a node leaves in the bucket for a cell: its picture, the thumbnail, and the header pictures of its gallery.
+
+use std::borrow::Borrow;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use atelier_gallery::bucket::{Bucket, BucketError, PutOutcome};
+use atelier_gallery::picture::{self, Picture, PictureError, Provenance};
+use atelier_proto::ids::Digest;
+use atelier_proto::v1;
+use bytes::Bytes;
+
+use super::Session;
+use super::attempt::AttemptError;
+use super::leased::{Keys, LeasedCell};
+use crate::render::{Input, RenderJob, Rendered};
+
+/// Long side of thumbnails, pixels.
+const THUMBNAIL_SIDE: u32 = 320;
+/// Long side of the originals that a gallery shows in its header row and column, pixels.
+const ORIGINAL_SIDE: u32 = 640;
+/// The largest picture that is read back from the bucket.
+const PICTURE_BYTES_MAX: u64 = 1 << 30;
+/// Keys that are remembered, so that a bucket is not asked for the same header again and again.
+const KNOWN_KEYS_MAX: usize = 4096;
+
+/// A picture that lies in the bucket, with what is known of its making.
+pub(super) struct Stored {
+    picture: Picture,
+    sha256: Digest,
+    bytes: u64,
+    seconds: f64,
+    evaluations: u32,
+    loss: f64,
+    network: String,
+    device: String,
+}
+
+/// The inputs that a gallery shows beside the pictures, with where they go.
+pub(super) struct Headers(Vec<(String, Input)>);
+
+impl Headers {
+    /// The photo, and of the artist the first painting, which is the one people listed first.
+    pub(super) fn of(job: &RenderJob, keys: &Keys) -> Self {
+        let photo = keys.photo_original.clone().zip(job.photo.clone());
+        let first = job.paintings.first();
+        let painting = first.map(|painting| painting.input.clone());
+        let artist = keys.artist_original.clone().zip(painting);
+        Self(photo.into_iter().chain(artist).collect())
+    }
+}
+
+/// Keys of objects that never change and are known to be in the bucket.
+#[derive(Debug, Default)]
+pub(super) struct KnownKeys(Mutex<HashSet<String>>);
+
+impl KnownKeys {
+    fn contains(&self, key: &str) -> bool {
+        self.lock().contains(key)
+    }
+
+    fn insert(&self, key: &str) {
+        let mut keys = self.lock();
+        if keys.len() >= KNOWN_KEYS_MAX {
+            keys.clear();
+        }
+        keys.insert(key.to_owned());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashSet<String>> {
+        // Every change is one insertion or removal, so a panic elsewhere leaves the set whole.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Session {
+    /// The picture of an earlier attempt that died before it could tell of it; none: there is none.
+    pub(super) async fn stored(&self, cell: &LeasedCell) -> Result<Option<Stored>, AttemptError> {
+        match self.bucket.head(&cell.keys.picture).await? {
+            Some(_) => self.adopt(cell).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Puts the picture if none is there; the first writer wins, and a second one reports the winner.
+    pub(super) async fn store(
+        &self,
+        cell: &LeasedCell,
+        rendered: Rendered,
+        about: Provenance,
+    ) -> Result<Stored, AttemptError> {
+        let format = cell.settings.format;
+        let (picture, bytes) = tokio::task::spawn_blocking(move || {
+            let bytes = picture::encode(&rendered.picture, format, &about);
+            bytes.map(|bytes| (rendered.picture, Bytes::from(bytes)))
+        })
+        .await?
+        .map_err(|source| AttemptError::Picture {
+            what: "rendered picture",
+            source,
+        })?;
+        let renderer = self.executor.about();
+        let stored = Stored {
+            sha256: Digest::of(&bytes),
+            bytes: bytes.len() as u64,
+            picture,
+            seconds: rendered.seconds,
+            evaluations: rendered.evaluations,
+            loss: rendered.loss,
+            network: renderer.network.clone(),
+            device: renderer.device.clone(),
+        };
+        let key = &cell.keys.picture;
+        let outcome = self
+            .bucket
+            .put_if_absent(key, bytes, format.content_type(), &stored.metadata())
+            .await?;
+        match outcome {
+            PutOutcome::Created => Ok(stored),
+            PutOutcome::AlreadyThere => self.adopt(cell).await,
+        }
+    }
+
+    /// Reads back a picture that another attempt stored.
+    async fn adopt(&self, cell: &LeasedCell) -> Result<Stored, AttemptError> {
+        tracing::info!(
+            key = cell.keys.picture,
+            "the picture is there already: keeping it"
+        );
+        let (bytes, metadata) = self
+            .bucket
+            .get_with_metadata(&cell.keys.picture, PICTURE_BYTES_MAX)
+            .await?;
+        tokio::task::spawn_blocking(move || Stored::read(&bytes, &metadata))
+            .await?
+            .map_err(|source| AttemptError::Picture {
+                what: "stored picture",
+                source,
+            })
+    }
+
+    /// Thumbnail and header pictures. They are the same whoever makes them, so the first one stays.
+    pub(super) async fn store_companions(
+        &self,
+        cell: &LeasedCell,
+        stored: Stored,
+        headers: Headers,
+    ) -> Result<v1::CellResult, AttemptError> {
+        let result = stored.result(&cell.keys);
+        let thumbnail = jpeg(stored.picture, THUMBNAIL_SIDE).await?;
+        put_jpeg(&self.bucket, &cell.keys.thumbnail, thumbnail).await?;
+        for (key, input) in headers.0 {
+            // Every cell of a row has the same photo, and most come when its header is there.
+            if self.headers.contains(&key) {
+                continue;
+            }
+            if self.bucket.head(&key).await?.is_none() {
+                let header = jpeg(input.picture, ORIGINAL_SIDE).await?;
+                put_jpeg(&self.bucket, &key, header).await?;
+            }
+            self.headers.insert(&key);
+        }
+        Ok(result)
+    }
+}
+
+/// A JPEG of at most `long_side` pixels, made off the async threads.
+async fn jpeg(
+    picture: impl Borrow<Picture> + Send + 'static,
+    long_side: u32,
+) -> Result<Bytes, AttemptError> {
+    let draw = move || picture::thumbnail(&picture.borrow().to_rgb8(), long_side);
+    tokio::task::spawn_blocking(draw)
+        .await?
+        .map(Bytes::from)
+        .map_err(|source| AttemptError::Picture {
+            what: "thumbnail",
+            source,
+        })
+}
+
+async fn put_jpeg(bucket: &Bucket, key: &str, bytes: Bytes) -> Result<(), BucketError> {
+    bucket.put_if_absent(key, bytes, "image/jpeg", &[]).await?;
+    Ok(())
+}
+
+impl Stored {
+    /// What travels with the picture, so that whoever adopts it can report how it was made.
+    fn metadata(&self) -> [(&'static str, String); 5] {
+        [
+            ("seconds", self.seconds.to_string()),
+            ("evaluations", self.evaluations.to_string()),
+            ("loss", self.loss.to_string()),
+            ("network", self.network.clone()),
+            ("device", self.device.clone()),
+        ]
+    }
+
+    fn read(bytes: &[u8], metadata: &BTreeMap<String, String>) -> Result<Self, PictureError> {
+        let text = |name| metadata.get(name).cloned().unwrap_or_default();
+        Ok(Self {
+            picture: picture::decode(bytes)?,
+            sha256: Digest::of(bytes),
+            bytes: bytes.len() as u64,
+            seconds: text("seconds").parse().unwrap_or_default(),
+            evaluations: text("evaluations").parse().unwrap_or_default(),
+            loss: text("loss").parse().unwrap_or_default(),
+            network: text("network"),
+            device: text("device"),
+        })
+    }
+
+    fn result(&self, keys: &Keys) -> v1::CellResult {
+        v1::CellResult {
+            picture_key: keys.picture.clone(),
+            thumbnail_key: keys.thumbnail.clone(),
+            sha256: self.sha256.to_string(),
+            bytes: self.bytes,
+            width: self.picture.width(),
+            height: self.picture.height(),
+            seconds: self.seconds,
+            evaluations: self.evaluations,
+            loss: self.loss,
+            network: self.network.clone(),
+            device: self.device.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use atelier_proto::settings::PictureFormat;
+    use image::RgbImage;
+
+    use super::*;
+
+    #[test]
+    fn a_stored_picture_tells_whoever_adopts_it_how_it_was_made() {
+        let picture = RgbImage::from_fn(8, 4, |x, y| image::Rgb([x as u8 * 30, y as u8 * 60, 7]));
+        let picture = Picture::from(picture);
+        let bytes = picture::encode(&picture, PictureFormat::Png, &Provenance::new()).unwrap();
+        let stored = Stored {
+            sha256: Digest::of(&bytes),
+            bytes: bytes.len() as u64,
+            picture,
+            seconds: 1.5,
+            evaluations: 180,
+            loss: 0.25,
+            network: "vgg16 untrained".to_owned(),
+            device: "cpu".to_owned(),
+        };
+        let metadata = stored.metadata();
+        let metadata = metadata
+            .map(|(name, value)| (name.to_owned(), value))
+            .into();
+        let adopted = Stored::read(&bytes, &metadata).unwrap();
+        assert_eq!(adopted.metadata(), stored.metadata());
+        assert_eq!(
+            (adopted.sha256, adopted.bytes),
+            (stored.sha256, stored.bytes)
+        );
+        assert_eq!(adopted.picture, stored.picture);
+    }
+}

@@ -1,0 +1,92 @@
+//! What the coordinator is told of a cell whose work has ended: done, failed, given back.
+
+use atelier_proto::v1;
+use backon::{ExponentialBuilder, Retryable as _};
+use tonic::Status;
+
+use super::held::HeldCell;
+use super::{CALL_TIMEOUT, Session, is_passing, timed};
+
+/// Longest reason of a failure that the coordinator takes, characters.
+const REASON_CHARS_MAX: usize = 4000;
+
+impl Session {
+    pub(super) async fn complete(&self, held: &HeldCell, result: v1::CellResult) {
+        let seconds = result.seconds;
+        let request = v1::CompleteRequest {
+            node_id: self.node.to_string(),
+            cell: Some(held.wire()),
+            result: Some(result),
+        };
+        let sent = deliver(|| async {
+            let request = timed(request.clone(), CALL_TIMEOUT);
+            self.nodes.clone().complete(request).await
+        })
+        .await;
+        match sent {
+            Ok(_) => tracing::info!(seconds, "done"),
+            Err(status) => tracing::warn!(error = status.message(), "done, but not accepted"),
+        }
+    }
+
+    pub(super) async fn fail(&self, held: &HeldCell, kind: v1::FailureKind, reason: &str) {
+        tracing::warn!(reason, ?kind, "failed");
+        let request = v1::FailRequest {
+            node_id: self.node.to_string(),
+            cell: Some(held.wire()),
+            kind: kind.into(),
+            reason: reason.chars().take(REASON_CHARS_MAX).collect(),
+        };
+        let sent = deliver(|| async {
+            let request = timed(request.clone(), CALL_TIMEOUT);
+            self.nodes.clone().fail(request).await
+        })
+        .await;
+        if let Err(status) = sent {
+            tracing::warn!(error = status.message(), "the failure was not accepted");
+        }
+    }
+
+    pub(super) async fn release(&self, held: &HeldCell) {
+        let request = v1::ReleaseRequest {
+            node_id: self.node.to_string(),
+            cells: vec![held.wire()],
+            reason: "shutdown".to_owned(),
+        };
+        let sent = deliver(|| async {
+            let request = timed(request.clone(), CALL_TIMEOUT);
+            self.nodes.clone().release(request).await
+        })
+        .await;
+        match sent {
+            Ok(_) => tracing::info!("given back"),
+            Err(status) => tracing::warn!(error = status.message(), "not given back"),
+        }
+    }
+}
+
+/// Sends a verdict until it arrives, within the life of a lease: after that it would be refused.
+async fn deliver<T, F, Call>(call: F) -> Result<tonic::Response<T>, Status>
+where
+    F: FnMut() -> Call,
+    Call: Future<Output = Result<tonic::Response<T>, Status>>,
+{
+    let backoff = ExponentialBuilder::default()
+        .with_jitter()
+        .with_max_times(6);
+    call.retry(backoff).when(is_passing).await
+}
+
+/// An error with its causes, as one line.
+pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let further = error.to_string();
+        if !text.contains(&further) {
+            text = format!("{text}: {further}");
+        }
+        cause = error.source();
+    }
+    text
+}
