@@ -20,7 +20,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::fetch::{Fetched, fetch};
 use crate::local::{Atelier, LocalConfig};
-use crate::plan::Plan;
+use crate::plan::{Plan, Wishes};
 use crate::printer::Printer;
 use crate::progress::follow;
 use crate::samples::{self, Samples};
@@ -126,7 +126,12 @@ async fn paint(
     settings.extend_from_slice(&request.settings);
     let folder = glob::Pattern::escape(&samples.photos.to_string_lossy());
     let photos = [format!("{folder}/*.png")];
-    let plan = Plan::from_folders(Some(GRID_NAME), &photos, &samples.artists, &settings)?;
+    let wishes = Wishes {
+        name: Some(GRID_NAME),
+        settings: &settings,
+        ..Wishes::default()
+    };
+    let plan = Plan::from_folders(&photos, &samples.artists, &wishes)?;
     let submitted = Box::pin(submit_plan(context, plan)).await?;
     let ended = follow(context, submitted.grid_id).await?;
     ended.tell(&context.printer);

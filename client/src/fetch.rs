@@ -147,11 +147,7 @@ fn wanted(manifest: &Manifest, sizes: &HashMap<String, u64>) -> Vec<Wanted> {
         .iter()
         .filter_map(|artist| artist.original.as_ref());
     let mut wanted: Vec<Wanted> = photos.chain(artists).map(known_by_size).collect();
-    for picture in manifest
-        .cells
-        .iter()
-        .filter_map(|cell| cell.picture.as_ref())
-    {
+    for picture in manifest.pictures() {
         wanted.push(known_by_size(&picture.thumbnail));
         wanted.push(Wanted {
             path: picture.path.clone(),

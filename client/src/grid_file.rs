@@ -3,11 +3,19 @@
 //! ```toml
 //! name = "Sunday ride"
 //! photos = ["photos/*.jpg"]            # relative to this file
+//! reconstructions = true               # also each photo and each artist alone
+//!
+//! [[photo]]                            # besides `photos` or instead of them
+//! path = "ride.jpg"
+//! name = "Sunday"                      # left out: the file's name
+//! start = "sketch.png"                 # what `start = "file"` begins from
+//! masks = { sky = "sky.png", rider = "rider.png" }   # white is where
 //!
 //! [[artist]]
 //! name = "Braque"                      # left out: the first painting's file name
 //! paintings = ["houses.jpg", "viaduct.jpg"]
 //! weights = [2, 1]                     # one for each entry of `paintings`
+//! masks = ["rider", ""]                # likewise: a mask of every photo, within which it applies; "" is everywhere
 //! render = { content_weight = 3 }      # overrides [render]
 //!
 //! [render]                             # any render setting
@@ -20,18 +28,33 @@
 //! Every error names the file and the line. How the text is read is for [`document`] to know.
 
 mod document;
+#[cfg(test)]
+mod tests;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use atelier_proto::settings::SettingsPatch;
 
 use self::document::{Document, Table, Value};
 pub use self::document::{GridFileError, Problem};
-use crate::plan::{ArtistPlan, PaintingPlan, SweptSetting, unique};
-use crate::sources::{self, NamedFile};
+use crate::plan::{ArtistPlan, BoundMask, MaskPlan, PaintingPlan, PhotoPlan, SweptSetting};
+use crate::sources;
 
-const GRID_KEYS: [&str; 5] = ["name", "photos", "artist", "render", "sweep"];
-const ARTIST_KEYS: [&str; 4] = ["name", "paintings", "weights", "render"];
+const GRID_KEYS: [&str; 7] = [
+    "name",
+    "photos",
+    "photo",
+    "artist",
+    "render",
+    "sweep",
+    "reconstructions",
+];
+const PHOTO_KEYS: [&str; 4] = ["path", "name", "start", "masks"];
+const ARTIST_KEYS: [&str; 5] = ["name", "paintings", "weights", "masks", "render"];
+
+/// How a grid without photos may come to some.
+const PHOTOS_EXAMPLE: &str = "photos = [\"photos/*.jpg\"], at the top of the file";
 
 /// What a grid file says.
 #[derive(Debug)]
@@ -39,13 +62,15 @@ pub struct GridFile {
     /// The grid's name, if given.
     pub name: Option<String>,
     /// Its photos.
-    pub photos: Vec<NamedFile>,
+    pub photos: Vec<PhotoPlan>,
     /// Its artists.
     pub artists: Vec<ArtistPlan>,
     /// `[render]`.
     pub settings: SettingsPatch,
     /// `[sweep]`, in the order of the file.
     pub sweep: Vec<SweptSetting>,
+    /// `reconstructions`.
+    pub reconstructions: bool,
     /// Files in named folders that are no pictures by their names.
     pub skipped: Vec<PathBuf>,
 }
@@ -74,16 +99,14 @@ impl Reader<'_> {
     fn grid(mut self, grid: &Table<'_>) -> Result<GridFile, GridFileError> {
         grid.check_keys(&GRID_KEYS)?;
         let name = grid.string("name")?;
-        let patterns = grid.required_strings("photos")?;
-        let mut photos = Vec::new();
-        for (pattern, place) in &patterns {
-            photos.append(&mut self.files("photo", pattern, place)?);
+        let photos = self.photos(grid)?;
+        let artists = grid.tables("artist")?;
+        if artists.is_empty() {
+            let example = "[[artist]] with a name and paintings";
+            return Err(grid.missing("artist", example));
         }
-        let artists = grid
-            .tables("artist")?
-            .iter()
-            .map(|artist| self.artist(artist))
-            .collect::<Result<_, _>>()?;
+        let artists = artists.iter().map(|artist| self.artist(artist));
+        let artists = artists.collect::<Result<_, _>>()?;
         let settings = match grid.table("render")? {
             Some(render) => settings(&render)?,
             None => SettingsPatch::default(),
@@ -94,26 +117,83 @@ impl Reader<'_> {
         };
         Ok(GridFile {
             name,
-            photos: sources::named(unique(photos)),
+            photos,
             artists,
             settings,
             sweep,
+            reconstructions: grid.boolean("reconstructions")?.unwrap_or_default(),
             skipped: self.skipped,
+        })
+    }
+
+    /// Photos by pattern, each file once, then those that have a table. A file that has both is what its table says.
+    fn photos(&mut self, grid: &Table<'_>) -> Result<Vec<PhotoPlan>, GridFileError> {
+        let patterns = grid.strings("photos")?;
+        let tables = grid.tables("photo")?;
+        if patterns.is_none() && tables.is_empty() {
+            return Err(grid.missing("photos", PHOTOS_EXAMPLE));
+        }
+        let described = tables.iter().map(|table| self.photo(table));
+        let mut described = described.collect::<Result<Vec<_>, _>>()?;
+        let mut seen: BTreeSet<PathBuf> = described.iter().map(|it| it.path.clone()).collect();
+        let mut photos = Vec::new();
+        for (pattern, place) in patterns.iter().flatten() {
+            for path in self.files("photo", pattern, place)? {
+                if seen.insert(path.clone()) {
+                    let place = self.document.place(place);
+                    photos.push(PhotoPlan::nameless(path, place));
+                }
+            }
+        }
+        photos.append(&mut described);
+        PhotoPlan::name_the_nameless(&mut photos);
+        Ok(photos)
+    }
+
+    /// A photo with a table of its own; its name is empty if it says none.
+    fn photo(&self, photo: &Table<'_>) -> Result<PhotoPlan, GridFileError> {
+        photo.check_keys(&PHOTO_KEYS)?;
+        let (path, place) = photo.required_string("path", "path = \"ride.jpg\"")?;
+        let name = photo.string("name")?;
+        let mut masks = Vec::new();
+        if let Some(table) = photo.table("masks")? {
+            for (key, value) in table.entries() {
+                let name = key.get_ref().to_string();
+                let Some(path) = value.get_ref().as_str() else {
+                    return Err(table.wrong_type(&name, "the name of a file", value));
+                };
+                let path = self.file("mask", path, &value.span())?;
+                masks.push(MaskPlan { name, path });
+            }
+        }
+        let start = match (photo.string("start")?, photo.value("start")) {
+            (Some(path), Some(value)) => Some(self.file("start", &path, &value.span())?),
+            _ => None,
+        };
+        Ok(PhotoPlan {
+            path: self.file("photo", &path, &place)?,
+            name: name.unwrap_or_default(),
+            masks,
+            start,
+            place: self.document.place(&photo.span),
         })
     }
 
     fn artist(&mut self, artist: &Table<'_>) -> Result<ArtistPlan, GridFileError> {
         artist.check_keys(&ARTIST_KEYS)?;
-        let patterns = artist.required_strings("paintings")?;
+        let Some(patterns) = artist.strings("paintings")? else {
+            return Err(artist.missing("paintings", "paintings = [\"monet.jpg\"]"));
+        };
         let weights = self.weights(artist, patterns.len())?;
+        let masks = self.masks(artist, patterns.len())?;
         let mut paintings = Vec::new();
-        for ((pattern, place), weight) in patterns.iter().zip(weights) {
-            let files = self.files("painting", pattern, place)?;
-            paintings.extend(
-                files
-                    .into_iter()
-                    .map(|path| PaintingPlan::new(path, weight)),
-            );
+        for (((pattern, place), weight), mask) in patterns.iter().zip(weights).zip(masks) {
+            for path in self.files("painting", pattern, place)? {
+                paintings.push(PaintingPlan {
+                    mask: mask.clone(),
+                    ..PaintingPlan::new(path, weight)
+                });
+            }
         }
         let name = artist.string("name")?;
         let first = paintings
@@ -142,8 +222,9 @@ impl Reader<'_> {
             })
         })?;
         if weights.len() != count {
-            return Err(wrong(Problem::WeightCount {
-                weights: weights.len(),
+            return Err(wrong(Problem::PaintingCount {
+                key: "weights",
+                entries: weights.len(),
                 paintings: count,
             }));
         }
@@ -154,6 +235,31 @@ impl Reader<'_> {
             Some(weight) => Err(wrong(Problem::Weight { weight: *weight })),
             None => Ok(weights),
         }
+    }
+
+    /// What each entry of `paintings` is bound to.
+    fn masks(
+        &self,
+        artist: &Table<'_>,
+        count: usize,
+    ) -> Result<Vec<Option<BoundMask>>, GridFileError> {
+        let (Some(masks), Some(value)) = (artist.strings("masks")?, artist.value("masks")) else {
+            return Ok(vec![None; count]);
+        };
+        if masks.len() != count {
+            let problem = Problem::PaintingCount {
+                key: "masks",
+                entries: masks.len(),
+                paintings: count,
+            };
+            return Err(self.document.at(&value.span(), problem));
+        }
+        let masks = masks.into_iter().map(|(name, place)| {
+            let place = self.document.place(&place);
+            let bound = BoundMask { name, place };
+            Some(bound).filter(|bound| !bound.name.is_empty())
+        });
+        Ok(masks.collect())
     }
 
     fn sweep(&self, sweep: &Table<'_>) -> Result<Vec<SweptSetting>, GridFileError> {
@@ -188,6 +294,16 @@ impl Reader<'_> {
         Ok(swept)
     }
 
+    fn file(
+        &self,
+        what: &'static str,
+        name: &str,
+        place: &std::ops::Range<usize>,
+    ) -> Result<PathBuf, GridFileError> {
+        sources::file(what, name, self.base)
+            .map_err(|problem| self.document.at(place, Problem::Source(problem)))
+    }
+
     fn files(
         &mut self,
         what: &'static str,
@@ -202,12 +318,12 @@ impl Reader<'_> {
 }
 
 fn settings(table: &Table<'_>) -> Result<SettingsPatch, GridFileError> {
-    let mut patch = SettingsPatch::default();
+    let mut singles = Vec::new();
     for (key, value) in table.entries() {
         let single = setting(table.document, key.get_ref(), value, &key.span())?;
-        patch = single.laid(key.get_ref(), patch);
+        singles.push((key.get_ref().as_ref(), single));
     }
-    Ok(patch)
+    Ok(SettingsPatch::together(singles))
 }
 
 fn setting(
@@ -227,107 +343,4 @@ fn setting(
     })?;
     SettingsPatch::single(key, &value)
         .map_err(|problem| document.at(place, Problem::Setting(problem)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const GOOD: &str = r#"name = "Good"
-photos = ["photos/*.png"]
-
-[[artist]]
-name = "One"
-paintings = ["artists/one.png", "artists/t*.png"]
-weights = [2, 0.5]
-render.content_weight = 3
-
-[[artist]]
-paintings = ["artists/two.png"]
-
-[render]
-size = 32
-iterations = 2
-
-[sweep]
-start = ["photo", "noise"]
-seed = [1, 2]
-"#;
-
-    fn workplace(text: &str) -> tempfile::TempDir {
-        let work = tempfile::tempdir().unwrap();
-        for file in [
-            "photos/a.png",
-            "photos/b.png",
-            "artists/one.png",
-            "artists/two.png",
-        ] {
-            let path = work.path().join(file);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, "").unwrap();
-        }
-        std::fs::write(work.path().join("grid.toml"), text).unwrap();
-        work
-    }
-
-    #[test]
-    fn a_good_file_says_all_it_can() {
-        let work = workplace(GOOD);
-        let file = read(&work.path().join("grid.toml")).unwrap();
-        assert_eq!(file.name.as_deref(), Some("Good"));
-        assert_eq!(file.photos.len(), 2);
-        let weights: Vec<f64> = file.artists[0]
-            .paintings
-            .iter()
-            .map(|it| it.weight)
-            .collect();
-        assert_eq!(weights, [2.0, 0.5]);
-        assert_eq!(file.artists[0].settings.content_weight, Some(3.0));
-        assert_eq!(file.artists[1].name, "two");
-        assert!(file.artists[1].place.ends_with("grid.toml:10"));
-        assert_eq!(file.settings.size, Some(32));
-        let keys: Vec<&str> = file.sweep.iter().map(|swept| swept.key.as_str()).collect();
-        assert_eq!(keys, ["start", "seed"], "in the order of the file");
-        assert_eq!(file.sweep[0].values[1].0, "noise");
-    }
-
-    /// What is told of the file with one thing wrong, without its folder.
-    fn told(good: &str, bad: &str) -> String {
-        assert!(GOOD.contains(good));
-        let work = workplace(&GOOD.replacen(good, bad, 1));
-        let error = read(&work.path().join("grid.toml")).unwrap_err();
-        let folder = work.path().display().to_string();
-        error
-            .to_string()
-            .replace(&format!("{folder}/"), "")
-            .replace(&folder, "FOLDER")
-    }
-
-    #[test]
-    fn every_error_names_its_line() {
-        let cases = [
-            ("photos =", "fotos ="),
-            ("photos = [\"photos/*.png\"]", "photos = 3"),
-            ("photos = [\"photos/*.png\"]", "photos = []"),
-            ("photos = [\"photos/*.png\"]", ""),
-            ("photos/*.png", "p/*.png"),
-            ("name = \"Good\"", "name = "),
-            ("name = \"Good\"", "name = \"Good\nx = 1"),
-            ("weights = [2, 0.5]", "weights = [2]"),
-            ("weights = [2, 0.5]", "weights = [2, 0]"),
-            ("weights = [2, 0.5]", "weights = \"2\""),
-            ("render.content_weight", "render.contentweight"),
-            ("artists/two.png", "artists/three.png"),
-            ("size = 32", "size = 0"),
-            ("seed = [1, 2]", "seed = 1"),
-            ("seed = [1, 2]", "seed = []"),
-            ("seed = [1, 2]", "seed = [\n1,\n-1]"),
-            ("[sweep]", "[[sweep]]"),
-        ];
-        let told: Vec<String> = cases
-            .iter()
-            .map(|(good, bad)| format!("{}\n=> {}", bad.trim(), told(good, bad)))
-            .collect();
-        insta::assert_snapshot!("errors", told.join("\n\n"));
-    }
 }

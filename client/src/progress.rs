@@ -17,7 +17,7 @@ use self::bars::Bars;
 pub use self::board::Board;
 use self::lines::Lines;
 use crate::context::Context;
-use crate::coordinator::view::{CellCounts, CellState, Change, GridState};
+use crate::coordinator::view::{CellCounts, CellNames, CellState, Change, GridState};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::printer::{Printer, Tone};
@@ -53,14 +53,25 @@ pub struct Ended {
 pub struct Failure {
     /// The cell.
     pub cell_id: CellId,
-    /// The name of its photo.
-    pub photo: String,
-    /// The name of its artist.
-    pub artist: String,
+    /// The name of its photo; none if it is of an artist alone.
+    pub photo: Option<String>,
+    /// The name of its artist; none if it is of a photo alone.
+    pub artist: Option<String>,
     /// The name of its variant; empty for the only one.
     pub variant: String,
     /// Why its last attempt failed.
     pub reason: String,
+}
+
+impl Failure {
+    /// What the cell is called.
+    pub fn names(&self) -> CellNames<'_> {
+        CellNames {
+            photo: self.photo.as_deref(),
+            artist: self.artist.as_deref(),
+            variant: &self.variant,
+        }
+    }
 }
 
 impl Ended {
@@ -76,7 +87,7 @@ impl Ended {
     /// Says how it ended: each failed cell, then the whole.
     pub fn tell(&self, printer: &Printer) {
         for failure in self.failures.iter().take(FAILURES_TOLD_MAX) {
-            let label = board::label(&failure.photo, &failure.artist, &failure.variant);
+            let label = printable(&failure.names().to_string());
             printer.warn(&format!("{label} failed: {}", printable(&failure.reason)));
         }
         let untold = self.failures.len().saturating_sub(FAILURES_TOLD_MAX);

@@ -23,7 +23,7 @@ pub enum SourceError {
         base.display()
     )]
     NoMatch {
-        /// Photo or painting.
+        /// Photo, painting, mask or start.
         what: &'static str,
         /// As it was given.
         pattern: String,
@@ -36,6 +36,14 @@ pub enum SourceError {
         path.display()
     )]
     NoPictures {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A folder where one picture is wanted.
+    #[error("the {what} {} is a folder\nhint: name one picture here", path.display())]
+    Folder {
+        /// Photo, mask or start.
+        what: &'static str,
         /// The folder.
         path: PathBuf,
     },
@@ -152,11 +160,7 @@ pub fn files(
         return Err(SourceError::NoMatch {
             what,
             pattern: pattern.to_owned(),
-            base: if base.as_os_str().is_empty() {
-                std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."))
-            } else {
-                base.to_owned()
-            },
+            base: looked_from(base),
         });
     }
     items.sort();
@@ -164,6 +168,31 @@ pub fn files(
         items,
         skipped: Vec::new(),
     })
+}
+
+/// One file by its name, from a folder.
+pub fn file(what: &'static str, name: &str, base: &Path) -> Result<PathBuf, SourceError> {
+    let path = base.join(name);
+    if path.is_dir() {
+        return Err(SourceError::Folder { what, path });
+    }
+    if path.exists() {
+        return Ok(path);
+    }
+    Err(SourceError::NoMatch {
+        what,
+        pattern: name.to_owned(),
+        base: looked_from(base),
+    })
+}
+
+/// A folder as errors name it.
+fn looked_from(base: &Path) -> PathBuf {
+    if base.as_os_str().is_empty() {
+        std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."))
+    } else {
+        base.to_owned()
+    }
 }
 
 /// The artists of a folder: each folder in it is one with the pictures inside, each picture is one. A

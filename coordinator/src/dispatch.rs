@@ -1,12 +1,11 @@
 //! Gives cells to a node: which ones is decided by [`crate::domain::block`], whether by [`Cell::apply`].
 
 use atelier_proto::ids::{CellId, GridId, NodeId};
-use atelier_proto::settings::RenderSettings;
 use jiff::Timestamp;
 
 use crate::domain::block::{Wanted, choose};
 use crate::domain::cell::{Cell, Event};
-use crate::domain::grid::{Artist, Photo};
+use crate::domain::grid::Work;
 use crate::domain::keys::{CellKeys, GridNames};
 use crate::domain::lease::Holder;
 use crate::ledger::Ledger;
@@ -26,12 +25,8 @@ pub struct Given {
     pub grid: GridId,
     /// The attempt that fences out those before.
     pub attempt: u32,
-    /// Its row.
-    pub photo: Photo,
-    /// Its column.
-    pub artist: Artist,
-    /// Its settings, complete.
-    pub settings: RenderSettings,
+    /// What is to be rendered.
+    pub work: Work,
     /// Where its pictures go.
     pub keys: CellKeys,
     /// End of the lease, if it is not renewed.
@@ -86,16 +81,13 @@ pub async fn take_back(ledger: &Ledger, node: NodeId, given: &[Given]) -> Result
 
 fn describe(queue: &Queue, names: &GridNames, id: CellId, cell: &Cell) -> Option<Given> {
     let position = queue.cells.iter().find(|queued| queued.id == id)?.position;
-    let (photo, artist, _) = queue.spec.cell(position)?;
-    let settings = queue.spec.cell_settings(position)?;
+    let work = queue.spec.work(position)?;
     Some(Given {
         cell: id,
         grid: queue.grid,
         attempt: cell.history().started,
-        photo: photo.clone(),
-        artist: artist.clone(),
-        keys: names.cell(position, settings.format.extension())?,
-        settings,
+        keys: names.cell(position, work.settings.format.extension())?,
+        work,
         expires_at: cell.lease_expires_at()?,
     })
 }

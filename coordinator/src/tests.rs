@@ -110,11 +110,13 @@ fn submission(photo: &v1::Input, painting: &v1::Input, photos: usize) -> v1::Sub
     let photo = |number| v1::Photo {
         name: format!("Photo {number}"),
         input: Some(photo.clone()),
+        ..v1::Photo::default()
     };
     let painting = v1::Painting {
         name: "a.png".to_owned(),
         input: Some(painting.clone()),
         weight: 1.0,
+        mask: String::new(),
     };
     v1::SubmitRequest {
         request_id: RequestId::generate().to_string(),

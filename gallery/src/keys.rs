@@ -104,7 +104,21 @@ fn shortened(slug: &str, bytes_max: usize) -> String {
 
 /// File name of a cell's picture without its extension: slugs of photo, artist and, where there are several, variant.
 pub fn cell_stem(photo: &str, artist: &str, variant: Option<&str>) -> String {
-    let mut stem = format!("{photo}{SEPARATOR}{artist}");
+    with_variant(format!("{photo}{SEPARATOR}{artist}"), variant)
+}
+
+/// File name, without its extension, of what the content layers keep of a photo. No slug has an underscore, so no cell
+/// of a photo and an artist is called so, whatever their names.
+pub fn content_stem(photo: &str, variant: Option<&str>) -> String {
+    with_variant(format!("{photo}_content"), variant)
+}
+
+/// File name, without its extension, of what the style layers keep of an artist; told apart as [`content_stem`].
+pub fn style_stem(artist: &str, variant: Option<&str>) -> String {
+    with_variant(format!("{artist}_style"), variant)
+}
+
+fn with_variant(mut stem: String, variant: Option<&str>) -> String {
     if let Some(variant) = variant {
         stem.push_str(SEPARATOR);
         stem.push_str(variant);
@@ -155,6 +169,8 @@ mod tests {
     fn a_stem_tells_its_parts_apart() {
         assert_eq!(cell_stem("a", "b", None), "a--b");
         assert_eq!(cell_stem("a", "b", Some("size-64")), "a--b--size-64");
+        assert_eq!(content_stem("a", None), "a_content");
+        assert_eq!(style_stem("b", Some("size-64")), "b_style--size-64");
         let id = "0197a3c4-5f00-7000-8000-000000000001";
         let keys = GridKeys::new(id.parse().unwrap());
         assert_eq!(keys.manifest(), format!("{}gallery.json", keys.prefix()));

@@ -1,17 +1,20 @@
-//! `index.html`: photos down, artists across, every picture a link to its full size.
+//! `index.html`: photos down, artists across, every picture a link to its full size; what the network keeps of each photo
+//! and artist stands in their headers.
 //!
 //! One file that needs nothing but the gallery beside it: no script, no font, no host. It works from S3, from any
 //! server and from disk. All that it shows is in the [`Manifest`].
 
+mod cell;
+mod header;
 mod text;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
-use atelier_proto::settings::{SettingsPatch, fit};
-
-use self::text::{Count, Escaped, Link, Name, Rounded, Seconds, settings};
-use crate::manifest::{ArtistEntry, CellEntry, Manifest, PhotoEntry, PictureEntry, VariantEntry};
+use self::text::{Count, Escaped, Name, Seconds, settings};
+use crate::manifest::{
+    CellEntry, Manifest, Outcome, PictureEntry, ReconstructionEntry, ReconstructionOf, VariantEntry,
+};
 
 const STYLE: &str = include_str!("page/style.css");
 
@@ -22,9 +25,6 @@ const POLICY: &str = "default-src 'none'; img-src 'self' file: data:; style-src 
 /// How often the page of a grid at work looks for news, seconds.
 const REFRESH_SECONDS: u32 = 10;
 
-/// Long side that header pictures are declared with, pixels; only the ratio of their sides matters.
-const HEADER_SIDE: u32 = 640;
-
 /// The page of a gallery, whole and self-contained.
 pub fn render(manifest: &Manifest) -> String {
     Page::new(manifest).to_string()
@@ -33,28 +33,34 @@ pub fn render(manifest: &Manifest) -> String {
 struct Page<'a> {
     manifest: &'a Manifest,
     cells: HashMap<(usize, usize, usize), &'a CellEntry>,
+    reconstructions: HashMap<(ReconstructionOf, usize), &'a ReconstructionEntry>,
 }
 
 impl<'a> Page<'a> {
     fn new(manifest: &'a Manifest) -> Self {
         let cells = manifest.cells.iter();
         let cells = cells.map(|cell| ((cell.photo, cell.artist, cell.variant), cell));
+        let reconstructions = manifest.reconstructions.iter();
+        let reconstructions = reconstructions.map(|entry| ((entry.of, entry.variant), entry));
         Self {
             manifest,
             cells: cells.collect(),
+            reconstructions: reconstructions.collect(),
         }
     }
 
     fn count(&self, state: &str) -> usize {
-        let cells = self.manifest.cells.iter();
-        cells.filter(|cell| cell.state == state).count()
+        let outcomes = self.manifest.outcomes();
+        outcomes.filter(|outcome| outcome.state == state).count()
     }
 
     fn pictures(&self) -> impl Iterator<Item = &'a PictureEntry> {
-        self.manifest
-            .cells
-            .iter()
-            .filter_map(|cell| cell.picture.as_ref())
+        self.manifest.pictures()
+    }
+
+    fn reconstruction(&self, of: ReconstructionOf, variant: usize) -> Option<Outcome<'a>> {
+        let entry = self.reconstructions.get(&(of, variant))?;
+        Some(entry.outcome())
     }
 
     fn has_several_variants(&self) -> bool {
@@ -106,6 +112,9 @@ impl<'a> Page<'a> {
         if self.has_several_variants() {
             write!(f, " × {}", Count(manifest.variants.len(), "variant"))?;
         }
+        if !manifest.reconstructions.is_empty() {
+            write!(f, ", and each reconstructed")?;
+        }
         let submitted = manifest.submitted_at;
         write!(
             f,
@@ -136,7 +145,7 @@ impl<'a> Page<'a> {
 
     /// How far the grid is, and what went wrong.
     fn standing(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let total = self.manifest.cells.len();
+        let total = self.manifest.outcomes().count();
         let done = self.count("done");
         write!(
             f,
@@ -183,16 +192,18 @@ impl<'a> Page<'a> {
         }
         writeln!(f, "<table>\n<caption>Photos by artists</caption>")?;
         writeln!(f, "<thead>\n<tr>\n<th></th>")?;
-        for artist in &self.manifest.artists {
-            artist_header(f, artist)?;
+        for (artist_index, artist) in self.manifest.artists.iter().enumerate() {
+            let kept = self.reconstruction(ReconstructionOf::Artist(artist_index), index);
+            header::artist(f, artist, kept)?;
         }
         writeln!(f, "</tr>\n</thead>\n<tbody>")?;
         for (photo_index, photo) in self.manifest.photos.iter().enumerate() {
             writeln!(f, "<tr>")?;
-            photo_header(f, photo)?;
+            let kept = self.reconstruction(ReconstructionOf::Photo(photo_index), index);
+            header::photo(f, photo, kept)?;
             for (artist_index, artist) in self.manifest.artists.iter().enumerate() {
                 match self.cells.get(&(photo_index, artist_index, index)) {
-                    Some(cell) => self::cell(f, cell, photo, artist)?,
+                    Some(cell) => cell::cell(f, cell.outcome(), photo, artist)?,
                     None => writeln!(f, "<td></td>")?,
                 }
             }
@@ -242,115 +253,6 @@ impl fmt::Display for Page<'_> {
         self.footer(f)?;
         writeln!(f, "</body>\n</html>")
     }
-}
-
-fn artist_header(f: &mut fmt::Formatter<'_>, artist: &ArtistEntry) -> fmt::Result {
-    write!(f, "<th scope=\"col\" title=\"{}\">", Escaped(&artist.name))?;
-    match (&artist.original, artist.paintings.first()) {
-        (Some(path), Some(painting)) => {
-            let alt = format!("A painting by {}", artist.name);
-            header_picture(f, path, (painting.width, painting.height), &alt)?;
-        }
-        _ => write!(f, "<div class=\"none\"></div>")?,
-    }
-    write!(f, "<span class=\"name\">{}</span>", Name(&artist.name))?;
-    if artist.paintings.len() > 1 {
-        let paintings = Count(artist.paintings.len(), "painting");
-        write!(f, "<span class=\"more\">{paintings}</span>")?;
-    }
-    overrides(f, &artist.settings)?;
-    writeln!(f, "</th>")
-}
-
-fn photo_header(f: &mut fmt::Formatter<'_>, photo: &PhotoEntry) -> fmt::Result {
-    write!(f, "<th scope=\"row\" title=\"{}\">", Escaped(&photo.name))?;
-    if let Some(path) = &photo.original {
-        let alt = format!("The photo {}", photo.name);
-        header_picture(f, path, (photo.width, photo.height), &alt)?;
-    }
-    writeln!(f, "<span class=\"name\">{}</span></th>", Name(&photo.name))
-}
-
-fn header_picture(
-    f: &mut fmt::Formatter<'_>,
-    path: &str,
-    (width, height): (u32, u32),
-    alt: &str,
-) -> fmt::Result {
-    let (width, height) = fit(width, height, HEADER_SIDE);
-    write!(
-        f,
-        "<img src=\"{}\" alt=\"{}\" width=\"{width}\" height=\"{height}\" loading=\"lazy\">",
-        Link(path),
-        Escaped(alt)
-    )
-}
-
-fn overrides(f: &mut fmt::Formatter<'_>, patch: &SettingsPatch) -> fmt::Result {
-    for (key, value) in settings(patch) {
-        write!(
-            f,
-            "<span class=\"more\">{} = {}</span>",
-            Escaped(&key),
-            Escaped(&value)
-        )?;
-    }
-    Ok(())
-}
-
-fn cell(
-    f: &mut fmt::Formatter<'_>,
-    cell: &CellEntry,
-    photo: &PhotoEntry,
-    artist: &ArtistEntry,
-) -> fmt::Result {
-    let Some(picture) = &cell.picture else {
-        return state(f, cell);
-    };
-    let subject = format!("{} in the style of {}", photo.name, artist.name);
-    let PictureEntry { width, height, .. } = picture;
-    write!(
-        f,
-        "<td><a class=\"picture\" href=\"{}\" title=\"{}\n{width} × {height}, {} evaluations, by {} ({}, {})\">",
-        Link(&picture.path),
-        Escaped(&subject),
-        picture.evaluations,
-        Escaped(&picture.node),
-        Escaped(&picture.network),
-        Escaped(&picture.device)
-    )?;
-    write!(
-        f,
-        "<img src=\"{}\" alt=\"{}\" width=\"{width}\" height=\"{height}\" loading=\"lazy\">",
-        Link(&picture.thumbnail),
-        Escaped(&subject)
-    )?;
-    writeln!(
-        f,
-        "<span class=\"note\">{} · loss {}</span></a></td>",
-        Seconds(picture.seconds),
-        Rounded(picture.loss)
-    )
-}
-
-/// A cell without a picture.
-fn state(f: &mut fmt::Formatter<'_>, cell: &CellEntry) -> fmt::Result {
-    let class = if cell.state == "failed" {
-        "state failed"
-    } else {
-        "state"
-    };
-    write!(
-        f,
-        "<td><div class=\"{class}\"><b>{}</b>",
-        Escaped(&cell.state)
-    )?;
-    if let Some(failure) = &cell.failure {
-        let reason = format!("{}: {failure}", Count(cell.attempts as usize, "attempt"));
-        let reason = Escaped(&reason);
-        write!(f, "<span title=\"{reason}\">{reason}</span>")?;
-    }
-    writeln!(f, "</div></td>")
 }
 
 /// What tells a variant from its siblings.

@@ -28,6 +28,9 @@ pub const PLATEAU_EVALUATIONS: usize = 20;
 /// The key that stands for the many settings of a [`Preset`] in a table of settings.
 pub const PRESET_KEY: &str = "preset";
 
+/// The key that stands for both `content_layers` and `style_layers`.
+pub const LAYERS_KEY: &str = "layers";
+
 /// Why a setting was refused.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum SettingsError {
@@ -248,7 +251,10 @@ fn weight_is_allowed(weight: &f64) -> bool {
 
 /// What may be written on the left of an equals sign.
 fn written_keys() -> impl Iterator<Item = &'static str> + Clone {
-    SettingsPatch::KEYS.iter().copied().chain([PRESET_KEY])
+    SettingsPatch::KEYS
+        .iter()
+        .copied()
+        .chain([PRESET_KEY, LAYERS_KEY])
 }
 
 fn in_range<T: std::fmt::Debug>(
@@ -271,22 +277,25 @@ impl SettingsPatch {
     /// # Errors
     /// Names the first key that is unknown, of a wrong type or out of range.
     pub fn from_toml(table: &toml::Table) -> Result<Self, SettingsError> {
-        let mut patch = Self::default();
+        let mut singles = Vec::with_capacity(table.len());
         for (key, value) in table {
-            patch = Self::single(key, value)?.laid(key, patch);
+            singles.push((key.as_str(), Self::single(key, value)?));
         }
-        Ok(patch)
+        Ok(Self::together(singles))
     }
 
-    /// This patch, which came of `key`, together with those written beside it: a preset gives way to them all, and a
-    /// setting to nothing that was written before it.
-    #[must_use]
-    pub fn laid(self, key: &str, beside: Self) -> Self {
-        if key == PRESET_KEY {
-            beside.over(self)
-        } else {
-            self.over(beside)
-        }
+    /// What keys that are written side by side set together, whatever their order: a preset gives way to all the others,
+    /// and `layers` to the settings that it stands for.
+    pub fn together<'a>(singles: impl IntoIterator<Item = (&'a str, Self)>) -> Self {
+        let mut singles: Vec<_> = singles.into_iter().collect();
+        singles.sort_by_key(|(key, _)| match *key {
+            PRESET_KEY => 0,
+            LAYERS_KEY => 1,
+            _ => 2,
+        });
+        singles
+            .into_iter()
+            .fold(Self::default(), |beneath, (_, single)| single.over(beneath))
     }
 
     /// Applies one assignment, as `--set size=256` has it. The value is read as TOML where it is TOML and
@@ -300,11 +309,17 @@ impl SettingsPatch {
                 })?;
         let key = key.trim();
         let single = Self::single(key, &parse_value(value))?;
-        *self = single.laid(key, std::mem::take(self));
+        let before = std::mem::take(self);
+        // Of two assignments the later one counts, but a preset is what the others are made to.
+        *self = if key == PRESET_KEY {
+            before.over(single)
+        } else {
+            single.over(before)
+        };
         Ok(())
     }
 
-    /// Reads one setting, as one value of a `[sweep]` list; `preset` sets as many as a preset has.
+    /// Reads one setting, as one value of a `[sweep]` list; `preset` sets as many as a preset has, `layers` two.
     pub fn single(key: &str, value: &toml::Value) -> Result<Self, SettingsError> {
         if key == PRESET_KEY {
             let name = value.as_str().ok_or_else(|| SettingsError::Malformed {
@@ -312,6 +327,18 @@ impl SettingsPatch {
                 problem: format!("is {value}, but must be the name of a preset"),
             })?;
             return Ok(name.parse::<Preset>()?.patch());
+        }
+        if key == LAYERS_KEY {
+            let layers = LayerWeights::deserialize(value.clone()).map_err(|error| {
+                let problem = error.message().trim().to_owned();
+                let key = LAYERS_KEY;
+                SettingsError::Malformed { key, problem }
+            })?;
+            return Ok(Self {
+                content_layers: Some(layers.clone()),
+                style_layers: Some(layers),
+                ..Self::default()
+            });
         }
         let mut patch = Self::default();
         patch.set_value(key, value)?;
@@ -445,6 +472,32 @@ mod tests {
         );
         assert_eq!(patch.content_layers.unwrap().to_string(), "conv4_2");
         assert!(SettingsPatch::default().set("size").is_err());
+    }
+
+    #[test]
+    fn layers_stand_for_both_kinds_and_give_way_to_either_whatever_the_order() {
+        let layers = |patch: &SettingsPatch| {
+            let written = |layers: &Option<LayerWeights>| layers.as_ref().map(ToString::to_string);
+            (written(&patch.content_layers), written(&patch.style_layers))
+        };
+        let own = |layers: &str| Some(layers.to_owned());
+        let text = "style_layers = 'conv2_1'\nlayers = ['conv1_1']\npreset = 'classic'\ncontent_layers = 'conv3_1'";
+        let patch = SettingsPatch::from_toml(&table(text)).unwrap();
+        assert_eq!(layers(&patch), (own("conv3_1"), own("conv2_1")));
+        let patch = SettingsPatch::from_toml(&table("layers = 'conv1_1'\npreset = 'classic'"));
+        let patch = patch.unwrap();
+        assert_eq!(layers(&patch), (own("conv1_1"), own("conv1_1")));
+        assert_eq!(patch.iterations, Some(200), "the preset's");
+        let mut patch = SettingsPatch::default();
+        for assignment in ["style_layers=conv2_1", "layers=conv1_1", "preset=classic"] {
+            patch.set(assignment).unwrap();
+        }
+        assert_eq!(layers(&patch), (own("conv1_1"), own("conv1_1")));
+        assert_eq!(
+            patch.set("layers=conv9_1").unwrap_err().to_string(),
+            "setting `layers`: `conv9_1` is not a layer; layers are conv1_1 and 1_2, 2_1 and 2_2, \
+             3_1 to 3_4, 4_1 to 4_4, 5_1 to 5_4"
+        );
     }
 
     #[test]

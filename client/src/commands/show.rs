@@ -9,7 +9,8 @@ use serde::Serialize;
 use super::list::{local_time, plain_table};
 use crate::context::Context;
 use crate::coordinator::view::{
-    ArtistView, CellState, CellView, GridView, PhotoView, PictureView, Summary, VariantView,
+    ArtistView, CellNames, CellState, CellView, GridView, PhotoView, PictureView, Summary,
+    VariantView,
 };
 use crate::error::Error;
 use crate::exit::Exit;
@@ -42,6 +43,7 @@ struct ShownHead<'a> {
     photos: &'a [PhotoView],
     artists: &'a [ArtistView],
     variants: &'a [VariantView],
+    reconstructions: bool,
     settings: &'a SettingsPatch,
 }
 
@@ -49,8 +51,10 @@ struct ShownHead<'a> {
 #[derive(Debug, Serialize)]
 pub(super) struct ShownCell<'a> {
     cell_id: CellId,
-    photo: &'a str,
-    artist: &'a str,
+    /// None of an artist alone.
+    photo: Option<&'a str>,
+    /// None of a photo alone.
+    artist: Option<&'a str>,
     variant: &'a str,
     state: CellState,
     attempts: u32,
@@ -63,15 +67,12 @@ pub(super) struct ShownCell<'a> {
 }
 
 impl<'a> ShownCell<'a> {
-    pub(super) fn new(
-        cell: &'a CellView,
-        (photo, artist, variant): (&'a str, &'a str, &'a str),
-    ) -> Self {
+    pub(super) fn new(cell: &'a CellView, names: CellNames<'a>) -> Self {
         Self {
             cell_id: cell.cell_id,
-            photo,
-            artist,
-            variant,
+            photo: names.photo,
+            artist: names.artist,
+            variant: names.variant,
             state: cell.state,
             attempts: cell.attempts,
             node_id: cell.node,
@@ -96,6 +97,7 @@ pub async fn run(context: &Context, args: ShowArgs) -> Result<Exit, Error> {
                 photos: &grid.photos,
                 artists: &grid.artists,
                 variants: &grid.variants,
+                reconstructions: grid.reconstructions,
                 settings: &grid.settings,
             },
             cells: grid
@@ -110,15 +112,15 @@ pub async fn run(context: &Context, args: ShowArgs) -> Result<Exit, Error> {
     Ok(Exit::Ok)
 }
 
-fn names<'a>(grid: &'a GridView, cell: &CellView) -> (&'a str, &'a str, &'a str) {
-    let photo = grid.photos.get(cell.photo).map(|it| it.name.as_str());
-    let artist = grid.artists.get(cell.artist).map(|it| it.name.as_str());
+fn names<'a>(grid: &'a GridView, cell: &CellView) -> CellNames<'a> {
+    let photo = |index: usize| grid.photos.get(index).map(|it| it.name.as_str());
+    let artist = |index: usize| grid.artists.get(index).map(|it| it.name.as_str());
     let variant = grid.variants.get(cell.variant).map(|it| it.name.as_str());
-    (
-        photo.unwrap_or_default(),
-        artist.unwrap_or_default(),
-        variant.unwrap_or_default(),
-    )
+    CellNames {
+        photo: cell.photo.and_then(photo),
+        artist: cell.artist.and_then(artist),
+        variant: variant.unwrap_or_default(),
+    }
 }
 
 fn text(grid: &GridView, zone: &TimeZone) -> String {
@@ -158,11 +160,14 @@ fn cell_table(grid: &GridView) -> String {
     headings.extend(["STATE", "ATTEMPTS", "LOSS", "SECONDS", "PICTURE"]);
     let mut table = plain_table(&headings);
     for cell in &grid.cells {
-        let (photo, artist, variant) = names(grid, cell);
+        let names = names(grid, cell);
         let name = |name: &str| printable(&shortened(name, 40));
-        let mut row = vec![name(photo), name(artist)];
+        let mut row = vec![
+            names.photo.map_or_else(|| "(style)".to_owned(), name),
+            names.artist.map_or_else(|| "(content)".to_owned(), name),
+        ];
         if has_variants {
-            row.push(printable(variant));
+            row.push(printable(names.variant));
         }
         let picture = cell.picture.as_ref();
         row.extend([

@@ -5,14 +5,16 @@ use std::path::PathBuf;
 
 use atelier_gallery::bucket::Bucket;
 use atelier_proto::ids::{GridId, RequestId};
+use atelier_proto::settings::{PRESET_KEY, Preset};
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 use serde::Serialize;
 
 use crate::context::Context;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::inputs::{self, Sent};
-use crate::plan::Plan;
+use crate::plan::{Plan, Wishes};
 use crate::printer::{Printer, Tone};
 use crate::progress::{counter, follow};
 use crate::text::{counted, printable, shortened};
@@ -37,11 +39,18 @@ Examples:
 A grid file:
   name = \"Sunday ride\"
   photos = [\"photos/*.jpg\"]              # relative to the file
+  reconstructions = true                 # optional: each photo and each artist alone, too
+
+  [[photo]]                              # optional, for a photo with masks or a start
+  path = \"ride.jpg\"
+  start = \"sketch.png\"                   # what `start = \"file\"` begins from
+  masks = { rider = \"rider.png\" }        # grey pictures: white is where
 
   [[artist]]
   name = \"Braque\"
   paintings = [\"houses.jpg\", \"viaduct.jpg\"]
   weights = [2, 1]                       # optional
+  masks = [\"rider\", \"\"]                  # optional: a mask of every photo, within which it applies
   render = { content_weight = 3 }        # optional, for this artist
 
   [render]                               # for all
@@ -68,6 +77,12 @@ pub struct SubmitArgs {
     /// A render setting, as in size=256; it outweighs [render] in a grid file
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub settings: Vec<String>,
+    /// A named set of render settings; what --set says counts more
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(Preset::ALL.map(Preset::name)))]
+    pub preset: Option<String>,
+    /// Also render each photo and each artist alone: what the network keeps of them
+    #[arg(long)]
+    pub reconstructions: bool,
     /// What to call the grid [default: as the grid file says, or else after photos and artists]
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
@@ -97,12 +112,21 @@ pub struct Submitted {
 
 /// Submits what the arguments say, and waits if asked to.
 pub async fn run(context: &Context, args: SubmitArgs) -> Result<Exit, Error> {
-    let name = args.name.as_deref();
+    let preset = args
+        .preset
+        .iter()
+        .map(|name| format!("{PRESET_KEY}={name}"));
+    let settings: Vec<String> = preset.chain(args.settings).collect();
+    let wishes = Wishes {
+        name: args.name.as_deref(),
+        settings: &settings,
+        reconstructions: args.reconstructions,
+    };
     let plan = match (&args.file, &args.artists) {
-        (Some(file), _) => Plan::from_file(file, name, &args.settings)?,
+        (Some(file), _) => Plan::from_file(file, &wishes)?,
         (None, artists) => {
             let artists = artists.clone().unwrap_or_default();
-            Plan::from_folders(name, &args.photos, &artists, &args.settings)?
+            Plan::from_folders(&args.photos, &artists, &wishes)?
         }
     };
     let submitted = submit_plan(context, plan).await?;

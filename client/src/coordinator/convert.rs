@@ -1,5 +1,7 @@
 //! Wire types into views and plans into wire types, by hand.
 
+use std::path::Path;
+
 use atelier_proto::ids::{CellId, Digest, GridId, MalformedId, NodeId, RequestId};
 use atelier_proto::settings::{SettingsError, SettingsPatch};
 use atelier_proto::v1;
@@ -7,7 +9,7 @@ use jiff::Timestamp;
 
 use super::view::{
     Accepted, ArtistView, CellCounts, CellState, CellView, Change, GridState, GridView, InputView,
-    PaintingView, PhotoView, PictureView, Summary, VariantView,
+    MaskView, PaintingView, PhotoView, PictureView, Summary, VariantView,
 };
 use crate::inputs::{CheckedInput, CheckedInputs};
 use crate::plan::Plan;
@@ -35,6 +37,12 @@ pub enum ConvertError {
     /// A time that no calendar has.
     #[error("it names a time that cannot be")]
     Time(#[from] jiff::Error),
+    /// A cell of nothing.
+    #[error("cell {cell} has neither a photo nor an artist")]
+    OfNothing {
+        /// The cell.
+        cell: CellId,
+    },
     /// A cell of a photo, artist or variant that the grid does not have.
     #[error("cell {cell} has a photo, artist or variant that its grid does not have")]
     OutOfGrid {
@@ -49,10 +57,19 @@ pub(super) fn submission(
     plan: &Plan,
     inputs: &CheckedInputs,
 ) -> v1::SubmitRequest {
-    let input = |path| inputs.get(path).map(wire_input);
+    let input = |path: &Path| inputs.get(path).map(wire_input);
     let photos = plan.photos.iter().map(|photo| v1::Photo {
         name: photo.name.clone(),
         input: input(&photo.path),
+        masks: photo
+            .masks
+            .iter()
+            .map(|mask| v1::Mask {
+                name: mask.name.clone(),
+                input: input(&mask.path),
+            })
+            .collect(),
+        start: photo.start.as_deref().and_then(input),
     });
     let artists = plan.artists.iter().map(|artist| v1::Artist {
         name: artist.name.clone(),
@@ -63,6 +80,10 @@ pub(super) fn submission(
                 name: painting.name.clone(),
                 input: input(&painting.path),
                 weight: painting.weight,
+                mask: match &painting.mask {
+                    Some(bound) => bound.name.clone(),
+                    None => String::new(),
+                },
             })
             .collect(),
         settings: Some((&artist.settings).into()),
@@ -78,6 +99,7 @@ pub(super) fn submission(
         artists: artists.collect(),
         variants: variants.collect(),
         settings: Some((&plan.settings).into()),
+        reconstructions: plan.reconstructions,
     }
 }
 
@@ -115,11 +137,12 @@ impl TryFrom<v1::GetResponse> for GridView {
             photos: all(grid.photos)?,
             artists: all(grid.artists)?,
             variants: all(grid.variants)?,
+            reconstructions: grid.reconstructions,
             cells: all(wire.cells)?,
         };
         for cell in &view.cells {
-            let inside = cell.photo < view.photos.len()
-                && cell.artist < view.artists.len()
+            let inside = cell.photo.is_none_or(|photo| photo < view.photos.len())
+                && cell.artist.is_none_or(|artist| artist < view.artists.len())
                 && cell.variant < view.variants.len().max(1);
             if !inside {
                 return Err(ConvertError::OutOfGrid { cell: cell.cell_id });
@@ -200,6 +223,22 @@ impl TryFrom<v1::Photo> for PhotoView {
         Ok(Self {
             name: wire.name,
             input: input(wire.input)?,
+            masks: all(wire.masks)?,
+            start: match wire.start {
+                None => None,
+                start => Some(input(start)?),
+            },
+        })
+    }
+}
+
+impl TryFrom<v1::Mask> for MaskView {
+    type Error = ConvertError;
+
+    fn try_from(wire: v1::Mask) -> Result<Self, ConvertError> {
+        Ok(Self {
+            name: wire.name,
+            input: input(wire.input)?,
         })
     }
 }
@@ -224,6 +263,7 @@ impl TryFrom<v1::Painting> for PaintingView {
             name: wire.name,
             input: input(wire.input)?,
             weight: wire.weight,
+            mask: Some(wire.mask).filter(|mask| !mask.is_empty()),
         })
     }
 }
@@ -258,10 +298,14 @@ impl TryFrom<v1::Cell> for CellView {
             }
         };
         let node = Some(wire.node_id).filter(|node| !node.is_empty());
+        let cell_id = wire.cell_id.parse()?;
+        if wire.photo.is_none() && wire.artist.is_none() {
+            return Err(ConvertError::OfNothing { cell: cell_id });
+        }
         Ok(Self {
-            cell_id: wire.cell_id.parse()?,
-            photo: wire.photo as usize,
-            artist: wire.artist as usize,
+            cell_id,
+            photo: wire.photo.map(|photo| photo as usize),
+            artist: wire.artist.map(|artist| artist as usize),
             variant: wire.variant as usize,
             state,
             attempts: wire.attempts,
@@ -317,7 +361,8 @@ mod tests {
     fn cell(photo: u32, state: v1::CellState) -> v1::Cell {
         v1::Cell {
             cell_id: CellId::generate().to_string(),
-            photo,
+            photo: Some(photo),
+            artist: Some(0),
             state: state.into(),
             ..v1::Cell::default()
         }
@@ -332,6 +377,11 @@ mod tests {
         nameless.cell_id = "../..".to_owned();
         let nameless = CellView::try_from(nameless);
         assert!(matches!(nameless, Err(ConvertError::MalformedId(_))));
+
+        let mut of_nothing = cell(0, v1::CellState::Queued);
+        (of_nothing.photo, of_nothing.artist) = (None, None);
+        let of_nothing = CellView::try_from(of_nothing);
+        assert!(matches!(of_nothing, Err(ConvertError::OfNothing { .. })));
 
         let grid = v1::Grid {
             summary: Some(v1::GridSummary {

@@ -181,6 +181,8 @@ pub struct GridView {
     pub artists: Vec<ArtistView>,
     /// Its variants; one without a name if nothing was swept.
     pub variants: Vec<VariantView>,
+    /// Whether it has cells of photos and of artists alone.
+    pub reconstructions: bool,
     /// Its cells, whose positions lie within the lists above.
     pub cells: Vec<CellView>,
 }
@@ -200,6 +202,20 @@ pub struct InputView {
 #[derive(Debug, Clone, Serialize)]
 pub struct PhotoView {
     /// The name people gave.
+    pub name: String,
+    /// Its bytes.
+    #[serde(flatten)]
+    pub input: InputView,
+    /// Its masks.
+    pub masks: Vec<MaskView>,
+    /// What `start = "file"` begins from.
+    pub start: Option<InputView>,
+}
+
+/// A mask of a photo.
+#[derive(Debug, Clone, Serialize)]
+pub struct MaskView {
+    /// What paintings name it by.
     pub name: String,
     /// Its bytes.
     #[serde(flatten)]
@@ -227,6 +243,8 @@ pub struct PaintingView {
     pub input: InputView,
     /// Its share, relative to its siblings.
     pub weight: f64,
+    /// The mask of each photo within which it applies; none: everywhere.
+    pub mask: Option<String>,
 }
 
 /// A variant of a grid.
@@ -243,10 +261,10 @@ pub struct VariantView {
 pub struct CellView {
     /// Its id.
     pub cell_id: CellId,
-    /// Position of its photo in the grid's list.
-    pub photo: usize,
-    /// Position of its artist.
-    pub artist: usize,
+    /// Position of its photo in the grid's list; none if it is of an artist alone.
+    pub photo: Option<usize>,
+    /// Position of its artist; none if it is of a photo alone.
+    pub artist: Option<usize>,
     /// Position of its variant.
     pub variant: usize,
     /// Where it stands.
@@ -275,6 +293,32 @@ impl CellView {
         }
         let planned = f64::from(self.evaluations_planned.max(1));
         (f64::from(self.evaluations) / planned).min(1.0)
+    }
+}
+
+/// What a cell is called: its photo and its artist, or one of them alone, and its variant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CellNames<'a> {
+    /// The name of its photo; none if it is of an artist alone.
+    pub photo: Option<&'a str>,
+    /// The name of its artist; none if it is of a photo alone.
+    pub artist: Option<&'a str>,
+    /// The name of its variant; empty for the only one.
+    pub variant: &'a str,
+}
+
+impl fmt::Display for CellNames<'_> {
+    /// `photo × artist`, `photo (content)` or `artist (style)`, and the variant if there are several.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.photo, self.artist) {
+            (Some(photo), Some(artist)) => write!(f, "{photo} × {artist}")?,
+            (Some(photo), None) => write!(f, "{photo} (content)")?,
+            (None, artist) => write!(f, "{} (style)", artist.unwrap_or_default())?,
+        }
+        if self.variant.is_empty() {
+            return Ok(());
+        }
+        write!(f, "  {}", self.variant)
     }
 }
 

@@ -20,6 +20,9 @@ pub(super) type Value<'a> = Spanned<DeValue<'a>>;
 /// A key and its place.
 type Key<'a> = Spanned<std::borrow::Cow<'a, str>>;
 
+/// A text and its place.
+pub(super) type Text = (String, Range<usize>);
+
 /// Why a grid file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum GridFileError {
@@ -95,11 +98,13 @@ pub enum Problem {
         /// The key.
         key: String,
     },
-    /// Not one weight for each entry of `paintings`.
-    #[error("`weights` has {weights} entries, but `paintings` has {paintings}")]
-    WeightCount {
-        /// Weights given.
-        weights: usize,
+    /// Not one weight or mask for each entry of `paintings`.
+    #[error("`{key}` has {entries} entries, but `paintings` has {paintings}")]
+    PaintingCount {
+        /// `weights` or `masks`.
+        key: &'static str,
+        /// Entries that it has.
+        entries: usize,
         /// Entries of `paintings`.
         paintings: usize,
     },
@@ -230,23 +235,42 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// A list of texts, each with its place; at least one. A single text stands for a list of one.
-    pub(super) fn required_strings(
+    pub(super) fn boolean(&self, key: &str) -> Result<Option<bool>, GridFileError> {
+        let Some(value) = self.value(key) else {
+            return Ok(None);
+        };
+        match value.get_ref().as_bool() {
+            Some(truth) => Ok(Some(truth)),
+            None => Err(self.wrong_type(key, "true or false", value)),
+        }
+    }
+
+    /// A text that has to be there, with its place.
+    pub(super) fn required_string(
         &self,
         key: &'static str,
-    ) -> Result<Vec<(String, Range<usize>)>, GridFileError> {
+        example: &'static str,
+    ) -> Result<Text, GridFileError> {
+        match (self.string(key)?, self.value(key)) {
+            (Some(text), Some(value)) => Ok((text, value.span())),
+            _ => Err(self.missing(key, example)),
+        }
+    }
+
+    /// A key that has to be there is not.
+    pub(super) fn missing(&self, key: &'static str, example: &'static str) -> GridFileError {
+        self.document
+            .at(&self.span, Problem::Missing { key, example })
+    }
+
+    /// A list of texts, each with its place; at least one. A single text stands for a list of one.
+    pub(super) fn strings(&self, key: &'static str) -> Result<Option<Vec<Text>>, GridFileError> {
         const WANTED: &str = "a list of texts, as in [\"photos/*.jpg\"]";
         let Some(value) = self.value(key) else {
-            let example = match key {
-                "photos" => "photos = [\"photos/*.jpg\"], at the top of the file",
-                _ => "paintings = [\"monet.jpg\"]",
-            };
-            return Err(self
-                .document
-                .at(&self.span, Problem::Missing { key, example }));
+            return Ok(None);
         };
         if let Some(text) = value.get_ref().as_str() {
-            return Ok(vec![(text.to_owned(), value.span())]);
+            return Ok(Some(vec![(text.to_owned(), value.span())]));
         }
         let Some(list) = value.get_ref().as_array() else {
             return Err(self.wrong_type(key, WANTED, value));
@@ -257,12 +281,11 @@ impl<'a> Table<'a> {
             };
             return Err(self.document.at(&value.span(), problem));
         }
-        list.iter()
-            .map(|entry| match entry.get_ref().as_str() {
-                Some(text) => Ok((text.to_owned(), entry.span())),
-                None => Err(self.wrong_type(key, WANTED, entry)),
-            })
-            .collect()
+        let texts = list.iter().map(|entry| match entry.get_ref().as_str() {
+            Some(text) => Ok((text.to_owned(), entry.span())),
+            None => Err(self.wrong_type(key, WANTED, entry)),
+        });
+        texts.collect::<Result<_, _>>().map(Some)
     }
 
     pub(super) fn table(&self, key: &str) -> Result<Option<Table<'a>>, GridFileError> {
@@ -275,14 +298,15 @@ impl<'a> Table<'a> {
         }
     }
 
+    /// The tables of a list, `[[key]]` each; none if it is not there.
     pub(super) fn tables(&self, key: &'static str) -> Result<Vec<Table<'a>>, GridFileError> {
         let Some(value) = self.value(key) else {
-            let example = "[[artist]] with a name and paintings";
-            return Err(self
-                .document
-                .at(&self.span, Problem::Missing { key, example }));
+            return Ok(Vec::new());
         };
-        let wanted = "a list of tables: write [[artist]] for each";
+        let wanted = match key {
+            "photo" => "a list of tables: write [[photo]] for each",
+            _ => "a list of tables: write [[artist]] for each",
+        };
         let Some(list) = value.get_ref().as_array() else {
             return Err(self.wrong_type(key, wanted, value));
         };
@@ -294,7 +318,12 @@ impl<'a> Table<'a> {
             .collect()
     }
 
-    fn wrong_type(&self, key: &str, wanted: &'static str, value: &Value<'_>) -> GridFileError {
+    pub(super) fn wrong_type(
+        &self,
+        key: &str,
+        wanted: &'static str,
+        value: &Value<'_>,
+    ) -> GridFileError {
         let problem = Problem::WrongType {
             key: key.to_owned(),
             wanted,

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use atelier_proto::ids::CellId;
 
 use super::{Ended, Failure, News};
-use crate::coordinator::view::{CellState, CellView, Change, GridView, Summary};
+use crate::coordinator::view::{CellNames, CellState, CellView, Change, GridView, Summary};
 use crate::text::printable;
 
 /// A grid and its cells as they stand.
@@ -87,19 +87,18 @@ impl Board {
         done / self.cells.len().max(1) as f64
     }
 
-    /// `photo × artist`, and the variant if there are several.
+    /// A cell by its names, safe to show.
     pub(super) fn label(&self, cell: &CellView) -> String {
-        let (photo, artist, variant) = self.names(cell);
-        label(photo, artist, variant)
+        printable(&self.names(cell).to_string())
     }
 
     /// The names of a cell's photo, artist and variant.
-    pub fn names(&self, cell: &CellView) -> (&str, &str, &str) {
-        (
-            self.photos.get(cell.photo).map_or("", String::as_str),
-            self.artists.get(cell.artist).map_or("", String::as_str),
-            self.variants.get(cell.variant).map_or("", String::as_str),
-        )
+    pub fn names(&self, cell: &CellView) -> CellNames<'_> {
+        CellNames {
+            photo: cell.photo.map(|index| nth(&self.photos, index)),
+            artist: cell.artist.map(|index| nth(&self.artists, index)),
+            variant: nth(&self.variants, cell.variant),
+        }
     }
 
     /// How the grid ended.
@@ -109,12 +108,12 @@ impl Board {
             .iter()
             .filter(|cell| cell.state == CellState::Failed);
         let failures = failed.map(|cell| {
-            let (photo, artist, variant) = self.names(cell);
+            let names = self.names(cell);
             Failure {
                 cell_id: cell.cell_id,
-                photo: photo.to_owned(),
-                artist: artist.to_owned(),
-                variant: variant.to_owned(),
+                photo: names.photo.map(str::to_owned),
+                artist: names.artist.map(str::to_owned),
+                variant: names.variant.to_owned(),
                 reason: cell.failure.clone().unwrap_or_default(),
             }
         });
@@ -128,10 +127,8 @@ impl Board {
     }
 }
 
-/// A cell by its names, safe to show.
-pub(super) fn label(photo: &str, artist: &str, variant: &str) -> String {
-    let separator = if variant.is_empty() { "" } else { "  " };
-    printable(&format!("{photo} × {artist}{separator}{variant}"))
+fn nth(names: &[String], index: usize) -> &str {
+    names.get(index).map_or("", String::as_str)
 }
 
 #[cfg(test)]
@@ -147,8 +144,8 @@ pub(super) mod tests {
     pub(in crate::progress) fn grid(states: &[CellState]) -> GridView {
         let cell = |(position, state): (usize, &CellState)| CellView {
             cell_id: CellId::generate(),
-            photo: position,
-            artist: 0,
+            photo: Some(position),
+            artist: Some(0),
             variant: 0,
             state: *state,
             attempts: 1,
@@ -181,6 +178,8 @@ pub(super) mod tests {
                 .map(|number| PhotoView {
                     name: format!("photo-{number}"),
                     input: input.clone(),
+                    masks: Vec::new(),
+                    start: None,
                 })
                 .collect(),
             artists: vec![ArtistView {
@@ -192,8 +191,31 @@ pub(super) mod tests {
                 name: String::new(),
                 settings: SettingsPatch::default(),
             }],
+            reconstructions: false,
             cells: states.iter().enumerate().map(cell).collect(),
         }
+    }
+
+    #[test]
+    fn a_cell_of_a_photo_or_an_artist_alone_is_called_so() {
+        let mut grid = grid(&[CellState::Failed, CellState::Failed, CellState::Queued]);
+        grid.variants[0].name = "seed=1".to_owned();
+        grid.cells[0].artist = None;
+        grid.cells[1].photo = None;
+        let cells = grid.cells.clone();
+        let board = Board::new(grid);
+        let labels = cells.iter().map(|cell| board.label(cell));
+        assert!(labels.eq([
+            "photo-0 (content)  seed=1",
+            "Monet (style)  seed=1",
+            "photo-2 × Monet  seed=1"
+        ]));
+        let failures = board.ended().failures;
+        let names: Vec<String> = failures.iter().map(|it| it.names().to_string()).collect();
+        assert_eq!(
+            names,
+            ["photo-0 (content)  seed=1", "Monet (style)  seed=1"]
+        );
     }
 
     #[test]

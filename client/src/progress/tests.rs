@@ -48,6 +48,8 @@ impl Breaking {
     fn cell(&self, state: v1::CellState) -> v1::Cell {
         v1::Cell {
             cell_id: self.cell.to_string(),
+            photo: Some(0),
+            artist: Some(0),
             state: state.into(),
             failure: match state {
                 v1::CellState::Failed => "no such layer".to_owned(),
@@ -99,6 +101,7 @@ impl Grids for Breaking {
             photos: vec![v1::Photo {
                 name: "hill".to_owned(),
                 input: Some(input),
+                ..v1::Photo::default()
             }],
             artists: vec![v1::Artist {
                 name: "Monet".to_owned(),
@@ -170,11 +173,10 @@ async fn a_watch_outlives_its_connection() {
     let failure = &ended.failures[0];
     assert_eq!(
         (
-            failure.photo.as_str(),
-            failure.artist.as_str(),
+            failure.names().to_string().as_str(),
             failure.reason.as_str()
         ),
-        ("hill", "Monet", "no such layer")
+        ("hill × Monet", "no such layer")
     );
 
     context.shutdown.cancel();

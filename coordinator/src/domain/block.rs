@@ -38,7 +38,8 @@ struct Candidate {
 /// Picks at most `wanted.cells_max` of the queued cells of one grid, which come in the order of service.
 ///
 /// The first is the cell whose inputs the node has at hand the most, or else the one whose turn it is. The others have
-/// its shape; those of its artist come first, then those of its photo, each in their turn.
+/// its shape; those of its artist come first, then those of its photo, each in their turn. A reconstruction of an artist
+/// is one of that artist's, and those of photos come with one another.
 pub fn choose(spec: &GridSpec, queued: &[QueuedCell], wanted: &Wanted) -> Vec<CellId> {
     let mut candidates: Vec<Candidate> = queued
         .iter()
@@ -52,13 +53,13 @@ pub fn choose(spec: &GridSpec, queued: &[QueuedCell], wanted: &Wanted) -> Vec<Ce
         return Vec::new();
     };
     let first = candidates.remove(first);
-    let position = first.queued.position;
+    let subject = first.queued.position.subject;
     candidates.retain(|other| other.shape == first.shape);
     candidates.sort_by_key(|other| {
-        let other = other.queued.position;
+        let other = other.queued.position.subject;
         (
-            other.artist != position.artist,
-            other.photo != position.photo,
+            other.artist() != subject.artist(),
+            other.photo() != subject.photo(),
         )
     });
     std::iter::once(first)
@@ -69,17 +70,20 @@ pub fn choose(spec: &GridSpec, queued: &[QueuedCell], wanted: &Wanted) -> Vec<Ce
 }
 
 fn candidate(spec: &GridSpec, queued: QueuedCell, at_hand: &HashSet<Digest>) -> Option<Candidate> {
-    let (photo, artist, _) = spec.cell(queued.position)?;
-    let settings = spec.cell_settings(queued.position)?;
-    let paintings = artist.paintings.iter().map(|painting| painting.input);
-    let cached = std::iter::once(photo.input)
-        .chain(paintings)
+    let parts = spec.cell(queued.position)?;
+    let paintings = parts
+        .artist
+        .into_iter()
+        .flat_map(|artist| &artist.paintings);
+    let inputs = parts.photo.map(|photo| photo.input).into_iter();
+    let cached = inputs
+        .chain(paintings.map(|painting| painting.input))
         .filter(|input| at_hand.contains(&input.sha256))
         .count();
     Some(Candidate {
         queued,
         cached,
-        shape: settings.picture_size(photo.input.width, photo.input.height),
+        shape: spec.picture_size(queued.position)?,
     })
 }
 
@@ -97,13 +101,22 @@ mod tests {
             .collect()
     }
 
-    fn chosen(spec: &GridSpec, queue: &[QueuedCell], wanted: &Wanted) -> Vec<(usize, usize)> {
+    fn chosen(
+        spec: &GridSpec,
+        queue: &[QueuedCell],
+        wanted: &Wanted,
+    ) -> Vec<(Option<usize>, Option<usize>)> {
         let ids = choose(spec, queue, wanted);
         let position = |id| {
             let cell = queue.iter().find(|cell| cell.id == id).unwrap();
-            (cell.position.photo, cell.position.artist)
+            let subject = cell.position.subject;
+            (subject.photo(), subject.artist())
         };
         ids.into_iter().map(position).collect()
+    }
+
+    fn at(photo: usize, artist: usize) -> (Option<usize>, Option<usize>) {
+        (Some(photo), Some(artist))
     }
 
     fn wanted(cells_max: usize, cached: &[Digest]) -> Wanted {
@@ -117,10 +130,10 @@ mod tests {
     fn without_anything_at_hand_cells_come_in_their_turn_artist_by_artist() {
         let spec = GridSpec::accept(draft(3, 2), 10).unwrap();
         let queue = queue(&spec);
-        assert_eq!(chosen(&spec, &queue, &wanted(1, &[])), [(0, 0)]);
+        assert_eq!(chosen(&spec, &queue, &wanted(1, &[])), [at(0, 0)]);
         assert_eq!(
             chosen(&spec, &queue, &wanted(4, &[])),
-            [(0, 0), (1, 0), (2, 0), (0, 1)]
+            [at(0, 0), at(1, 0), at(2, 0), at(0, 1)]
         );
         assert_eq!(chosen(&spec, &queue, &wanted(99, &[])).len(), 6);
         assert_eq!(chosen(&spec, &[], &wanted(1, &[])), []);
@@ -134,9 +147,9 @@ mod tests {
         let painting = spec.artists()[1].paintings[0].input.sha256;
         assert_eq!(
             chosen(&spec, &queue, &wanted(2, &[photo, painting])),
-            [(2, 1), (0, 1)]
+            [at(2, 1), at(0, 1)]
         );
-        assert_eq!(chosen(&spec, &queue, &wanted(1, &[painting])), [(0, 1)]);
+        assert_eq!(chosen(&spec, &queue, &wanted(1, &[painting])), [at(0, 1)]);
     }
 
     #[test]
@@ -145,6 +158,28 @@ mod tests {
         draft.photos[1].input.height = 64;
         let spec = GridSpec::accept(draft, 10).unwrap();
         let queue = queue(&spec);
-        assert_eq!(chosen(&spec, &queue, &wanted(3, &[])), [(0, 0), (2, 0)]);
+        assert_eq!(chosen(&spec, &queue, &wanted(3, &[])), [at(0, 0), at(2, 0)]);
+    }
+
+    #[test]
+    fn reconstructions_share_a_block_with_what_has_their_shape() {
+        let mut draft = draft(1, 2);
+        draft.reconstructions = true;
+        // As tall as the photo is wide.
+        let input = &mut draft.artists[1].paintings[0].input;
+        (input.width, input.height) = (48, 64);
+        let painting = input.sha256;
+        let spec = GridSpec::accept(draft, 10).unwrap();
+        let queue = queue(&spec);
+        let (photo, style) = ((Some(0), None), |artist| (None, Some(artist)));
+        assert_eq!(
+            chosen(&spec, &queue, &wanted(9, &[])),
+            [at(0, 0), style(0), at(0, 1), photo]
+        );
+        let of_artist = &queue[4..];
+        assert_eq!(
+            chosen(&spec, of_artist, &wanted(9, &[painting])),
+            [style(1)]
+        );
     }
 }

@@ -71,7 +71,7 @@ pub enum Problem {
         range: &'static str,
     },
     /// Two entries of a list are called alike.
-    #[error("{name:?} is the name of `{earlier}` too; names must be unique in a grid")]
+    #[error("{name:?} is the name of `{earlier}` too; names must be unique")]
     Duplicate {
         /// The name.
         name: String,
@@ -80,9 +80,10 @@ pub enum Problem {
     },
     /// More cells than the coordinator takes.
     #[error(
-        "{photos} photos × {artists} artists × {variants} variants are {cells} cells, but at most {cells_max} \
+        "{photos} photos × {artists} artists × {variants} variants{} are {cells} cells, but at most {cells_max} \
          are taken in one grid\n\
-         hint: submit several smaller grids, or have the coordinator started with a larger --cells-max"
+         hint: submit several smaller grids, or have the coordinator started with a larger --cells-max",
+        if *reconstructions { " with their reconstructions" } else { "" }
     )]
     TooManyCells {
         /// Photos submitted.
@@ -91,10 +92,39 @@ pub enum Problem {
         artists: usize,
         /// Variants submitted.
         variants: usize,
-        /// Their product.
+        /// Whether photos and artists have cells of their own besides.
+        reconstructions: bool,
+        /// How many these are.
         cells: u128,
         /// The coordinator's limit.
         cells_max: u32,
+    },
+    /// A painting is bound to a mask that some photo does not have.
+    #[error(
+        "is {mask:?}, but `photos[{photo_index}]` (the photo {photo:?}) has no mask of that name, and so the artist {artist:?} \
+         cannot be painted over it\n\
+         hint: give the photo that mask, or leave the painting unbound"
+    )]
+    LacksMask {
+        /// Name of the mask.
+        mask: String,
+        /// Name of the artist whose painting is bound to it.
+        artist: String,
+        /// Name of the photo that lacks it.
+        photo: String,
+        /// Its place in the photos.
+        photo_index: usize,
+    },
+    /// Some cell of a photo begins from a file, and the photo names none.
+    #[error(
+        "is missing, but the photo {photo:?} by the artist {artist:?} has `start = \"file\"`\n\
+         hint: name a picture for it to begin from, or another start"
+    )]
+    LacksStart {
+        /// Name of the photo.
+        photo: String,
+        /// Name of an artist by whom it begins from a file.
+        artist: String,
     },
     /// An id or digest that is none.
     #[error(transparent)]

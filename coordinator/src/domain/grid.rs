@@ -1,25 +1,21 @@
-//! What a grid must be to be accepted, and the cells that it makes.
+//! What a grid is, and the cells that it makes. What it must be to be accepted is for [`check`] to say.
 //!
 //! It knows nothing of where inputs lie or how a grid is stored.
 
-use std::collections::{BTreeSet, HashMap};
+mod check;
+mod position;
+#[cfg(test)]
+pub(crate) mod tests;
+
+use std::collections::BTreeSet;
 
 use atelier_proto::ids::Digest;
-use atelier_proto::settings::{RenderSettings, SettingsPatch};
+use atelier_proto::settings::{RenderSettings, SettingsPatch, Start};
 use serde::{Deserialize, Serialize};
 
-use super::field::{InvalidField, Problem, check_count, check_text};
-
-/// Longest name of a grid, photo, artist or painting.
-pub const NAME_CHARS_MAX: usize = 300;
-/// Longest name of a variant, which lists the settings that it changes.
-pub const VARIANT_NAME_CHARS_MAX: usize = 1000;
-/// Longest side of an input.
-pub const SIDE_PIXELS_MAX: u32 = 30_000;
-/// Most paintings of one artist.
-pub const PAINTINGS_MAX: usize = 64;
-/// Largest weight of a painting.
-pub const WEIGHT_MAX: f64 = 1e9;
+pub use self::check::{NAME_CHARS_MAX, SIDE_PIXELS_MAX};
+pub use self::position::{Position, Subject};
+use super::field::InvalidField;
 
 /// A picture in the bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +28,15 @@ pub struct Input {
     pub height: u32,
 }
 
+/// A grey picture over a photo: white where the paintings that are bound to it apply.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mask {
+    /// What paintings name it by.
+    pub name: String,
+    /// Where it is.
+    pub input: Input,
+}
+
 /// A content image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Photo {
@@ -39,6 +44,12 @@ pub struct Photo {
     pub name: String,
     /// Where it is.
     pub input: Input,
+    /// Its masks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub masks: Vec<Mask>,
+    /// What `start = "file"` begins from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<Input>,
 }
 
 /// A style image.
@@ -50,6 +61,9 @@ pub struct Painting {
     pub input: Input,
     /// Its share in the artist's statistics, relative to its siblings'.
     pub weight: f64,
+    /// The mask of each photo within which it applies; `None`: everywhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mask: Option<String>,
 }
 
 /// A name with its paintings.
@@ -87,6 +101,9 @@ pub struct Draft {
     pub variants: Vec<Variant>,
     /// The grid's settings. They are kept as a patch, so that a later version may add one.
     pub settings: SettingsPatch,
+    /// Whether each variant has a cell for each photo alone and for each artist alone besides.
+    #[serde(default)]
+    pub reconstructions: bool,
 }
 
 /// A grid that may be rendered; it does not change after it is submitted.
@@ -94,15 +111,26 @@ pub struct Draft {
 #[serde(transparent)]
 pub struct GridSpec(Draft);
 
-/// Where a cell stands in its grid.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Position {
-    /// Index into the photos.
-    pub photo: usize,
-    /// Index into the artists.
-    pub artist: usize,
-    /// Index into the variants.
-    pub variant: usize,
+/// The row and the column of a cell, as far as it has them, and its variant.
+#[derive(Debug, Clone, Copy)]
+pub struct Parts<'a> {
+    /// Its photo; `None` of an artist alone.
+    pub photo: Option<&'a Photo>,
+    /// Its artist; `None` of a photo alone.
+    pub artist: Option<&'a Artist>,
+    /// Its variant.
+    pub variant: &'a Variant,
+}
+
+/// All that it takes to render a cell, and nothing that it does not take.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Work {
+    /// Its photo with the masks that its paintings are bound to, and with a start if it begins from it.
+    pub photo: Option<Photo>,
+    /// Its artist; bound to no masks where there is no photo to have them.
+    pub artist: Option<Artist>,
+    /// Its settings, complete.
+    pub settings: RenderSettings,
 }
 
 impl GridSpec {
@@ -120,32 +148,7 @@ impl GridSpec {
                 settings: SettingsPatch::default(),
             });
         }
-        check_cells(&draft, cells_max)?;
-        check_text("name", &draft.name, 1, NAME_CHARS_MAX)?;
-        for (index, photo) in draft.photos.iter().enumerate() {
-            let path = format!("photos[{index}]");
-            check_text(&format!("{path}.name"), &photo.name, 1, NAME_CHARS_MAX)?;
-            check_input(&photo.input).map_err(|error| error.within(&path))?;
-        }
-        for (index, artist) in draft.artists.iter().enumerate() {
-            check_artist(artist).map_err(|error| error.within(&format!("artists[{index}]")))?;
-        }
-        let only = draft.variants.len() == 1;
-        for (index, variant) in draft.variants.iter().enumerate() {
-            let path = format!("variants[{index}].name");
-            check_text(
-                &path,
-                &variant.name,
-                usize::from(!only),
-                VARIANT_NAME_CHARS_MAX,
-            )?;
-        }
-        check_unique("photos", draft.photos.iter().map(|photo| &photo.name))?;
-        check_unique("artists", draft.artists.iter().map(|artist| &artist.name))?;
-        check_unique(
-            "variants",
-            draft.variants.iter().map(|variant| &variant.name),
-        )?;
+        check::draft(&draft, cells_max)?;
         draft.settings = draft.settings.resolve().into();
         Ok(Self(draft))
     }
@@ -175,39 +178,90 @@ impl GridSpec {
         self.0.settings.clone().resolve()
     }
 
+    /// Whether it has cells of photos and of artists alone.
+    pub fn has_reconstructions(&self) -> bool {
+        self.0.reconstructions
+    }
+
     /// Every cell, in the order in which they are served: artist by artist, so that the pictures that nodes have at
-    /// hand are of use again.
+    /// hand are of use again; reconstructions last.
     pub fn positions(&self) -> impl Iterator<Item = Position> + '_ {
-        let (photos, artists, variants) = (
-            self.0.photos.len(),
-            self.0.artists.len(),
-            self.0.variants.len(),
-        );
-        (0..artists).flat_map(move |artist| {
-            (0..photos).flat_map(move |photo| {
-                (0..variants).map(move |variant| Position {
-                    photo,
-                    artist,
-                    variant,
-                })
-            })
+        let (photos, artists) = (self.0.photos.len(), self.0.artists.len());
+        let reconstructed = |count| if self.0.reconstructions { count } else { 0 };
+        let transfers = (0..artists).flat_map(move |artist| {
+            (0..photos).map(move |photo| Subject::Transfer { photo, artist })
+        });
+        let contents = (0..reconstructed(photos)).map(|photo| Subject::Content { photo });
+        let styles = (0..reconstructed(artists)).map(|artist| Subject::Style { artist });
+        let subjects = transfers.chain(contents).chain(styles);
+        subjects.flat_map(|subject| {
+            (0..self.0.variants.len()).map(move |variant| Position { subject, variant })
         })
     }
 
-    /// The row and the column of a cell and its variant; `None` if the grid has no such cell.
-    pub fn cell(&self, position: Position) -> Option<(&Photo, &Artist, &Variant)> {
-        Some((
-            self.0.photos.get(position.photo)?,
-            self.0.artists.get(position.artist)?,
-            self.0.variants.get(position.variant)?,
-        ))
+    /// What a cell is made of; `None` if the grid has no such cell.
+    pub fn cell(&self, position: Position) -> Option<Parts<'_>> {
+        let Position { subject, variant } = position;
+        if subject.is_reconstruction() && !self.0.reconstructions {
+            return None;
+        }
+        let photo = subject.photo().map(|photo| self.0.photos.get(photo));
+        let artist = subject.artist().map(|artist| self.0.artists.get(artist));
+        Some(Parts {
+            // An index beyond its list is one thing, none at all another.
+            photo: photo.map_or(Some(None), |photo| photo.map(Some))?,
+            artist: artist.map_or(Some(None), |artist| artist.map(Some))?,
+            variant: self.0.variants.get(variant)?,
+        })
     }
 
-    /// The settings of a cell: its variant's over its artist's over the grid's.
+    /// The settings of a cell: its variant's over its artist's over the grid's, and over them all what follows from
+    /// what it is.
     pub fn cell_settings(&self, position: Position) -> Option<RenderSettings> {
-        let (_, artist, variant) = self.cell(position)?;
-        let below = artist.settings.clone().over(self.0.settings.clone());
-        Some(variant.settings.clone().over(below).resolve())
+        let Parts {
+            artist, variant, ..
+        } = self.cell(position)?;
+        let artist = artist.map(|artist| artist.settings.clone());
+        let below = artist.unwrap_or_default().over(self.0.settings.clone());
+        let settings = variant.settings.clone().over(below);
+        Some(position.subject.settings().over(settings).resolve())
+    }
+
+    /// Width and height of a cell's picture, pixels: they have the ratio of its photo's or, of an artist alone, of the
+    /// first painting's.
+    pub fn picture_size(&self, position: Position) -> Option<(u32, u32)> {
+        let parts = self.cell(position)?;
+        let input = match parts.photo {
+            Some(photo) => photo.input,
+            None => parts.artist?.paintings.first()?.input,
+        };
+        let settings = self.cell_settings(position)?;
+        Some(settings.picture_size(input.width, input.height))
+    }
+
+    /// All that it takes to render a cell.
+    pub fn work(&self, position: Position) -> Option<Work> {
+        let parts = self.cell(position)?;
+        let settings = self.cell_settings(position)?;
+        let mut photo = parts.photo.cloned();
+        let mut artist = parts.artist.cloned();
+        if let Some(photo) = &mut photo {
+            let paintings = artist.iter().flat_map(|artist| &artist.paintings);
+            let bound: BTreeSet<&String> = paintings
+                .filter_map(|painting| painting.mask.as_ref())
+                .collect();
+            photo.masks.retain(|mask| bound.contains(&mask.name));
+            photo.start = photo.start.filter(|_| settings.start == Start::File);
+        } else {
+            for painting in artist.iter_mut().flat_map(|artist| &mut artist.paintings) {
+                painting.mask = None;
+            }
+        }
+        Some(Work {
+            photo,
+            artist,
+            settings,
+        })
     }
 
     /// Every picture that it needs, each once, with the path of the first field that names it.
@@ -221,6 +275,13 @@ impl GridSpec {
         };
         for (index, photo) in self.0.photos.iter().enumerate() {
             add(&photo.input, format!("photos[{index}].input"));
+            for (of_photo, mask) in photo.masks.iter().enumerate() {
+                let path = format!("photos[{index}].masks[{of_photo}].input");
+                add(&mask.input, path);
+            }
+            if let Some(start) = &photo.start {
+                add(start, format!("photos[{index}].start"));
+            }
         }
         for (index, artist) in self.0.artists.iter().enumerate() {
             for (of_artist, painting) in artist.paintings.iter().enumerate() {
@@ -229,231 +290,5 @@ impl GridSpec {
             }
         }
         inputs
-    }
-}
-
-fn check_cells(draft: &Draft, cells_max: u32) -> Result<(), InvalidField> {
-    let (photos, artists, variants) = (
-        draft.photos.len(),
-        draft.artists.len(),
-        draft.variants.len(),
-    );
-    check_count("photos", photos, 1, usize::MAX)
-        .and_then(|()| check_count("artists", artists, 1, usize::MAX))
-        .map_err(|error| InvalidField::new(error.field, Problem::Missing))?;
-    let cells = photos as u128 * artists as u128 * variants as u128;
-    if cells > u128::from(cells_max) {
-        let problem = Problem::TooManyCells {
-            photos,
-            artists,
-            variants,
-            cells,
-            cells_max,
-        };
-        return Err(InvalidField::new("grid", problem));
-    }
-    Ok(())
-}
-
-fn check_artist(artist: &Artist) -> Result<(), InvalidField> {
-    check_text("name", &artist.name, 1, NAME_CHARS_MAX)?;
-    check_count("paintings", artist.paintings.len(), 1, PAINTINGS_MAX)?;
-    for (index, painting) in artist.paintings.iter().enumerate() {
-        let path = format!("paintings[{index}]");
-        check_text(&format!("{path}.name"), &painting.name, 0, NAME_CHARS_MAX)?;
-        check_input(&painting.input).map_err(|error| error.within(&path))?;
-        if !(painting.weight > 0.0 && painting.weight <= WEIGHT_MAX) {
-            let problem = Problem::OutOfRange {
-                value: painting.weight.to_string(),
-                range: "above 0 and at most 1e9",
-            };
-            return Err(InvalidField::new(format!("{path}.weight"), problem));
-        }
-    }
-    Ok(())
-}
-
-fn check_input(input: &Input) -> Result<(), InvalidField> {
-    for (field, side) in [("input.width", input.width), ("input.height", input.height)] {
-        if !(1..=SIDE_PIXELS_MAX).contains(&side) {
-            let problem = Problem::OutOfRange {
-                value: side.to_string(),
-                range: "from 1 to 30000",
-            };
-            return Err(InvalidField::new(field, problem));
-        }
-    }
-    Ok(())
-}
-
-fn check_unique<'a>(
-    list: &str,
-    names: impl Iterator<Item = &'a String>,
-) -> Result<(), InvalidField> {
-    let mut seen = HashMap::new();
-    for (index, name) in names.enumerate() {
-        if let Some(earlier) = seen.insert(name, index) {
-            let problem = Problem::Duplicate {
-                name: name.clone(),
-                earlier: format!("{list}[{earlier}]"),
-            };
-            return Err(InvalidField::new(format!("{list}[{index}].name"), problem));
-        }
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-
-    /// A good draft of so many photos and artists.
-    pub(crate) fn draft(photos: usize, artists: usize) -> Draft {
-        let input = |name: &str| Input {
-            sha256: Digest::of(name.as_bytes()),
-            width: 64,
-            height: 48,
-        };
-        let photo = |index| {
-            let name = format!("photo {index}");
-            let input = input(&name);
-            Photo { name, input }
-        };
-        let artist = |index| {
-            let name = format!("artist {index}");
-            let painting = Painting {
-                name: "a.png".to_owned(),
-                input: input(&name),
-                weight: 1.0,
-            };
-            Artist {
-                name,
-                paintings: vec![painting],
-                settings: SettingsPatch::default(),
-            }
-        };
-        Draft {
-            name: "Afternoon".to_owned(),
-            photos: (0..photos).map(photo).collect(),
-            artists: (0..artists).map(artist).collect(),
-            variants: Vec::new(),
-            settings: SettingsPatch::default(),
-        }
-    }
-
-    fn variant(name: &str, assignment: &str) -> Variant {
-        Variant {
-            name: name.to_owned(),
-            settings: patch(assignment),
-        }
-    }
-
-    fn patch(assignment: &str) -> SettingsPatch {
-        let mut patch = SettingsPatch::default();
-        patch.set(assignment).unwrap();
-        patch
-    }
-
-    fn refusal(change: impl FnOnce(&mut Draft)) -> String {
-        let mut draft = draft(2, 2);
-        change(&mut draft);
-        GridSpec::accept(draft, 10).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn each_fault_is_named_by_its_path() {
-        let long = "x".repeat(301);
-        assert_eq!(
-            refusal(|draft| draft.artists[1].paintings[0].weight = 0.0),
-            "artists[1].paintings[0].weight: is 0, but must be above 0 and at most 1e9"
-        );
-        assert_eq!(
-            refusal(|draft| draft.artists[1].paintings[0].weight = f64::NAN),
-            "artists[1].paintings[0].weight: is NaN, but must be above 0 and at most 1e9"
-        );
-        assert_eq!(
-            refusal(|draft| draft.photos[1].input.height = 60_000),
-            "photos[1].input.height: is 60000, but must be from 1 to 30000"
-        );
-        assert_eq!(
-            refusal(|draft| draft.artists[0].paintings.clear()),
-            "artists[0].paintings: has 0 entries, but must have 1 to 64"
-        );
-        assert_eq!(
-            refusal(|draft| draft.artists[0].name = long),
-            "artists[0].name: has 301 characters, but must have 1 to 300"
-        );
-        assert_eq!(
-            refusal(|draft| draft.artists[1].name = "artist 0".to_owned()),
-            "artists[1].name: \"artist 0\" is the name of `artists[0]` too; names must be unique in a grid"
-        );
-        assert_eq!(
-            refusal(|draft| draft.name = "\u{1b}[31m".to_owned()),
-            "name: holds a control character (code 27)"
-        );
-        assert_eq!(refusal(|draft| draft.photos.clear()), "photos: is missing");
-        assert_eq!(
-            refusal(|draft| draft.variants = vec![variant("", "seed=1"), variant("b", "seed=2")]),
-            "variants[0].name: has 0 characters, but must have 1 to 1000"
-        );
-    }
-
-    #[test]
-    fn too_many_cells_are_refused_with_both_numbers() {
-        let error = GridSpec::accept(draft(2, 2), 3).unwrap_err().to_string();
-        assert!(
-            error.contains("are 4 cells, but at most 3 are taken"),
-            "{error}"
-        );
-        assert!(GridSpec::accept(draft(2, 2), 4).is_ok());
-    }
-
-    #[test]
-    fn names_are_counted_in_characters_and_may_be_anything_that_people_write() {
-        let mut draft = draft(1, 1);
-        draft.name = "é".repeat(300);
-        draft.artists[0].name = "../../🎨 \"<b>\"".to_owned();
-        assert!(GridSpec::accept(draft, 10).is_ok());
-    }
-
-    #[test]
-    fn a_variant_overrides_its_artist_and_an_artist_the_grid() {
-        let mut draft = draft(1, 2);
-        draft.settings = patch("size=256");
-        draft.artists[0].settings = patch("content_weight=4");
-        draft.artists[0].settings.set("seed=7").unwrap();
-        draft.variants = vec![variant("seed=1", "seed=1"), variant("size=64", "size=64")];
-        let spec = GridSpec::accept(draft, 10).unwrap();
-        let settings = |artist, variant| {
-            let position = Position {
-                photo: 0,
-                artist,
-                variant,
-            };
-            let settings = spec.cell_settings(position).unwrap();
-            (settings.size, settings.content_weight, settings.seed)
-        };
-        assert_eq!(settings(0, 0), (256, 4.0, 1));
-        assert_eq!(settings(0, 1), (64, 4.0, 7));
-        assert_eq!(settings(1, 0), (256, 1.0, 1));
-        assert_eq!(settings(1, 1), (64, 1.0, 0));
-    }
-
-    #[test]
-    fn a_grid_has_every_cell_once_and_each_input_once() {
-        let mut draft = draft(3, 2);
-        draft.variants = vec![variant("seed=1", "seed=1"), variant("seed=2", "seed=2")];
-        draft.artists[1].paintings[0].input = draft.photos[0].input;
-        let spec = GridSpec::accept(draft, 12).unwrap();
-        let positions: BTreeSet<_> = spec.positions().collect();
-        assert_eq!((positions.len(), spec.positions().count()), (12, 12));
-        let paths: Vec<_> = spec.inputs().into_iter().map(|(_, path)| path).collect();
-        let expected = [
-            "photos[0].input",
-            "photos[1].input",
-            "photos[2].input",
-            "artists[0].paintings[0].input",
-        ];
-        assert_eq!(paths, expected);
     }
 }

@@ -1,9 +1,9 @@
 //! The bucket keys of a grid's cells: where nodes put their pictures, and where the manifest finds them.
 
-use atelier_gallery::keys::{GridKeys, cell_stem, slugs};
+use atelier_gallery::keys::{GridKeys, cell_stem, content_stem, slugs, style_stem};
 use atelier_proto::ids::GridId;
 
-use super::grid::{GridSpec, Position};
+use super::grid::{GridSpec, Position, Subject};
 
 /// The names of a grid, made into parts of keys.
 #[derive(Debug, Clone)]
@@ -22,10 +22,10 @@ pub struct CellKeys {
     pub picture: String,
     /// The picture, reduced.
     pub thumbnail: String,
-    /// The photo, reduced; shared by its row.
-    pub photo_original: String,
-    /// The artist's first painting, reduced; shared by its column.
-    pub artist_original: String,
+    /// The photo, reduced; shared by its row. `None` of an artist alone.
+    pub photo_original: Option<String>,
+    /// The artist's first painting, reduced; shared by its column. `None` of a photo alone.
+    pub artist_original: Option<String>,
 }
 
 impl GridNames {
@@ -52,16 +52,32 @@ impl GridNames {
 
     /// The keys of a cell whose picture has the given file name extension; `None` if the grid has no such cell.
     pub fn cell(&self, position: Position, extension: &str) -> Option<CellKeys> {
-        let photo = self.photos.get(position.photo)?;
-        let artist = self.artists.get(position.artist)?;
-        let variant = self.variants.get(position.variant)?;
-        let stem = cell_stem(photo, artist, variant.as_deref());
+        let variant = self.variants.get(position.variant)?.as_deref();
+        let stem = match position.subject {
+            Subject::Transfer { photo, artist } => {
+                cell_stem(self.photos.get(photo)?, self.artists.get(artist)?, variant)
+            }
+            Subject::Content { photo } => content_stem(self.photos.get(photo)?, variant),
+            Subject::Style { artist } => style_stem(self.artists.get(artist)?, variant),
+        };
+        let photo = position.subject.photo();
+        let artist = position.subject.artist();
         Some(CellKeys {
             picture: self.keys.picture(&stem, extension),
             thumbnail: self.keys.thumbnail(&stem),
-            photo_original: self.keys.photo_original(photo),
-            artist_original: self.keys.artist_original(artist),
+            photo_original: photo.and_then(|photo| self.photo_original(photo)),
+            artist_original: artist.and_then(|artist| self.artist_original(artist)),
         })
+    }
+
+    /// The key of a photo, reduced.
+    pub fn photo_original(&self, photo: usize) -> Option<String> {
+        Some(self.keys.photo_original(self.photos.get(photo)?))
+    }
+
+    /// The key of an artist's first painting, reduced.
+    pub fn artist_original(&self, artist: usize) -> Option<String> {
+        Some(self.keys.artist_original(self.artists.get(artist)?))
     }
 
     /// The key as the gallery's own files name it: relative to them.
@@ -82,9 +98,14 @@ mod tests {
     #[test]
     fn every_cell_has_a_picture_of_its_own_below_its_grid_whatever_the_names() {
         let mut draft = draft(3, 4);
-        for (artist, name) in draft.artists.iter_mut().zip(["..", "🎨", "A/B", "a b"]) {
+        let names = ["..", "🎨", "style", "content"];
+        for (artist, name) in draft.artists.iter_mut().zip(names) {
             artist.name = name.to_owned();
         }
+        for (photo, name) in draft.photos.iter_mut().zip(["content", "style", "A/B"]) {
+            photo.name = name.to_owned();
+        }
+        draft.reconstructions = true;
         let spec = GridSpec::accept(draft, 100).unwrap();
         let grid = GridId::generate();
         let names = GridNames::new(grid, &spec);
@@ -92,7 +113,7 @@ mod tests {
             .positions()
             .map(|position| names.cell(position, "jpg").unwrap().picture)
             .collect();
-        assert_eq!(keys.len(), 12);
+        assert_eq!(keys.len(), 12 + 3 + 4);
         for key in &keys {
             let relative = names.relative(key);
             let stem = relative
@@ -101,7 +122,7 @@ mod tests {
                 .unwrap();
             assert!(
                 stem.bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'),
+                    .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')),
                 "{key}"
             );
             assert!(key.starts_with(&format!("grids/{grid}/")));

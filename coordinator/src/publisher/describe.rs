@@ -3,12 +3,12 @@
 use std::collections::HashSet;
 
 use atelier_gallery::manifest::{
-    ArtistEntry, CellEntry, Manifest, PaintingEntry, PhotoEntry, PictureEntry, VERSION,
-    VariantEntry,
+    ArtistEntry, CellEntry, InputEntry, Manifest, MaskEntry, PaintingEntry, PhotoEntry,
+    PictureEntry, ReconstructionEntry, ReconstructionOf, VERSION, VariantEntry,
 };
 
 use crate::domain::cell::Cell;
-use crate::domain::grid::{Artist, GridSpec, Photo, Position};
+use crate::domain::grid::{Artist, GridSpec, Input, Photo, Subject};
 use crate::domain::keys::GridNames;
 use crate::domain::summary::{CellRecord, Changes};
 
@@ -23,27 +23,18 @@ pub(super) fn describe(spec: &GridSpec, changes: &Changes) -> Manifest {
     let done = cells
         .iter()
         .filter(|record| matches!(record.cell, Cell::Done { .. }));
-    let (photos_shown, artists_shown): (HashSet<usize>, HashSet<usize>) = done
-        .map(|record| (record.position.photo, record.position.artist))
-        .unzip();
-    let originals = |photo: usize, artist: usize| {
-        let position = Position {
-            photo,
-            artist,
-            variant: 0,
-        };
-        names.cell(position, "").map(|keys| {
-            let photo = names.relative(&keys.photo_original);
-            (photo, names.relative(&keys.artist_original))
-        })
-    };
+    let subjects: Vec<Subject> = done.map(|record| record.position.subject).collect();
+    let photos_shown: HashSet<usize> = subjects.iter().filter_map(|it| it.photo()).collect();
+    let artists_shown: HashSet<usize> = subjects.iter().filter_map(|it| it.artist()).collect();
     let photos = spec.photos().iter().enumerate().map(|(index, photo)| {
-        let original = originals(index, 0).map(|(photo, _)| photo);
-        photo_entry(photo, original.filter(|_| photos_shown.contains(&index)))
+        let original = names.photo_original(index);
+        let original = original.filter(|_| photos_shown.contains(&index));
+        photo_entry(photo, original.map(|key| names.relative(&key)))
     });
     let artists = spec.artists().iter().enumerate().map(|(index, artist)| {
-        let original = originals(0, index).map(|(_, artist)| artist);
-        artist_entry(artist, original.filter(|_| artists_shown.contains(&index)))
+        let original = names.artist_original(index);
+        let original = original.filter(|_| artists_shown.contains(&index));
+        artist_entry(artist, original.map(|key| names.relative(&key)))
     });
     let variants = spec.variants().iter().map(|variant| VariantEntry {
         name: variant.name.clone(),
@@ -62,19 +53,37 @@ pub(super) fn describe(spec: &GridSpec, changes: &Changes) -> Manifest {
         artists: artists.collect(),
         variants: variants.collect(),
         cells: cells
-            .into_iter()
-            .map(|record| cell_entry(record, spec, &names))
+            .iter()
+            .filter_map(|record| cell_entry(record, spec, &names))
+            .collect(),
+        reconstructions: cells
+            .iter()
+            .filter_map(|record| reconstruction_entry(record, spec, &names))
             .collect(),
     }
 }
 
+fn input_entry(input: Input) -> InputEntry {
+    InputEntry {
+        sha256: input.sha256,
+        width: input.width,
+        height: input.height,
+    }
+}
+
 fn photo_entry(photo: &Photo, original: Option<String>) -> PhotoEntry {
+    let masks = photo.masks.iter().map(|mask| MaskEntry {
+        name: mask.name.clone(),
+        input: input_entry(mask.input),
+    });
     PhotoEntry {
         name: photo.name.clone(),
         sha256: photo.input.sha256,
         width: photo.input.width,
         height: photo.input.height,
         original,
+        masks: masks.collect(),
+        start: photo.start.map(input_entry),
     }
 }
 
@@ -85,6 +94,7 @@ fn artist_entry(artist: &Artist, original: Option<String>) -> ArtistEntry {
         width: painting.input.width,
         height: painting.input.height,
         weight: painting.weight,
+        mask: painting.mask.clone(),
     });
     ArtistEntry {
         name: artist.name.clone(),
@@ -94,18 +104,45 @@ fn artist_entry(artist: &Artist, original: Option<String>) -> ArtistEntry {
     }
 }
 
-fn cell_entry(record: &CellRecord, spec: &GridSpec, names: &GridNames) -> CellEntry {
+/// A cell of a photo and an artist; `None` of one of them alone.
+fn cell_entry(record: &CellRecord, spec: &GridSpec, names: &GridNames) -> Option<CellEntry> {
+    let Subject::Transfer { photo, artist } = record.position.subject else {
+        return None;
+    };
     let history = record.cell.history();
-    CellEntry {
+    Some(CellEntry {
         cell_id: record.id,
-        photo: record.position.photo,
-        artist: record.position.artist,
+        photo,
+        artist,
         variant: record.position.variant,
         state: record.cell.state().to_owned(),
         attempts: history.started,
         picture: picture_entry(record, spec, names),
         failure: history.failure.clone(),
-    }
+    })
+}
+
+/// A cell of a photo or an artist alone; `None` of both.
+fn reconstruction_entry(
+    record: &CellRecord,
+    spec: &GridSpec,
+    names: &GridNames,
+) -> Option<ReconstructionEntry> {
+    let of = match record.position.subject {
+        Subject::Transfer { .. } => return None,
+        Subject::Content { photo } => ReconstructionOf::Photo(photo),
+        Subject::Style { artist } => ReconstructionOf::Artist(artist),
+    };
+    let history = record.cell.history();
+    Some(ReconstructionEntry {
+        cell_id: record.id,
+        of,
+        variant: record.position.variant,
+        state: record.cell.state().to_owned(),
+        attempts: history.started,
+        picture: picture_entry(record, spec, names),
+        failure: history.failure.clone(),
+    })
 }
 
 fn picture_entry(record: &CellRecord, spec: &GridSpec, names: &GridNames) -> Option<PictureEntry> {
@@ -139,7 +176,8 @@ mod tests {
 
     use super::*;
     use crate::domain::cell::{CellResult, History};
-    use crate::domain::grid::tests::draft;
+    use crate::domain::grid::Position;
+    use crate::domain::grid::tests::{draft, mask};
     use crate::domain::summary::{Counts, GridState, GridSummary};
 
     fn record(position: Position, cell: Cell) -> CellRecord {
@@ -152,11 +190,12 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_grid_half_done_shows_what_is_there_and_reads_back() {
-        let spec = GridSpec::accept(draft(2, 1), 10).unwrap();
-        let now = Timestamp::from_second(1_800_000_000).unwrap();
-        let done = Cell::Done {
+    fn now() -> Timestamp {
+        Timestamp::from_second(1_800_000_000).unwrap()
+    }
+
+    fn done() -> Cell {
+        Cell::Done {
             history: History {
                 started: 2,
                 released: 0,
@@ -174,25 +213,34 @@ mod tests {
                 network: "vgg16 untrained".to_owned(),
                 device: "cpu".to_owned(),
             },
-        };
-        let mut positions = spec.positions();
-        let (first, second) = (positions.next().unwrap(), positions.next().unwrap());
-        let changes = Changes {
+        }
+    }
+
+    fn changes(cells: Vec<CellRecord>) -> Changes {
+        Changes {
             summary: GridSummary {
                 grid: GridId::generate(),
                 name: "Afternoon".to_owned(),
                 state: GridState::Active,
                 counts: Counts::default(),
-                submitted_at: now,
+                submitted_at: now(),
                 finished_at: None,
                 sequence: 9,
                 gallery_complete: false,
                 priority: 0,
             },
-            // As the store gives them: the longest unchanged first.
-            cells: vec![record(second, Cell::new(now)), record(first, done)],
-        };
-        let manifest = describe(&spec, &changes);
+            cells,
+        }
+    }
+
+    #[test]
+    fn a_grid_half_done_shows_what_is_there_and_reads_back() {
+        let spec = GridSpec::accept(draft(2, 1), 10).unwrap();
+        let mut positions = spec.positions();
+        let (first, second) = (positions.next().unwrap(), positions.next().unwrap());
+        // As the store gives them: the longest unchanged first.
+        let cells = vec![record(second, Cell::new(now())), record(first, done())];
+        let manifest = describe(&spec, &changes(cells));
         assert!(!manifest.complete);
         assert_eq!(
             manifest.photos[0].original.as_deref(),
@@ -209,6 +257,39 @@ mod tests {
         assert_eq!(picture.node, "node-0");
         assert_eq!(manifest.cells[1].state, "queued");
         assert_eq!(manifest.cells[1].picture, None);
+        let json = manifest.to_json().unwrap();
+        assert_eq!(Manifest::from_json(&json).unwrap(), manifest);
+    }
+
+    #[test]
+    fn reconstructions_have_a_list_of_their_own_and_bring_the_originals() {
+        let mut draft = draft(2, 1);
+        draft.reconstructions = true;
+        draft.photos[0].masks = vec![mask("sky")];
+        let spec = GridSpec::accept(draft, 10).unwrap();
+        let cells = spec.positions().map(|position| {
+            let is_done = position.subject.is_reconstruction();
+            record(position, if is_done { done() } else { Cell::new(now()) })
+        });
+        let mut cells: Vec<CellRecord> = cells.collect();
+        cells[3].cell = Cell::new(now());
+        let manifest = describe(&spec, &changes(cells));
+        assert_eq!(manifest.cells.len(), 2);
+        let of: Vec<ReconstructionOf> = manifest.reconstructions.iter().map(|it| it.of).collect();
+        let photo = ReconstructionOf::Photo;
+        assert_eq!(of, [photo(0), photo(1), ReconstructionOf::Artist(0)]);
+        let paths: Vec<&str> = manifest.pictures().map(|it| it.path.as_str()).collect();
+        assert_eq!(
+            paths,
+            [
+                "pictures/photo-0_content.jpg",
+                "pictures/artist-0_style.jpg"
+            ]
+        );
+        let shown = manifest.photos.iter().map(|photo| photo.original.is_some());
+        assert!(shown.eq([true, false]), "with the reconstruction");
+        assert!(manifest.artists[0].original.is_some());
+        assert_eq!(manifest.photos[0].masks[0].name, "sky");
         let json = manifest.to_json().unwrap();
         assert_eq!(Manifest::from_json(&json).unwrap(), manifest);
     }

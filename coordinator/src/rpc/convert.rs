@@ -9,3 +9,6 @@ pub(super) use self::from_wire::{
     cell_result, failure, grid_id, held_cell, lease, node, node_id, page_of, progress, submission,
 };
 pub(super) use self::to_wire::{cell, grid, leased_cell, summary, wire_duration};
+
+#[cfg(test)]
+mod tests;

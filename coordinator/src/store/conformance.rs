@@ -1,5 +1,7 @@
 //! What every store must do, as functions over the trait; each implementation runs them all.
 
+mod on_sqlite;
+
 use std::time::Duration;
 
 use atelier_proto::ids::{CellId, Digest, GridId, NodeId, RequestId};
@@ -89,6 +91,7 @@ pub(super) async fn all(store: &dyn Store) {
     leases_that_are_over_are_found(store).await;
     what_is_unknown_is_said_so(store).await;
     a_large_grid_is_kept_whole(store).await;
+    reconstructions_are_cells_like_others(store).await;
 }
 
 async fn submitting_twice_makes_one_grid(store: &dyn Store) {
@@ -369,44 +372,37 @@ async fn a_large_grid_is_kept_whole(store: &dyn Store) {
     assert_eq!(store.cancel_grid(grid, at(1), &RULES).await.unwrap(), 4500);
 }
 
-mod on_sqlite {
-    use super::super::sqlite::SqliteStore;
-    use super::*;
+/// Cells of a photo or an artist alone are queued, found, leased and counted, and a grid ends with the last of them.
+async fn reconstructions_are_cells_like_others(store: &dyn Store) {
+    let node = register(store).await;
+    let mut draft = draft(2, 1);
+    draft.reconstructions = true;
+    let grid = submit(store, draft, 0).await;
+    let spec = store.spec(grid).await.unwrap();
+    let changes = store.changes(grid, 0).await.unwrap();
+    assert_eq!(changes.summary.counts.queued, 2 + 2 + 1);
+    let positions: Vec<Position> = changes.cells.iter().map(|it| it.position).collect();
+    assert!(positions.iter().copied().eq(spec.positions()));
+    let alone = positions.iter().filter(|it| it.subject.is_reconstruction());
+    assert_eq!(alone.count(), 3);
+    let queue = store.next_queue(at(0), 9).await.unwrap().unwrap();
+    let queued = queue.cells.iter().map(|cell| cell.position);
+    assert!(queued.eq(positions.iter().copied()), "in their order");
 
-    #[tokio::test]
-    async fn sqlite_keeps_every_promise() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(&folder.path().join("test.db"))
-            .await
-            .unwrap();
-        all(&store).await;
-    }
-
-    #[tokio::test]
-    async fn what_was_kept_is_there_when_it_is_opened_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("test.db");
-        let store = SqliteStore::open(&path).await.unwrap();
-        let node = register(&store).await;
-        let grid = submit(&store, draft(2, 2), 0).await;
-        let cells = store.changes(grid, 0).await.unwrap().cells;
+    for record in &changes.cells {
+        let located = store.locate(record.id).await.unwrap();
+        assert_eq!((located.grid, located.position), (grid, record.position));
+        let holder = Holder { node, attempt: 1 };
+        let result = result();
         let events = vec![
-            (cells[0].id, Event::Lease { node }),
-            (cells[1].id, Event::Lease { node }),
-            (
-                cells[0].id,
-                Event::Complete {
-                    holder: Holder { node, attempt: 1 },
-                    result: result(),
-                },
-            ),
+            (record.id, Event::Lease { node }),
+            (record.id, Event::Complete { holder, result }),
         ];
         store.apply(events, at(1), &RULES).await.unwrap();
-        let before = store.changes(grid, 0).await.unwrap();
-        // Dropped and not closed, as when the process is killed.
-        drop(store);
-        let store = SqliteStore::open(&path).await.unwrap();
-        assert_eq!(store.changes(grid, 0).await.unwrap(), before);
-        assert_eq!(before.summary.counts.done, 1);
     }
+    let summary = store.changes(grid, 0).await.unwrap().summary;
+    assert_eq!(
+        (summary.state, summary.counts.done),
+        (GridState::Finished, 5)
+    );
 }

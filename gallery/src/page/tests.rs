@@ -1,7 +1,7 @@
 //! The page of a finished gallery, of one at work, and of names that would break it.
 
 use super::*;
-use crate::manifest::tests::sample;
+use crate::manifest::tests::{sample, sample_with_reconstructions};
 
 /// Checks that every element is closed in its order, and gives the names of all.
 fn elements(page: &str) -> Vec<&str> {
@@ -35,6 +35,42 @@ fn count(elements: &[&str], name: &str) -> usize {
 fn a_finished_gallery() {
     let page = render(&sample());
     insta::assert_snapshot!(page.replace(STYLE, ""));
+}
+
+#[test]
+fn a_gallery_with_reconstructions() {
+    let page = render(&sample_with_reconstructions());
+    // A head goes over several lines, and ends where the next element begins.
+    let heads = page.split("<th ").skip(1);
+    let heads: Vec<&str> = heads
+        .filter_map(|head| head.split("</th>").next())
+        .collect();
+    insta::assert_snapshot!(
+        "the_heads_of_a_gallery_with_reconstructions",
+        heads.join("\n\n")
+    );
+}
+
+#[test]
+fn what_is_kept_of_photos_and_artists_stands_in_their_heads_and_is_counted() {
+    let page = render(&sample_with_reconstructions());
+    let elements = elements(&page);
+    assert_eq!(count(&elements, "img"), 3 + 2 + 2 + 2);
+    assert_eq!(
+        (count(&elements, "td"), count(&elements, "th")),
+        (4, 1 + 2 + 2)
+    );
+    assert!(page.contains("2 photos × 2 artists, and each reconstructed"));
+    assert!(page.contains("5 of 8 pictures done") && page.contains("2 failed"));
+    // Of a sweep, each table has its own.
+    let mut manifest = sample_with_reconstructions();
+    let mut second = manifest.variants[0].clone();
+    "seed=2".clone_into(&mut second.name);
+    manifest.variants.push(second);
+    manifest.reconstructions[2].variant = 1;
+    let page = render(&manifest);
+    let (_, second) = page.split_once("id=\"variant-2\"").unwrap();
+    assert!(second.contains("braque_style") && !second.contains("harbour_content"));
 }
 
 #[test]
@@ -88,7 +124,7 @@ fn each_variant_has_a_table_of_its_own() {
 #[test]
 fn nothing_that_people_write_becomes_part_of_the_page() {
     let evil = "<img src=x onerror='alert(1)'>\"</style></title><script>&\0";
-    let mut manifest = sample();
+    let mut manifest = sample_with_reconstructions();
     for text in [
         &mut manifest.name,
         &mut manifest.state,
@@ -96,10 +132,14 @@ fn nothing_that_people_write_becomes_part_of_the_page() {
         &mut manifest.artists[0].name,
         &mut manifest.variants[0].name,
         &mut manifest.cells[3].state,
+        &mut manifest.reconstructions[3].state,
     ] {
         evil.clone_into(text);
     }
     manifest.cells[3].failure = Some(evil.to_owned());
+    manifest.reconstructions[3].failure = Some(evil.to_owned());
+    let picture = manifest.reconstructions[0].picture.as_mut().unwrap();
+    evil.clone_into(&mut picture.path);
     manifest.photos[1].original = Some(evil.to_owned());
     let picture = manifest.cells[0].picture.as_mut().unwrap();
     for text in [
@@ -113,8 +153,9 @@ fn nothing_that_people_write_becomes_part_of_the_page() {
     }
     let page = render(&manifest);
     let evil_elements = elements(&page);
-    let mut plain = sample();
+    let mut plain = sample_with_reconstructions();
     "x".clone_into(&mut plain.cells[3].state);
+    "x".clone_into(&mut plain.reconstructions[3].state);
     assert_eq!(
         evil_elements,
         elements(&render(&plain)),

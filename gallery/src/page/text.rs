@@ -4,6 +4,8 @@ use std::fmt::{self, Write as _};
 
 use atelier_proto::settings::SettingsPatch;
 
+use crate::manifest::PictureEntry;
+
 /// A text of anybody's, as HTML text or as the value of a quoted attribute.
 pub(super) struct Escaped<'a>(pub(super) &'a str);
 
@@ -87,6 +89,26 @@ impl fmt::Display for Rounded {
         } else {
             write!(f, "{:.2e}", self.0)
         }
+    }
+}
+
+/// What a picture is and how it was made, on two lines, as the value of a quoted attribute.
+pub(super) struct Making<'a>(pub(super) &'a str, pub(super) &'a PictureEntry);
+
+impl fmt::Display for Making<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(subject, picture) = self;
+        write!(
+            f,
+            "{}\n{} × {}, {} evaluations, by {} ({}, {})",
+            Escaped(subject),
+            picture.width,
+            picture.height,
+            picture.evaluations,
+            Escaped(&picture.node),
+            Escaped(&picture.network),
+            Escaped(&picture.device)
+        )
     }
 }
 

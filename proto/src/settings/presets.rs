@@ -18,7 +18,7 @@ pub enum Preset {
     Fine,
     /// The source article's code, which is the notebook "neural-style" of fast.ai's second course: VGG16 with average
     /// pooling, the second layer of every block, noise at the start and ten rounds of L-BFGS of 20 evaluations each, after
-    /// which colours are clipped (<https://github.com/fastai/courses/tree/master/deeplearning2>). SciPy's line search is
+    /// which colours are clipped (<https://github.com/fastai/courses/tree/master/deeplearning2>). `SciPy`'s line search is
     /// the one thing that is not followed.
     Classic,
     /// The code that Gatys published in `PyTorch`: VGG19 with maximum pooling, the photo at the start, 500 evaluations

@@ -9,7 +9,7 @@ use atelier_proto::v1;
 use crate::domain::block::Wanted;
 use crate::domain::cell::{CellResult, Progress};
 use crate::domain::field::{InvalidField, Problem, check_count, check_text};
-use crate::domain::grid::{Artist, Draft, Input, Painting, Photo, Variant};
+use crate::domain::grid::{Artist, Draft, Input, Mask, Painting, Photo, Variant};
 use crate::domain::keys::CellKeys;
 use crate::domain::lease::Holder;
 use crate::domain::node::{Node, TEXT_CHARS_MAX};
@@ -123,6 +123,7 @@ pub(crate) fn submission(request: v1::SubmitRequest) -> Parsed<Submission> {
             artists: artists.collect::<Parsed<_>>()?,
             variants: variants.collect::<Parsed<_>>()?,
             settings: settings("settings", request.settings)?,
+            reconstructions: request.reconstructions,
         },
     })
 }
@@ -134,19 +135,32 @@ fn settings(field: &str, wire: Option<v1::RenderSettings>) -> Parsed<SettingsPat
 }
 
 fn photo(wire: v1::Photo) -> Parsed<Photo> {
+    let masks = wire.masks.into_iter().enumerate().map(|(index, wire)| {
+        let path = format!("masks[{index}].input");
+        Ok(Mask {
+            input: input(&path, wire.input)?,
+            name: wire.name,
+        })
+    });
     Ok(Photo {
-        input: input(wire.input)?,
+        input: input("input", wire.input)?,
+        masks: masks.collect::<Parsed<_>>()?,
+        start: match wire.start {
+            None => None,
+            start => Some(input("start", start)?),
+        },
         name: wire.name,
     })
 }
 
 fn artist(wire: v1::Artist) -> Parsed<Artist> {
     let paintings = wire.paintings.into_iter().enumerate().map(|(index, wire)| {
-        let path = format!("paintings[{index}]");
+        let path = format!("paintings[{index}].input");
         Ok(Painting {
-            input: input(wire.input).map_err(|error| error.within(&path))?,
+            input: input(&path, wire.input)?,
             name: wire.name,
             weight: wire.weight,
+            mask: Some(wire.mask).filter(|mask| !mask.is_empty()),
         })
     });
     Ok(Artist {
@@ -156,10 +170,10 @@ fn artist(wire: v1::Artist) -> Parsed<Artist> {
     })
 }
 
-fn input(wire: Option<v1::Input>) -> Parsed<Input> {
-    let wire = required("input", wire)?;
+fn input(path: &str, wire: Option<v1::Input>) -> Parsed<Input> {
+    let wire = required(path, wire)?;
     Ok(Input {
-        sha256: id("input.sha256", &wire.sha256)?,
+        sha256: id(&format!("{path}.sha256"), &wire.sha256)?,
         width: wire.width,
         height: wire.height,
     })
@@ -327,85 +341,4 @@ pub(crate) fn failure(kind: i32, reason: &str) -> Parsed<(bool, String)> {
         shown
     };
     Ok((refused, reason))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn keys() -> CellKeys {
-        CellKeys {
-            picture: "grids/g/pictures/p.jpg".to_owned(),
-            thumbnail: "grids/g/thumbnails/p.jpg".to_owned(),
-            photo_original: String::new(),
-            artist_original: String::new(),
-        }
-    }
-
-    fn result() -> v1::CellResult {
-        v1::CellResult {
-            picture_key: keys().picture,
-            thumbnail_key: keys().thumbnail,
-            sha256: "a".repeat(64),
-            bytes: 1,
-            width: 1,
-            height: 1,
-            loss: 0.5,
-            ..v1::CellResult::default()
-        }
-    }
-
-    #[test]
-    fn a_node_cannot_report_a_picture_of_another_cell_or_none() {
-        type Change = fn(&mut v1::CellResult);
-        assert!(cell_result(Some(result()), &keys()).is_ok());
-        let cases: [(&str, Change); 5] = [
-            ("result.picture_key", |wire| {
-                wire.picture_key = "grids/h/x.jpg".to_owned();
-            }),
-            ("result.sha256", |wire| wire.sha256 = "A".repeat(64)),
-            ("result.bytes", |wire| wire.bytes = 0),
-            ("result.width", |wire| wire.width = 0),
-            ("result.loss", |wire| wire.loss = f64::NAN),
-        ];
-        for (field, change) in cases {
-            let mut wire = result();
-            change(&mut wire);
-            assert_eq!(cell_result(Some(wire), &keys()).unwrap_err().field, field);
-        }
-    }
-
-    #[test]
-    fn a_setting_is_named_with_its_place() {
-        let artist = v1::Artist {
-            settings: Some(v1::RenderSettings {
-                size: Some(0),
-                ..v1::RenderSettings::default()
-            }),
-            ..v1::Artist::default()
-        };
-        let request = v1::SubmitRequest {
-            request_id: RequestId::generate().to_string(),
-            artists: vec![artist],
-            ..v1::SubmitRequest::default()
-        };
-        assert_eq!(
-            submission(request).unwrap_err().to_string(),
-            "artists[0].settings: setting `size` is 0, but must be from 16 to 8192"
-        );
-    }
-
-    #[test]
-    fn a_lease_may_not_wait_for_ever() {
-        let mut request = v1::LeaseRequest {
-            node_id: NodeId::generate().to_string(),
-            cells_max: 1,
-            ..v1::LeaseRequest::default()
-        };
-        assert_eq!(lease(&request).unwrap().wait, Duration::ZERO);
-        for seconds in [61, -1, i64::MAX] {
-            request.wait = Some(prost_types::Duration { seconds, nanos: 0 });
-            assert_eq!(lease(&request).unwrap_err().field, "wait");
-        }
-    }
 }

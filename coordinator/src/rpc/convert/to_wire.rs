@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::dispatch::Given;
 use crate::domain::cell::{Cell, CellResult, Progress};
-use crate::domain::grid::{Artist, GridSpec, Input, Photo};
+use crate::domain::grid::{Artist, GridSpec, Input, Mask, Photo};
 use crate::domain::keys::GridNames;
 use crate::domain::summary::{CellRecord, GridState, GridSummary};
 
@@ -68,6 +68,7 @@ pub(crate) fn grid(short: &GridSummary, spec: &GridSpec) -> v1::Grid {
         artists: spec.artists().iter().map(artist).collect(),
         variants: variants.collect(),
         settings: Some((&SettingsPatch::from(spec.settings())).into()),
+        reconstructions: spec.has_reconstructions(),
     }
 }
 
@@ -83,6 +84,15 @@ fn photo(photo: &Photo) -> v1::Photo {
     v1::Photo {
         name: photo.name.clone(),
         input: Some(input(photo.input)),
+        masks: photo.masks.iter().map(mask).collect(),
+        start: photo.start.map(input),
+    }
+}
+
+fn mask(mask: &Mask) -> v1::Mask {
+    v1::Mask {
+        name: mask.name.clone(),
+        input: Some(input(mask.input)),
     }
 }
 
@@ -91,6 +101,7 @@ fn artist(artist: &Artist) -> v1::Artist {
         name: painting.name.clone(),
         input: Some(input(painting.input)),
         weight: painting.weight,
+        mask: painting.mask.clone().unwrap_or_default(),
     });
     v1::Artist {
         name: artist.name.clone(),
@@ -124,8 +135,8 @@ pub(crate) fn cell(record: &CellRecord, spec: &GridSpec, names: &GridNames) -> v
     };
     v1::Cell {
         cell_id: record.id.to_string(),
-        photo: record.position.photo as u32,
-        artist: record.position.artist as u32,
+        photo: record.position.subject.photo().map(|photo| photo as u32),
+        artist: record.position.subject.artist().map(|artist| artist as u32),
         variant: record.position.variant as u32,
         state: state.into(),
         attempts: history.started,
@@ -174,13 +185,13 @@ pub(crate) fn leased_cell(given: Given) -> v1::LeasedCell {
         cell_id: given.cell.to_string(),
         grid_id: given.grid.to_string(),
         attempt: given.attempt,
-        photo: Some(photo(&given.photo)),
-        artist: Some(artist(&given.artist)),
-        settings: Some((&SettingsPatch::from(given.settings)).into()),
+        photo: given.work.photo.as_ref().map(photo),
+        artist: given.work.artist.as_ref().map(artist),
+        settings: Some((&SettingsPatch::from(given.work.settings)).into()),
         picture_key: given.keys.picture,
         thumbnail_key: given.keys.thumbnail,
-        photo_original_key: given.keys.photo_original,
-        artist_original_key: given.keys.artist_original,
+        photo_original_key: given.keys.photo_original.unwrap_or_default(),
+        artist_original_key: given.keys.artist_original.unwrap_or_default(),
         lease_expires_at: Some(timestamp(given.expires_at)),
         checkpoint_key: String::new(),
     }

@@ -6,7 +6,7 @@ use sqlx::SqliteConnection;
 
 use super::super::{Applied, Rejection, StoreError, Verdict};
 use super::grids;
-use super::rows::{CellRow, StateColumns, damaged, milliseconds, stored_sequence};
+use super::rows::{CellRow, StateColumns, damaged, milliseconds, position, stored_sequence};
 use crate::domain::block::QueuedCell;
 use crate::domain::cell::{Cell, Event};
 use crate::domain::grid::Position;
@@ -136,7 +136,7 @@ pub(super) async fn queued(
     now: Timestamp,
     cells_max: u32,
 ) -> Result<Vec<QueuedCell>, StoreError> {
-    let rows: Vec<(String, u32, u32, u32)> = sqlx::query_as(
+    let rows: Vec<(String, Option<u32>, Option<u32>, u32)> = sqlx::query_as(
         "SELECT cell_id, photo, artist, variant FROM cells
          WHERE grid_id = ? AND state = 'queued' AND not_before_ms <= ? ORDER BY place LIMIT ?",
     )
@@ -149,7 +149,7 @@ pub(super) async fn queued(
         .map(|(id, photo, artist, variant)| {
             Ok(QueuedCell {
                 id: parsed(&id)?,
-                position: position(photo, artist, variant),
+                position: position(&id, (photo, artist, variant))?,
             })
         })
         .collect()
@@ -160,7 +160,7 @@ pub(super) async fn locate(
     connection: &mut SqliteConnection,
     cell: CellId,
 ) -> Result<(GridId, Position), StoreError> {
-    let row: Option<(String, u32, u32, u32)> =
+    let row: Option<(String, Option<u32>, Option<u32>, u32)> =
         sqlx::query_as("SELECT grid_id, photo, artist, variant FROM cells WHERE cell_id = ?")
             .bind(cell.to_string())
             .fetch_optional(connection)
@@ -169,7 +169,8 @@ pub(super) async fn locate(
     let grid = grid
         .parse()
         .map_err(|error| damaged("cell", cell, &error))?;
-    Ok((grid, position(photo, artist, variant)))
+    let position = position(&cell.to_string(), (photo, artist, variant))?;
+    Ok((grid, position))
 }
 
 /// Cells whose lease is over, the longest first.
@@ -188,14 +189,6 @@ pub(super) async fn expired(
     .fetch_all(connection)
     .await?;
     ids.iter().map(|id| parsed(id)).collect()
-}
-
-fn position(photo: u32, artist: u32, variant: u32) -> Position {
-    Position {
-        photo: photo as usize,
-        artist: artist as usize,
-        variant: variant as usize,
-    }
 }
 
 fn parsed(id: &str) -> Result<CellId, StoreError> {

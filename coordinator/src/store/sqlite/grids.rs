@@ -44,8 +44,8 @@ pub(super) async fn insert(
             row.push_bind(CellId::generate().to_string())
                 .push_bind(new.grid.to_string())
                 .push_bind(*place as i64)
-                .push_bind(position.photo as i64)
-                .push_bind(position.artist as i64)
+                .push_bind(position.subject.photo().map(|photo| photo as i64))
+                .push_bind(position.subject.artist().map(|artist| artist as i64))
                 .push_bind(position.variant as i64)
                 .push_bind(milliseconds(now))
                 .push("'queued', 0, 0, 1");

@@ -6,7 +6,7 @@ use sqlx::FromRow;
 
 use super::super::StoreError;
 use crate::domain::cell::{Cell, History, Progress};
-use crate::domain::grid::Position;
+use crate::domain::grid::{Position, Subject};
 use crate::domain::summary::{CellRecord, Counts, GridState, GridSummary};
 
 /// A row that contradicts itself.
@@ -83,13 +83,30 @@ impl GridRow {
     }
 }
 
+/// A cell's `photo`, `artist` and `variant`.
+pub(super) type PositionColumns = (Option<u32>, Option<u32>, u32);
+
+/// Where a cell stands in its grid.
+pub(super) fn position(
+    cell: &str,
+    (photo, artist, variant): PositionColumns,
+) -> Result<Position, StoreError> {
+    let index = |index: u32| index as usize;
+    let subject = Subject::of(photo.map(index), artist.map(index));
+    Ok(Position {
+        subject: subject
+            .ok_or_else(|| damaged("cell", cell, &"it has neither photo nor artist"))?,
+        variant: index(variant),
+    })
+}
+
 /// `cells`, with the name of its node.
 #[derive(Debug, FromRow)]
 pub(super) struct CellRow {
     cell_id: String,
     pub(super) grid_id: String,
-    photo: u32,
-    artist: u32,
+    photo: Option<u32>,
+    artist: Option<u32>,
     variant: u32,
     state: String,
     attempt: u32,
@@ -111,11 +128,7 @@ impl CellRow {
         let cell = self.cell()?;
         Ok(CellRecord {
             id: self.parsed::<CellId>(&self.cell_id)?,
-            position: Position {
-                photo: self.photo as usize,
-                artist: self.artist as usize,
-                variant: self.variant as usize,
-            },
+            position: position(&self.cell_id, (self.photo, self.artist, self.variant))?,
             cell,
             changed_sequence: self.changed_sequence.unsigned_abs(),
             node_name: self.node_name,
