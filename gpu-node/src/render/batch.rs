@@ -90,6 +90,11 @@ impl<'a, 'p> Batch<'a, 'p> {
         }
     }
 
+    /// Whether all evaluations are float32.
+    fn is_exact(&self) -> bool {
+        std::ptr::eq(self.fast, self.preparer.vgg)
+    }
+
     /// Seconds of one evaluation of one row at the full scale; none where none was made.
     pub(super) fn seconds_per_row_evaluation(&self) -> Option<f64> {
         let (seconds, row_evaluations) = self.full_scale;
@@ -172,7 +177,7 @@ impl<'a, 'p> Batch<'a, 'p> {
         while made < scale.evaluations && !live.is_empty() {
             let stopwatch = Stopwatch::start();
             let is_exact = scale.is_last && made >= exact_from;
-            if is_exact && made == exact_from {
+            if is_exact && made == exact_from && !self.is_exact() {
                 descent.look_closer();
             }
             let vgg = if is_exact { exact } else { self.fast };
@@ -186,7 +191,7 @@ impl<'a, 'p> Batch<'a, 'p> {
             }
             let seconds = stopwatch.seconds();
             self.share(&live, seconds);
-            if scale.is_last && !is_exact {
+            if scale.is_last && (!is_exact || self.is_exact()) {
                 self.full_scale.0 += seconds;
                 self.full_scale.1 += live.len() as u32;
             }
@@ -301,9 +306,7 @@ impl<'a, 'p> Batch<'a, 'p> {
         let (row, progress) = (self.rows[index], &self.progress[index]);
         Ok(match (progress.ended, &progress.image) {
             (Some(Ended::Cancelled), _) => Outcome::Cancelled,
-            (Some(Ended::NotFinite), _) if !std::ptr::eq(self.fast, self.preparer.vgg) => {
-                Outcome::NotFiniteYet
-            }
+            (Some(Ended::NotFinite), _) if !self.is_exact() => Outcome::NotFiniteYet,
             (Some(Ended::NotFinite), _) | (None, None) => Outcome::NotFinite,
             (None, Some(image)) => {
                 let image = self.coloured(row, image)?;

@@ -32,6 +32,8 @@ pub(super) struct Descent {
 #[derive(Debug, Clone)]
 struct Row {
     best: f64,
+    /// The best loss that was told less exactly.
+    best_before: f64,
     /// Evaluations since `best` was found.
     since_best: usize,
     recoveries: u32,
@@ -66,6 +68,17 @@ pub(super) struct RowState {
     pub(super) optimiser: BTreeMap<String, Tensor>,
 }
 
+impl Row {
+    /// Of its best image, as exactly as it is known; infinite when no loss was finite.
+    fn loss(&self) -> f64 {
+        if self.best.is_finite() {
+            self.best
+        } else {
+            self.best_before
+        }
+    }
+}
+
 impl Descent {
     /// Begins at `images`, `[batch, 3, height, width]`, with an optimiser that remembers `pairs_max` pairs at most.
     pub(super) fn begin(
@@ -76,6 +89,7 @@ impl Descent {
         let batch = images.size()[0];
         let row = Row {
             best: f64::INFINITY,
+            best_before: f64::INFINITY,
             since_best: 0,
             recoveries: 0,
             bests: VecDeque::new(),
@@ -133,12 +147,13 @@ impl Descent {
             (Some(before), true) => before - row.best < plateau * before,
             _ => false,
         };
-        flat || row.best.is_infinite() || row.recoveries >= RECOVERIES_MAX
+        flat || row.loss().is_infinite() || row.recoveries >= RECOVERIES_MAX
     }
 
     /// From now on losses are told more exactly: those before do not compare with them.
     pub(super) fn look_closer(&mut self) {
         for row in &mut self.rows {
+            row.best_before = row.best;
             row.best = f64::INFINITY;
             row.since_best = 0;
             row.bests.clear();
@@ -172,7 +187,7 @@ impl Descent {
         Ok(RowState {
             image: self.images.f_narrow(0, at, 1)?,
             best: self.best.f_narrow(0, at, 1)?,
-            best_loss: self.rows.get(row).map_or(f64::INFINITY, |row| row.best),
+            best_loss: self.rows.get(row).map_or(f64::INFINITY, Row::loss),
             optimiser: self.optimiser.state(at)?.into_iter().collect(),
         })
     }
@@ -189,7 +204,7 @@ impl Descent {
         let at = row as i64;
         let best = Best {
             image: self.best.f_narrow(0, at, 1)?,
-            loss: self.rows.get(row).map_or(f64::INFINITY, |row| row.best),
+            loss: self.rows.get(row).map_or(f64::INFINITY, Row::loss),
         };
         let flat = self.images.f_flatten(1, -1)?;
         let Some(averaged) = self.optimiser.averaged(&flat)? else {

@@ -204,6 +204,29 @@ fn a_plateau_ends_a_scale_early_and_rounds_begin_anew() {
 }
 
 #[test]
+fn the_same_settings_give_the_same_balance_whatever_the_scale_of_the_weights() {
+    let loss = |scale: f32, further: &str| {
+        let mut weights = super::narrow_weights();
+        let first = &mut weights.convolutions[0];
+        for value in first.kernel.iter_mut().chain(&mut first.bias) {
+            *value *= scale;
+        }
+        // The layers after it see larger features too, but for their own biases.
+        for convolution in &mut weights.convolutions[1..] {
+            convolution.bias.iter_mut().for_each(|bias| *bias *= scale);
+        }
+        let network = crate::weights::Network::Trained(weights);
+        let options = crate::render::RendererOptions::default();
+        let mut renderer = crate::render::Renderer::load(network, &options).unwrap();
+        let job = job(0, &["loss=gatys", "iterations=1", "scales=1", "start=noise", further]);
+        renderer.render(&job, &mut Unwatched).unwrap().loss
+    };
+    let (small, large) = (loss(1.0, "seed=1"), loss(58.0, "seed=1"));
+    assert!((small / large - 1.0).abs() < 1e-3, "{small} {large}");
+    assert!(loss(58.0, "features=raw") > 1e4 * loss(1.0, "features=raw"));
+}
+
+#[test]
 fn without_a_finite_loss_a_job_fails_with_its_reason() {
     let mut weights = super::narrow_weights();
     weights.convolutions[1].kernel[0] = f32::NAN;

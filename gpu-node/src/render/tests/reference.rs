@@ -11,6 +11,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::{input, prepared, settings};
 use crate::render::descent::Descent;
+use crate::render::feature_scale;
 use crate::render::vgg::{Numbers, Vgg};
 use crate::render::{Input, PaintingInput, RenderJob};
 use crate::weights;
@@ -240,5 +241,15 @@ fn real_pictures_in_a_batch_of_four_go_the_way_that_they_go_alone() {
     for (job, together) in jobs.iter().zip(together) {
         let alone = descend(std::slice::from_ref(job))[0];
         near("a picture in a batch", together, alone, 5e-3);
+    }
+}
+
+#[test]
+fn features_are_brought_to_the_scale_of_the_original_weights() {
+    let Some(assets) = assets() else { return };
+    let vgg = reference_vgg(&assets);
+    for (layer, factor) in feature_scale::factors(&vgg, Device::Cpu).unwrap() {
+        // The file has the original weights in half precision.
+        near(&format!("the factor of {layer}"), factor, 1.0, 0.01);
     }
 }
