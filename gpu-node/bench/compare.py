@@ -48,8 +48,8 @@ TRAINED_WEIGHTS = (1.0, 1.0)
 UNTRAINED_WEIGHTS = (1.0, 10_000.0)
 # Which untrained network paints, and which cross-checks.
 SEEDS = (1, 2)
-# Load above which times say little. What was built a minute ago still counts in it.
-LOAD_MAX = 0.5
+# Share of the processors' time that others may take before times say little.
+BUSY_MAX = 0.1
 # Set once this script runs in the Python that has the packages.
 INSIDE = "ATELIER_BENCH_INSIDE"
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
@@ -168,9 +168,9 @@ def compare(arguments):
     from importlib.metadata import version
 
     programs = Programs(arguments.programs)
-    load_before = machine.load()
-    if load_before > LOAD_MAX:
-        say(f"other programs keep this machine busy (load {load_before:.2f}): the times will not be worth much")
+    busy_before = machine.busy_share()
+    if busy_before > BUSY_MAX:
+        say(f"other programs keep this machine {100 * busy_before:.0f} % busy: the times will not be worth much")
     work = PROJECT / "target/bench"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
@@ -204,7 +204,7 @@ def compare(arguments):
     digest = sha256_of(weights)
     result = {
         "key": f"{network or weights.stem} {arguments.size} {'gpu' if first.device != 'cpu' else 'cpu'}",
-        "machine": machine.describe(PROJECT, programs.atelier, version("torch"), load_before),
+        "machine": machine.describe(PROJECT, programs.atelier, version("torch"), busy_before),
         "network": network or f"{first.network.split()[0]} {weights.name}",
         "weights_sha256": digest,
         "check": check.name if check else None,

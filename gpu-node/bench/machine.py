@@ -5,6 +5,7 @@ import os
 import platform
 import re
 import subprocess
+import time
 from pathlib import Path
 
 
@@ -46,19 +47,31 @@ def operating_system():
     return f"{release.group(1) if release else platform.system()}, kernel {platform.release()}"
 
 
-def load():
-    """Programs that ran or waited to run over the last minute: what else keeps the machine busy."""
-    return os.getloadavg()[0]
+def busy_share(seconds=2.0):
+    """Share of the processors' time that other programs take now, by /proc/stat; the load average would still count
+    what was built a minute ago."""
+
+    def times():
+        line = read("/proc/stat").split("\n", 1)[0].split()
+        counts = [int(count) for count in line[1:9]]
+        # Waiting for a disk is idle, as far as others go.
+        return sum(counts), counts[3] + counts[4]
+
+    try:
+        (before, idle_before), _, (after, idle_after) = times(), time.sleep(seconds), times()
+        return 1 - (idle_after - idle_before) / (after - before)
+    except (IndexError, ValueError, ZeroDivisionError):
+        return 0.0
 
 
-def describe(project, atelier, torch_version, load_before):
+def describe(project, atelier, torch_version, busy_before):
     """Names and values for the head of a section."""
     memory = memory_gib()
     described = {
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
         "processor": f"{processor()}, {len(os.sched_getaffinity(0))} cores",
         "memory": f"{memory} GiB" if memory else "unknown",
-        "system": f"{operating_system()}; load before the run {load_before:.2f}",
+        "system": f"{operating_system()}; {100 * busy_before:.0f} % busy before the run",
         "Atelier": " ".join(
             part
             for part in (

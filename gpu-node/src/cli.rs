@@ -288,7 +288,7 @@ pub enum WeightsCommand {
     /// Write a network as safetensors with torchvision's names, for other programs
     ///
     /// Its header says under `normalisation` how colours are to be brought to it. `--weights` takes the file too, and
-    /// paints with it as with a trained network: the default content layer is then conv4_2.
+    /// paints with it as with a trained network: the default content layer is then `conv4_2`.
     Export {
         /// The network that needs no file
         #[arg(long, required = true)]

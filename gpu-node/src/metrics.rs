@@ -136,7 +136,7 @@ impl Metrics {
         self.0.batch_cells.observe(cells as f64);
     }
 
-    /// Everything as Prometheus and OpenMetrics read it.
+    /// Everything in the text format of `OpenMetrics`, which Prometheus reads.
     pub fn text(&self) -> String {
         let time = self.0.device.read();
         for (state, total) in [("rendering", time.rendering), ("idle", time.idle)] {

@@ -87,6 +87,11 @@ impl Cluster {
 
     /// Starts one more node. Each has one thread, so that several share the processors of this machine fairly.
     pub fn start_node(&mut self) -> anyhow::Result<()> {
+        self.start_node_with(&[])
+    }
+
+    /// Starts one more node, with further arguments.
+    pub fn start_node_with(&mut self, args: &[&str]) -> anyhow::Result<()> {
         let name = format!("node-{}", self.nodes.len());
         let mut start = command("atelier-node", self.folder.path());
         start
@@ -100,7 +105,8 @@ impl Cluster {
                 "--exit-with-stdin",
             ])
             .arg("--cache")
-            .arg(self.folder.path().join(&name));
+            .arg(self.folder.path().join(&name))
+            .args(args);
         self.nodes
             .push(Running::start(&name, &mut start, &self.folder)?);
         Ok(())

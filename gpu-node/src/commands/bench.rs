@@ -20,7 +20,7 @@ use self::arithmetic::Arithmetic;
 use self::memory::Memory;
 use self::report::{BatchReport, Report};
 use super::CommandError;
-use crate::cli::BenchArgs;
+use crate::cli::{BenchArgs, ByteSize};
 use crate::executor::ExecutorError;
 use crate::render::{
     Evaluation, PaintingInput, RenderError, RenderJob, Renderer, RendererOptions, Watch,
@@ -48,7 +48,7 @@ pub(super) async fn bench(args: BenchArgs) -> Result<(), CommandError> {
         .ok_or(CommandError::Interrupted)??;
     let json = args.json;
     let measuring =
-        tokio::task::spawn_blocking(move || measure(&args, chosen.network, settings, shutdown));
+        tokio::task::spawn_blocking(move || measure(&args, chosen.network, &settings, shutdown));
     let report = measuring
         .await
         .map_err(|panic| ExecutorError::Panicked(panic.to_string()))??;
@@ -80,15 +80,15 @@ fn settings(args: &BenchArgs) -> Result<RenderSettings, CommandError> {
 fn measure(
     args: &BenchArgs,
     network: Network,
-    settings: RenderSettings,
+    settings: &RenderSettings,
     shutdown: CancellationToken,
 ) -> Result<Report, CommandError> {
-    let arithmetic = Arithmetic::of(&network, &settings);
+    let arithmetic = Arithmetic::of(&network, settings);
     let options = RendererOptions {
         device: args.device,
         precision: args.precision,
         batch_max: None,
-        memory_bytes_max: args.memory_max.map(|size| size.bytes()),
+        memory_bytes_max: args.memory_max.map(ByteSize::bytes),
     };
     let mut renderer = Renderer::load(network, &options)?;
     let memory = Memory::note(&renderer);
@@ -103,20 +103,17 @@ fn measure(
         shutdown,
     };
     for size in sizes {
-        let measured = batch(&mut renderer, &settings, size, &memory, &mut watch)?;
-        match measured {
-            Some(measured) => {
-                tracing::info!(
-                    batch = size,
-                    cells_per_hour = measured.cells_per_hour.round(),
-                    "measured"
-                );
-                report.batches.push(measured);
-            }
-            None => {
-                tracing::warn!(batch = size, "does not fit into the memory that there is");
-                report.batches_too_large.push(size);
-            }
+        let measured = batch(&mut renderer, settings, size, &memory, &mut watch)?;
+        if let Some(measured) = measured {
+            tracing::info!(
+                batch = size,
+                cells_per_hour = measured.cells_per_hour.round(),
+                "measured"
+            );
+            report.batches.push(measured);
+        } else {
+            tracing::warn!(batch = size, "does not fit into the memory that there is");
+            report.batches_too_large.push(size);
         }
     }
     // Last, because what it takes of a GPU's memory would be counted otherwise.

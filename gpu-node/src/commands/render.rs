@@ -18,7 +18,9 @@ use super::CommandError;
 use crate::cli::RenderArgs;
 use crate::executor::ExecutorError;
 use crate::provenance::provenance;
-use crate::render::{Evaluation, RenderError, RenderJob, Rendered, Renderer, RendererOptions};
+use crate::render::{
+    Checkpoint, Evaluation, RenderError, RenderJob, Rendered, Renderer, RendererOptions,
+};
 use crate::weights::{Network, Source, choose};
 
 /// What one run of the renderer leaves.
@@ -42,9 +44,7 @@ pub(super) async fn render(args: RenderArgs) -> Result<(), CommandError> {
         Some(file) => file.open()?,
         None => None,
     };
-    let resumed_at = checkpoint
-        .as_ref()
-        .map(|checkpoint| checkpoint.evaluations());
+    let resumed_at = checkpoint.as_ref().map(Checkpoint::evaluations);
 
     let keras = Source::keras_vgg16();
     let choosing = choose(&args.renderer.weights, &keras);

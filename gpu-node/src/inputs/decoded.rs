@@ -53,7 +53,7 @@ impl<T> Shelf<T> {
         make: impl AsyncFnOnce() -> Result<(T, u64), E>,
     ) -> Result<Arc<T>, E> {
         let shelved = self.slot(digest);
-        let made = shelved
+        let picture = shelved
             .get_or_try_init(|| async {
                 let (picture, bytes) = make().await?;
                 let picture = Arc::new(picture);
@@ -63,7 +63,7 @@ impl<T> Shelf<T> {
             .map(|shelved| shelved.picture.clone());
         drop(shelved);
         self.tidy();
-        made
+        picture
     }
 
     fn slot(&self, digest: Digest) -> Arc<OnceCell<Shelved<T>>> {

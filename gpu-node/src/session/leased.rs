@@ -116,17 +116,17 @@ fn key(key: String) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn input(content: &[u8]) -> Option<v1::Input> {
-        Some(v1::Input {
+    fn input(content: &[u8]) -> v1::Input {
+        v1::Input {
             sha256: Digest::of(content).to_string(),
             width: 8,
             height: 8,
-        })
+        }
     }
 
     fn cell() -> v1::LeasedCell {
         let painting = |content: &[u8], mask: &str| v1::Painting {
-            input: input(content),
+            input: Some(input(content)),
             weight: 1.0,
             mask: mask.to_owned(),
             ..v1::Painting::default()
@@ -135,10 +135,10 @@ mod tests {
             cell_id: CellId::generate().to_string(),
             grid_id: GridId::generate().to_string(),
             photo: Some(v1::Photo {
-                input: input(b"photo"),
+                input: Some(input(b"photo")),
                 masks: vec![v1::Mask {
                     name: "sky".to_owned(),
-                    input: input(b"sky"),
+                    input: Some(input(b"sky")),
                 }],
                 ..v1::Photo::default()
             }),

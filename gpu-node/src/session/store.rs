@@ -99,7 +99,7 @@ impl Session {
             what: "rendered picture",
             source,
         })?;
-        let renderer = self.executor.about();
+        let about_node = self.executor.about();
         let stored = Stored {
             sha256: Digest::of(&bytes),
             bytes: bytes.len() as u64,
@@ -107,8 +107,8 @@ impl Session {
             seconds: rendered.seconds,
             evaluations: rendered.evaluations,
             loss: rendered.loss,
-            network: renderer.network.clone(),
-            device: renderer.device.clone(),
+            network: about_node.network.clone(),
+            device: about_node.device.clone(),
         };
         let key = &cell.keys.picture;
         let outcome = self

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use atelier_tests::pictures;
-use atelier_tests::programs::{Ran, command, run};
+use atelier_tests::programs::{PATIENCE, Ran, Running, command, run};
+use rustix::process::Signal;
 
 async fn node(folder: &Path, args: &[&str]) -> anyhow::Result<Ran> {
     run(command("atelier-node", folder)
@@ -59,6 +60,57 @@ async fn a_picture_and_its_report() -> anyhow::Result<()> {
     }
     let total = |at: usize| evaluations[at]["total"].as_f64().unwrap();
     assert!(total(11) < total(7), "the loss falls within a scale");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_interrupted_render_goes_on_from_its_checkpoint() -> anyhow::Result<()> {
+    let work = tempfile::tempdir()?;
+    pictures::grid(work.path(), 1, 1)?;
+    let kept = work.path().join("kept");
+    let further = |interval| {
+        let args = ["--set", "scales=1", "--set", "iterations=300"];
+        let keeping = ["--checkpoint", "kept", "--checkpoint-interval", interval];
+        let report = ["--report", "report.json"];
+        [RENDER.as_slice(), &args, &keeping, &report].concat()
+    };
+    // Interrupted as soon as there is a checkpoint, it keeps what it has come to meanwhile.
+    let mut start = command("atelier-node", work.path());
+    start.args(further("1ms")).current_dir(work.path());
+    let mut running = Running::start("render", &mut start, &work)?;
+    let first = async {
+        while !kept.exists() {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, first).await?;
+    running.signal(Signal::INT)?;
+    assert_eq!(running.wait().await?.code(), Some(130), "{}", running.log());
+    assert!(
+        running.log().contains("goes on from kept"),
+        "{}",
+        running.log()
+    );
+    assert!(kept.exists() && !work.path().join("out.png").exists());
+
+    let other = [further("1h").as_slice(), &["--set", "seed=9"]].concat();
+    let refused = node(work.path(), &other).await?;
+    assert_eq!(refused.code(), Some(2), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("go on from kept") && refused.stderr.contains("hint:"),
+        "{}",
+        refused.stderr
+    );
+
+    node(work.path(), &further("1h")).await?.success()?;
+    assert!(work.path().join("out.png").exists());
+    assert!(!kept.exists(), "nobody needs to go on any more");
+    let report = std::fs::read(work.path().join("report.json"))?;
+    let report: serde_json::Value = serde_json::from_slice(&report)?;
+    let resumed_at = report["resumed_at"].as_u64().unwrap();
+    let evaluations = report["evaluations"].as_array().unwrap();
+    assert!(resumed_at > 0);
+    assert_eq!(resumed_at + evaluations.len() as u64, 300);
     Ok(())
 }
 
