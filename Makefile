@@ -3,7 +3,7 @@
 PYTHON ?= python3
 CARGO ?= cargo
 
-.PHONY: help setup demo test lint
+.PHONY: help setup demo test lint bench
 .DEFAULT_GOAL := help
 
 help: ## Shows this list
@@ -18,6 +18,10 @@ demo: setup ## Builds everything and renders a sample grid into atelier-demo/
 
 test: setup ## Passes every test, after installing what they need where it can
 	@CARGO="$(CARGO)" PYTHON="$(PYTHON)" tests/run.sh
+
+bench: setup ## Renders one grid by us and by a PyTorch loop, and writes BENCHMARKS.md (WEIGHTS=FILE, BENCH="OPTIONS")
+	@$(CARGO) build --release --workspace --bins
+	@$(PYTHON) gpu-node/bench/compare.py $(if $(WEIGHTS),--weights "$(WEIGHTS)") $(BENCH)
 
 lint: setup ## Checks formatting and lints, warnings as errors
 	@$(CARGO) fmt --all -- --check

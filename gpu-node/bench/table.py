@@ -1,5 +1,6 @@
 """The Markdown of a comparison, and its place in BENCHMARKS.md."""
 
+import math
 import re
 
 MIB = 2**20
@@ -32,7 +33,7 @@ def number(value):
 
 def mean(values):
     values = list(values)
-    return sum(values) / len(values)
+    return sum(values) / len(values) if values else math.nan
 
 
 def table(headings, rows, left=1):
@@ -61,31 +62,42 @@ def speeds(result):
     return table(headings, rows)
 
 
+def compared(result):
+    """Positions of the cells whose losses are compared: those in which the peer did not stall."""
+    return [position for position, stalled in enumerate(result["peer"]["stalled"]) if not stalled]
+
+
 def losses(result):
-    """Each cell's scored loss, and the mean of the ratios."""
+    """Each cell's scored loss, and the mean of the ratios over the cells that are compared."""
     scores = result["scores"]
+    counting = compared(result)
     rows, ratios = [], {"ours-1": [], "ours-2": []}
-    for number_of_cell, (photo, painting) in enumerate(result["cells"]):
-        peer = scores["peer"][number_of_cell]
-        row = [f"{photo} × {painting}", number(peer["total"])]
+    for position, (photo, painting) in enumerate(result["cells"]):
+        peer = scores["peer"][position]
+        stalled = "" if position in counting else " (stalled)"
+        row = [f"{photo} × {painting}", number(peer["total"]) + stalled]
         for name, found in ratios.items():
-            ours = scores[name][number_of_cell]
-            found.append(ours["total"] / peer["total"])
-            row += [number(ours["total"]), f"{found[-1]:.3f}"]
+            ours = scores[name][position]
+            of_peer = ours["total"] / peer["total"]
+            row += [number(ours["total"]), "" if stalled else f"{of_peer:.3f}"]
+            if not stalled:
+                found.append(of_peer)
         rows.append(row)
-    means = [f"**{mean(found):.3f}**" for found in ratios.values()]
-    rows.append(["mean of the ratios", "", "", means[0], "", means[1]])
+    means = [mean(found) for found in ratios.values()]
+    rows.append(["mean of the ratios", "", "", f"**{means[0]:.3f}**", "", f"**{means[1]:.3f}**"])
     headings = ("cell", "peer", "Atelier, before", "ratio", "Atelier, after", "ratio")
-    return table(headings, rows), [mean(found) for found in ratios.values()]
+    return table(headings, rows), means
 
 
 def balance(result, network):
     """Weight of style that gives the peer's pictures the same balance under another network."""
     sums = {
-        (name, part): sum(cell[name][part] for cell in result["scores"]["peer"])
+        (name, part): sum(result["scores"]["peer"][position][name][part] for position in compared(result))
         for name in ("first", network)
         for part in ("content", "style")
     }
+    if not compared(result):
+        return math.nan
     share = result["style_weight"] * sums["first", "style"] / (result["content_weight"] * sums["first", "content"])
     return share * sums[network, "content"] / sums[network, "style"]
 
@@ -105,7 +117,7 @@ def parts(result):
         title = "the network that painted" if network == "first" else f"another network ({result['check']})"
         row = [title]
         for name in ("ours-1", "ours-2"):
-            pairs = list(zip(scores[name], scores["peer"]))
+            pairs = [(scores[name][position], scores["peer"][position]) for position in compared(result)]
             ratios = [mean(of(ours) / of(peer) for ours, peer in pairs) for of in measures.values()]
             row += [f"{found:.3f}" for found in ratios]
         rows.append(row)
@@ -118,6 +130,7 @@ def section(result):
     machine = result["machine"]
     count = len(result["cells"])
     loss_table, loss_ratios = losses(result)
+    stalled = len(result["cells"]) - len(compared(result))
     slower = max(run["seconds"] for run in result["ours"])
     speed = sum(result["peer"]["seconds"]) / slower
     on = result["device"]
@@ -143,6 +156,9 @@ def section(result):
         "",
         parts(result),
     ]
+    if stalled:
+        note = f"Cells in which the peer stalled near its first loss, and whose losses are not compared: {stalled}."
+        lines += ["", note]
     return "\n".join(lines) + "\n"
 
 

@@ -201,6 +201,8 @@ settings! {
     style_weight: f64 = 3.0, "from 0 to 1e9", weight_is_allowed;
     /// Weight of the total variation: the mean squared difference of neighbouring pixels in 0..1.
     tv_weight: f64 = 3.0, "from 0 to 1e9", weight_is_allowed;
+    /// Weight of the mean squared distance of colours from 0..1, which no screen can show.
+    range_weight: f64 = 10.0, "from 0 to 1e9", weight_is_allowed;
     /// Layers that hold the content; empty: the network's own default.
     content_layers: LayerWeights = LayerWeights::default(), "layers", |_| true;
     /// Layers that hold the style; empty: the network's own default.

@@ -19,7 +19,7 @@ use super::{RenderError, colour, pixels};
 
 /// Share of the evaluations at the full scale that are float32 in any case, at the end: what bfloat16 left undecided is
 /// settled there, and the loss that is told is exact.
-const EXACT_SHARE: f64 = 0.1;
+const EXACT_SHARE: f64 = 0.05;
 
 /// What became of one row.
 #[derive(Debug)]
@@ -293,9 +293,8 @@ impl<'a, 'p> Batch<'a, 'p> {
     /// What the live rows begin a scale with, `[rows, 3, height, width]`.
     fn images(&self, live: &[usize], scale: Scale) -> Result<Tensor, RenderError> {
         let images = live.iter().map(|row| {
-            let (width, height) = self.rows[*row].size_at(scale.side);
             match &self.progress[*row].image {
-                Some(coarser) => Ok(pixels::enlarge(coarser, width, height)?),
+                Some(coarser) => self.preparer.finer(self.rows[*row], coarser, scale.side),
                 None => self.preparer.start(self.rows[*row], scale.side),
             }
         });

@@ -19,9 +19,6 @@ use super::tile_plan::Tile;
 use super::tiles::{self, Look, Window};
 use super::vgg::Vgg;
 
-/// Weight of the mean squared distance of colours from 0..=1, where no screen can show them.
-const RANGE_WEIGHT: f64 = 10.0;
-
 /// What a batch of images is optimised for.
 #[derive(Debug)]
 pub(super) struct Objective {
@@ -29,8 +26,8 @@ pub(super) struct Objective {
     pub(super) aims: BTreeMap<Layer, Aim>,
     /// Weight of total variation, `[batch]`; none where no row has any.
     pub(super) variation_weight: Option<Tensor>,
-    /// Colours that no screen can show cost something.
-    pub(super) keeps_range: bool,
+    /// What the mean squared distance of colours from 0..=1 counts, `[batch]`; none where it counts in no row.
+    pub(super) range_weight: Option<Tensor>,
     /// How a picture is looked at; empty: as a whole.
     pub(super) tiles: Vec<Tile>,
 }
@@ -66,7 +63,7 @@ impl Objective {
         let losses = self.losses(&images, &sums)?;
         let total = losses.total.f_sum(None)?;
         let mut leaves: Vec<&Tensor> = sums.values().flatten().collect();
-        let looks_at_pixels = self.variation_weight.is_some() || self.keeps_range;
+        let looks_at_pixels = self.variation_weight.is_some() || self.range_weight.is_some();
         if looks_at_pixels {
             leaves.push(&images);
         }
@@ -99,15 +96,17 @@ impl Objective {
             .aims
             .iter()
             .map(|(layer, aim)| Ok((*layer, aim.kept(rows)?)));
+        let of_rows = |weight: &Option<Tensor>| {
+            let weight = weight.as_ref();
+            weight
+                .map(|weight| weight.f_index_select(0, rows))
+                .transpose()
+        };
         Ok(Self {
             look: self.look,
             aims: aims.collect::<Result<_, TchError>>()?,
-            variation_weight: self
-                .variation_weight
-                .as_ref()
-                .map(|weight| weight.f_index_select(0, rows))
-                .transpose()?,
-            keeps_range: self.keeps_range,
+            variation_weight: of_rows(&self.variation_weight)?,
+            range_weight: of_rows(&self.range_weight)?,
             tiles: self.tiles.clone(),
         })
     }
@@ -169,8 +168,8 @@ impl Objective {
         if let Some(weight) = &self.variation_weight {
             total = total.f_add(&variation(images)?.f_mul(weight)?)?;
         }
-        if self.keeps_range {
-            total = total.f_add(&out_of_range(images)?.f_mul_scalar(RANGE_WEIGHT)?)?;
+        if let Some(weight) = &self.range_weight {
+            total = total.f_add(&out_of_range(images)?.f_mul(weight)?)?;
         }
         Ok(Losses {
             total,

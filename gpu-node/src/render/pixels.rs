@@ -116,6 +116,19 @@ pub(super) fn enlarge(image: &Tensor, width: u32, height: u32) -> Result<Tensor,
     image.f_upsample_bicubic2d(size, false, None, None)
 }
 
+/// What of an image is lost at the size of a coarser one.
+pub(super) fn detail(image: &Tensor, coarser: &Tensor) -> Result<Tensor, TchError> {
+    let (_, _, height, width) = image.size4()?;
+    let (_, _, coarse_height, coarse_width) = coarser.size4()?;
+    let coarse = image.f_internal_upsample_bicubic2d_aa(
+        [coarse_height, coarse_width],
+        false,
+        None,
+        None,
+    )?;
+    image.f_sub(&coarse.f_upsample_bicubic2d([height, width], false, None, None)?)
+}
+
 /// Gaussian noise around grey with the standard deviation `level`; one seed, one noise, on every machine.
 pub(super) fn noise(
     seed: u64,

@@ -51,17 +51,45 @@ impl Preparer<'_> {
                 together.insert(*layer, aim);
             }
         }
-        let variations: Vec<f64> = rows.iter().map(|row| row.settings.tv_weight).collect();
-        let is_smoothed = variations.iter().any(|weight| *weight > 0.0);
         let settings = rows.first().map(|row| &row.settings);
         let settings = settings.ok_or(RenderError::NoScale)?;
         Ok(Objective {
             look: look(settings),
             aims: together,
-            variation_weight: is_smoothed.then(|| self.row_values(&variations)).transpose()?,
-            keeps_range: settings.loss == LossKind::Relative,
+            variation_weight: self.weights(rows, |settings| settings.tv_weight)?,
+            range_weight: self.weights(rows, |settings| settings.range_weight)?,
             tiles,
         })
+    }
+
+    /// A weight of each row; none where all are 0.
+    fn weights(
+        &self,
+        rows: &[&Row<'_>],
+        weight: fn(&RenderSettings) -> f64,
+    ) -> Result<Option<Tensor>, TchError> {
+        let weights: Vec<f64> = rows.iter().map(|row| weight(&row.settings)).collect();
+        let counts = weights.iter().any(|weight| *weight > 0.0);
+        counts.then(|| self.row_values(&weights)).transpose()
+    }
+
+    /// The image that a row begins a scale with, given the one that it left the coarser scale with.
+    ///
+    /// Enlarging makes no detail, and style is detail to no small part: where the render began from the photo, the
+    /// photo's own is laid over, which saves the first evaluations of every scale.
+    pub(super) fn finer(
+        &self,
+        row: &Row<'_>,
+        coarser: &Tensor,
+        side: u32,
+    ) -> Result<Tensor, RenderError> {
+        let (width, height) = row.size_at(side);
+        let enlarged = pixels::enlarge(coarser, width, height)?;
+        let Some(photo) = row.photo().filter(|_| row.settings.start == Start::Photo) else {
+            return Ok(enlarged);
+        };
+        let photo = self.photo(row, photo, (width, height))?;
+        Ok(enlarged.f_add(&pixels::detail(&photo, coarser)?)?)
     }
 
     /// The image of a row before its first evaluation, `[1, 3, height, width]`.

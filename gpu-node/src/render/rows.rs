@@ -38,6 +38,7 @@ pub(super) struct Shared {
     content_layers: Vec<Layer>,
     style_layers: Vec<Layer>,
     has_variation: bool,
+    keeps_range: bool,
     /// Whether each region has a mask.
     regions: Vec<bool>,
     /// A row that goes on from a checkpoint is in step with no other.
@@ -161,6 +162,7 @@ impl<'a> Row<'a> {
             content_layers: names(&self.settings.content_layers, self.content_weight()),
             style_layers: names(&self.settings.style_layers, self.style_weight()),
             has_variation: self.settings.tv_weight > 0.0,
+            keeps_range: self.settings.range_weight > 0.0,
             regions: self
                 .regions
                 .iter()
@@ -171,6 +173,7 @@ impl<'a> Row<'a> {
                 content_weight: own.content_weight,
                 style_weight: own.style_weight,
                 tv_weight: own.tv_weight,
+                range_weight: own.range_weight,
                 content_layers: LayerWeights::default(),
                 style_layers: LayerWeights::default(),
                 style_scale: own.style_scale,

@@ -64,6 +64,7 @@ impl Preset {
                 content_weight: 0.1,
                 style_weight: 1.0,
                 tv_weight: 0.0,
+                range_weight: 0.0,
                 content_layers: layers(&[(4, 2, 1.0)]),
                 style_layers: layers(&[
                     (1, 2, 0.05),
@@ -86,6 +87,7 @@ impl Preset {
                 content_weight: 1.0,
                 style_weight: 1.0,
                 tv_weight: 0.0,
+                range_weight: 0.0,
                 content_layers: layers(&[(4, 2, 1.0)]),
                 style_layers: first_of_each_block(),
                 pooling: Pooling::Max,
@@ -102,6 +104,7 @@ impl Preset {
                 noise_level: 4e-6,
                 content_weight: 5.0,
                 style_weight: 100.0,
+                range_weight: 0.0,
                 // 0.001 / 2 of the sum of squares over 0..255 is so many times the mean of squares over 0..1.
                 tv_weight: 0.0005 * 255.0 * 255.0 * 3.0 * 512.0 * 512.0,
                 content_layers: layers(&[(4, 2, 1.0)]),

@@ -111,9 +111,10 @@ run = {"seconds": 3.0, "render_seconds": 2.0, "memory_bytes": 2**30}
 result = {
     "machine": {"processor": "two cores"}, "network": "untrained", "weights_sha256": "00", "check": None,
     "device": "cpu", "peer_device": "cpu", "settings": ["size=256"], "size": 256, "evaluations": 100,
-    "content_weight": 1.0, "style_weight": 2.0, "cells": [("photo", "painting")],
-    "ours": [run, {**run, "seconds": 5.0}], "peer": {"seconds": [20.0], "memory_bytes": 2**30},
-    "scores": {"peer": [cell], "ours-1": [better], "ours-2": [better]},
+    "content_weight": 1.0, "style_weight": 2.0, "cells": [("photo", "painting"), ("photo", "stubborn")],
+    "ours": [run, {**run, "seconds": 5.0}],
+    "peer": {"seconds": [15.0, 5.0], "stalled": [False, True], "memory_bytes": 2**30},
+    "scores": {"peer": [cell, cell], "ours-1": [better, cell], "ours-2": [better, cell]},
 }
 path = pathlib.Path(sys.argv[1])
 for key, evaluations in [("a", 100), ("b", 200), ("a", 300)]:
@@ -139,7 +140,7 @@ async fn a_comparison_takes_the_place_of_the_last_one_of_its_kind() -> anyhow::R
     assert!(at("300") < at("200"), "it kept its place:\n{text}");
     assert_eq!(text.matches("<!-- begin: ").count(), 2);
     assert!(text.starts_with("# Benchmarks\n"));
-    // 20 s against the slower of 3 and 5, and half the loss.
+    // 20 s against the slower of 3 and 5, and half the loss where there is one to compare with.
     assert!(
         text.contains("**4.00× the peer's cells per hour**"),
         "{text}"

@@ -75,6 +75,7 @@ fn reference_job(photo: &Path, painted: &Path, further: &[&str]) -> RenderJob {
         "loss=gatys",
         "features=raw",
         "tv_weight=0",
+        "range_weight=0",
         "style_weight=1",
         "padding=zero",
         "content_layers=conv4_2",
