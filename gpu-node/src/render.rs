@@ -271,8 +271,7 @@ impl Renderer {
     ) -> Result<Vec<Result<Rendered, RenderError>>, RenderError> {
         let no_factors = BTreeMap::new();
         let wants_factors = rows.iter().any(|row| {
-            row.settings.features == Features::Normalised
-                && row.settings.loss != LossKind::Relative
+            row.settings.features == Features::Normalised && row.settings.loss != LossKind::Relative
         });
         if wants_factors && self.feature_factors.is_none() {
             self.feature_factors = Some(feature_scale::factors(&self.exact, self.device.torch)?);

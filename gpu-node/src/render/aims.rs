@@ -67,7 +67,11 @@ impl Aim {
                 }
                 None => {
                     let squares = features.f_sub(&value)?.f_square()?;
-                    sums.push(squares.f_flatten(1, -1)?.f_sum_dim_intlist(1, false, None)?);
+                    sums.push(
+                        squares
+                            .f_flatten(1, -1)?
+                            .f_sum_dim_intlist(1, false, None)?,
+                    );
                 }
             }
         }
@@ -144,8 +148,10 @@ impl Aim {
             }
         };
         let regions = (0..first.style.len()).map(|region| {
-            let of_rows: Vec<&StyleAim> =
-                aims.iter().filter_map(|aim| aim.style.get(region)).collect();
+            let of_rows: Vec<&StyleAim> = aims
+                .iter()
+                .filter_map(|aim| aim.style.get(region))
+                .collect();
             StyleAim::together(&of_rows)
         });
         Ok(Some(Self {
@@ -211,8 +217,10 @@ impl StyleAim {
             .collect();
         let parts = regions.first().map_or(0, |region| region.parts.len());
         let parts = (0..parts).map(|part| {
-            let of_rows: Vec<&Part> =
-                regions.iter().filter_map(|region| region.parts.get(part)).collect();
+            let of_rows: Vec<&Part> = regions
+                .iter()
+                .filter_map(|region| region.parts.get(part))
+                .collect();
             Ok(Part {
                 value: stacked(&of_rows, |part| &part.value)?,
                 factor: stacked(&of_rows, |part| &part.factor)?,

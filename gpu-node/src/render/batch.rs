@@ -292,11 +292,9 @@ impl<'a, 'p> Batch<'a, 'p> {
 
     /// What the live rows begin a scale with, `[rows, 3, height, width]`.
     fn images(&self, live: &[usize], scale: Scale) -> Result<Tensor, RenderError> {
-        let images = live.iter().map(|row| {
-            match &self.progress[*row].image {
-                Some(coarser) => self.preparer.finer(self.rows[*row], coarser, scale.side),
-                None => self.preparer.start(self.rows[*row], scale.side),
-            }
+        let images = live.iter().map(|row| match &self.progress[*row].image {
+            Some(coarser) => self.preparer.finer(self.rows[*row], coarser, scale.side),
+            None => self.preparer.start(self.rows[*row], scale.side),
         });
         Ok(Tensor::f_cat(&images.collect::<Result<Vec<_>, _>>()?, 0)?)
     }

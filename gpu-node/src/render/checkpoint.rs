@@ -161,11 +161,11 @@ impl Saved {
             .f_contiguous()?;
         let mut values = vec![0.0_f32; tensor.numel()];
         tensor.f_copy_data(&mut values, tensor.numel())?;
-        let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        Ok(Self {
-            shape,
-            bytes,
-        })
+        let bytes = values
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect();
+        Ok(Self { shape, bytes })
     }
 
     fn tensor(&self, device: Device) -> Result<Tensor, TchError> {

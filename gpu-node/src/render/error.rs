@@ -43,7 +43,9 @@ pub enum RenderError {
         mode: Mode,
     },
     /// The job has no picture to begin from.
-    #[error("start = \"{start}\" needs {what}, but the job has none\nhint: start = \"noise\" needs nothing")]
+    #[error(
+        "start = \"{start}\" needs {what}, but the job has none\nhint: start = \"noise\" needs nothing"
+    )]
     NoStart {
         /// What the picture is to begin from.
         start: Start,

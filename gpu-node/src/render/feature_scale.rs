@@ -55,7 +55,9 @@ fn mean_activations(vgg: &Vgg, device: Device) -> Result<BTreeMap<Layer, f64>, T
         let features = vgg.features(&noise, layers, Pooling::Average, Padding::Replicate)?;
         features
             .into_iter()
-            .map(|(layer, features)| Ok((layer, features.f_mean(Kind::Double)?.f_double_value(&[])?)))
+            .map(|(layer, features)| {
+                Ok((layer, features.f_mean(Kind::Double)?.f_double_value(&[])?))
+            })
             .collect()
     })
 }

@@ -44,7 +44,11 @@ type Sums = BTreeMap<Layer, Vec<Tensor>>;
 
 impl Objective {
     /// Losses of images, `[batch, 3, height, width]`, and their gradients, of the same shape.
-    pub(super) fn evaluate(&self, vgg: &Vgg, images: &Tensor) -> Result<(Losses, Tensor), TchError> {
+    pub(super) fn evaluate(
+        &self,
+        vgg: &Vgg,
+        images: &Tensor,
+    ) -> Result<(Losses, Tensor), TchError> {
         let images = images.f_detach()?.f_set_requires_grad(true)?;
         if self.tiles.is_empty() {
             let losses = self.losses(&images, &self.sums(vgg, &images)?)?;
@@ -56,7 +60,9 @@ impl Objective {
         let sums: Sums = sums
             .into_iter()
             .map(|(layer, sums)| {
-                let leaves = sums.iter().map(|sum| sum.f_detach()?.f_set_requires_grad(true));
+                let leaves = sums
+                    .iter()
+                    .map(|sum| sum.f_detach()?.f_set_requires_grad(true));
                 Ok((layer, leaves.collect::<Result<_, _>>()?))
             })
             .collect::<Result<_, TchError>>()?;

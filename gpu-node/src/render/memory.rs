@@ -55,7 +55,9 @@ impl Memory {
     ) -> u32 {
         let pixels = u64::from(size.0) * u64::from(size.1);
         let of_one = pixels * (bytes_per_pixel(vgg, layers) + optimiser_bytes(history));
-        u32::try_from(self.bytes / of_one.max(1)).unwrap_or(u32::MAX).max(1)
+        u32::try_from(self.bytes / of_one.max(1))
+            .unwrap_or(u32::MAX)
+            .max(1)
     }
 
     /// How pictures of this size fit in a batch of so many.
@@ -71,7 +73,8 @@ impl Memory {
         let targets = pixels * target_bytes(vgg, layers);
         let left = self.bytes.saturating_sub(targets);
         // Half for the optimiser at most: a short history costs evaluations, small tiles cost halos.
-        let pairs_that_fit = (left / 2 / pixels.max(1)).saturating_sub(optimiser_bytes(0)) / (2 * 12);
+        let pairs_that_fit =
+            (left / 2 / pixels.max(1)).saturating_sub(optimiser_bytes(0)) / (2 * 12);
         let pairs = u32::try_from(pairs_that_fit)
             .unwrap_or(u32::MAX)
             .clamp(PAIRS_MIN.min(history), history);
@@ -128,7 +131,8 @@ fn bytes_per_pixel(vgg: &Vgg, layers: &[Layer]) -> u64 {
 /// Bytes of float32 features at these layers for each pixel.
 fn target_bytes(vgg: &Vgg, layers: &[Layer]) -> u64 {
     let named = vgg.layers().filter(|(layer, _)| layers.contains(layer));
-    let bytes = named.map(|(layer, channels)| (4 * channels.unsigned_abs()) >> (2 * (layer.block() - 1)));
+    let bytes =
+        named.map(|(layer, channels)| (4 * channels.unsigned_abs()) >> (2 * (layer.block() - 1)));
     bytes.sum()
 }
 

@@ -24,11 +24,9 @@ impl Optimiser {
     ) -> Result<Self, TchError> {
         Ok(match settings.optimiser {
             settings::Optimiser::Lbfgs => Self::Lbfgs(Lbfgs::new(like, pairs_max)?),
-            settings::Optimiser::Adam => Self::Adam(Adam::new(
-                like,
-                settings.learning_rate,
-                settings.averaging,
-            )?),
+            settings::Optimiser::Adam => {
+                Self::Adam(Adam::new(like, settings.learning_rate, settings.averaging)?)
+            }
         })
     }
 

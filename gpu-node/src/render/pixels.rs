@@ -85,10 +85,12 @@ pub(super) fn covering(
 ) -> Result<Tensor, TchError> {
     let scale = (f64::from(width) / f64::from(picture.width()))
         .max(f64::from(height) / f64::from(picture.height()));
-    let scaled = |side: u32, at_least: u32| {
-        ((f64::from(side) * scale).round() as u32).max(at_least)
-    };
-    let (wide, high) = (scaled(picture.width(), width), scaled(picture.height(), height));
+    let scaled =
+        |side: u32, at_least: u32| ((f64::from(side) * scale).round() as u32).max(at_least);
+    let (wide, high) = (
+        scaled(picture.width(), width),
+        scaled(picture.height(), height),
+    );
     to_tensor(picture, wide, high, device)?
         .f_narrow(2, i64::from((high - height) / 2), i64::from(height))?
         .f_narrow(3, i64::from((wide - width) / 2), i64::from(width))?
@@ -120,12 +122,8 @@ pub(super) fn enlarge(image: &Tensor, width: u32, height: u32) -> Result<Tensor,
 pub(super) fn detail(image: &Tensor, coarser: &Tensor) -> Result<Tensor, TchError> {
     let (_, _, height, width) = image.size4()?;
     let (_, _, coarse_height, coarse_width) = coarser.size4()?;
-    let coarse = image.f_internal_upsample_bicubic2d_aa(
-        [coarse_height, coarse_width],
-        false,
-        None,
-        None,
-    )?;
+    let coarse =
+        image.f_internal_upsample_bicubic2d_aa([coarse_height, coarse_width], false, None, None)?;
     image.f_sub(&coarse.f_upsample_bicubic2d([height, width], false, None, None)?)
 }
 

@@ -96,8 +96,15 @@ impl Preparer<'_> {
     pub(super) fn start(&self, row: &Row<'_>, side: u32) -> Result<Tensor, RenderError> {
         let settings = &row.settings;
         let (width, height) = row.size_at(side);
-        let noise =
-            || pixels::noise(settings.seed, settings.noise_level, width, height, self.device);
+        let noise = || {
+            pixels::noise(
+                settings.seed,
+                settings.noise_level,
+                width,
+                height,
+                self.device,
+            )
+        };
         let Some(input) = row.start_input()? else {
             return Ok(noise()?);
         };
@@ -194,7 +201,9 @@ impl Preparer<'_> {
         };
         let image = self.photo(row, photo, size)?;
         let vgg = self.vgg;
-        Ok(self.cache.get(key, |key| compute(vgg, key, &image, tiles))?)
+        Ok(self
+            .cache
+            .get(key, |key| compute(vgg, key, &image, tiles))?)
     }
 
     /// Statistics of a region's paintings, averaged by weight.
@@ -204,7 +213,11 @@ impl Preparer<'_> {
         region: &Region<'_>,
         side: u32,
     ) -> Result<OfLayers, RenderError> {
-        let weight_sum: f64 = region.paintings.iter().map(|painting| painting.weight).sum();
+        let weight_sum: f64 = region
+            .paintings
+            .iter()
+            .map(|painting| painting.weight)
+            .sum();
         let mut averages = OfLayers::new();
         for painting in &region.paintings {
             let share = painting.weight / weight_sum;
@@ -237,9 +250,7 @@ impl Preparer<'_> {
         let side_of_painting = (f64::from(side) * settings.style_scale).round().max(1.0) as u32;
         let size = fit(picture.width(), picture.height(), side_of_painting);
         let recoloured = match (settings.colour, row.photo()) {
-            (Colour::Photo | Colour::Matched, Some(photo)) => {
-                Some((settings.colour, photo))
-            }
+            (Colour::Photo | Colour::Matched, Some(photo)) => Some((settings.colour, photo)),
             _ => None,
         };
         let key = TargetKey {
@@ -252,25 +263,26 @@ impl Preparer<'_> {
             loss: settings.loss,
         };
         let (vgg, device, memory) = (self.vgg, self.device, self.memory);
-        self.cache.get(key, |key| {
-            let image = pixels::to_tensor(picture, size.0, size.1, device)?;
-            let image = match recoloured {
-                None => image,
-                Some((colour, photo)) => {
-                    let (width, height) = row.size_at(side);
-                    let photo = pixels::to_tensor(&photo.picture, width, height, device)?;
-                    match colour {
-                        Colour::Photo => colour::luminance_matched(&image, &photo)?,
-                        Colour::Painting | Colour::Matched | Colour::MatchedAfter => {
-                            colour::matched(&image, &photo)?.f_clamp(0.0, 1.0)?
+        self.cache
+            .get(key, |key| {
+                let image = pixels::to_tensor(picture, size.0, size.1, device)?;
+                let image = match recoloured {
+                    None => image,
+                    Some((colour, photo)) => {
+                        let (width, height) = row.size_at(side);
+                        let photo = pixels::to_tensor(&photo.picture, width, height, device)?;
+                        match colour {
+                            Colour::Photo => colour::luminance_matched(&image, &photo)?,
+                            Colour::Painting | Colour::Matched | Colour::MatchedAfter => {
+                                colour::matched(&image, &photo)?.f_clamp(0.0, 1.0)?
+                            }
                         }
                     }
-                }
-            };
-            let tiles = memory.tiles_to_look_at(vgg, &key.layers, size);
-            compute(vgg, key, &image, &tiles)
-        })
-        .map_err(RenderError::from)
+                };
+                let tiles = memory.tiles_to_look_at(vgg, &key.layers, size);
+                compute(vgg, key, &image, &tiles)
+            })
+            .map_err(RenderError::from)
     }
 
     fn style_aim(
@@ -303,9 +315,7 @@ impl Preparer<'_> {
         Ok(StyleAim {
             guidance,
             // A mask that is black here has no statistics, and no weight either.
-            positions: self
-                .row_values(&[positions.max(1e-6)])?
-                .f_view([1, 1, 1])?,
+            positions: self.row_values(&[positions.max(1e-6)])?.f_view([1, 1, 1])?,
             parts,
         })
     }

@@ -61,22 +61,29 @@ fn content(
 ) -> Result<OfLayers, TchError> {
     let mut whole: BTreeMap<Layer, Tensor> = BTreeMap::new();
     let (_, _, height, width) = image.size4()?;
-    tiles::look(vgg, image, tiles, &key.layers, key.look, |layer, features, window| {
-        if tiles.is_empty() {
-            whole.insert(layer, features);
-            return Ok(());
-        }
-        if !whole.contains_key(&layer) {
-            let halve = |side: i64| (side >> (layer.block() - 1)).max(1);
-            let shape = [1, features.size()[1], halve(height), halve(width)];
-            let empty = Tensor::f_zeros(shape, (features.kind(), features.device()))?;
-            whole.insert(layer, empty);
-        }
-        match whole.get(&layer) {
-            Some(whole) => window.fill(whole, &features),
-            None => Ok(()),
-        }
-    })?;
+    tiles::look(
+        vgg,
+        image,
+        tiles,
+        &key.layers,
+        key.look,
+        |layer, features, window| {
+            if tiles.is_empty() {
+                whole.insert(layer, features);
+                return Ok(());
+            }
+            if !whole.contains_key(&layer) {
+                let halve = |side: i64| (side >> (layer.block() - 1)).max(1);
+                let shape = [1, features.size()[1], halve(height), halve(width)];
+                let empty = Tensor::f_zeros(shape, (features.kind(), features.device()))?;
+                whole.insert(layer, empty);
+            }
+            match whole.get(&layer) {
+                Some(whole) => window.fill(whole, &features),
+                None => Ok(()),
+            }
+        },
+    )?;
     let targets = whole.into_iter().map(|(layer, features)| {
         let target = match key.loss {
             LossKind::Relative => structure(&features)?,
@@ -87,28 +94,30 @@ fn content(
     targets.collect()
 }
 
-fn style(
-    vgg: &Vgg,
-    key: &TargetKey,
-    image: &Tensor,
-    tiles: &[Tile],
-) -> Result<OfLayers, TchError> {
+fn style(vgg: &Vgg, key: &TargetKey, image: &Tensor, tiles: &[Tile]) -> Result<OfLayers, TchError> {
     let mut sums: BTreeMap<Layer, (Moments, i64)> = BTreeMap::new();
-    tiles::look(vgg, image, tiles, &key.layers, key.look, |layer, features, _| {
-        let positions = features.size().iter().skip(2).product::<i64>();
-        let moments = Moments::of(&features, None, key.loss)?;
-        match sums.get_mut(&layer) {
-            None => drop(sums.insert(layer, (moments, positions))),
-            Some((sum, count)) => {
-                sum.second = sum.second.f_add(&moments.second)?;
-                if let (Some(sum), Some(first)) = (&mut sum.first, &moments.first) {
-                    *sum = sum.f_add(first)?;
+    tiles::look(
+        vgg,
+        image,
+        tiles,
+        &key.layers,
+        key.look,
+        |layer, features, _| {
+            let positions = features.size().iter().skip(2).product::<i64>();
+            let moments = Moments::of(&features, None, key.loss)?;
+            match sums.get_mut(&layer) {
+                None => drop(sums.insert(layer, (moments, positions))),
+                Some((sum, count)) => {
+                    sum.second = sum.second.f_add(&moments.second)?;
+                    if let (Some(sum), Some(first)) = (&mut sum.first, &moments.first) {
+                        *sum = sum.f_add(first)?;
+                    }
+                    *count += positions;
                 }
-                *count += positions;
             }
-        }
-        Ok::<_, TchError>(())
-    })?;
+            Ok::<_, TchError>(())
+        },
+    )?;
     let targets = sums.into_iter().map(|(layer, (moments, positions))| {
         let options = (moments.second.kind(), moments.second.device());
         let positions = Tensor::f_full([1, 1, 1], positions as f64, options)?;
@@ -229,7 +238,11 @@ mod tests {
                 was_computed = true;
                 let tensor = Tensor::f_zeros([4], (Kind::Float, Device::Cpu))?;
                 let layer = Layer::new(1, 1).into_iter();
-                Ok::<_, TchError>(layer.map(|layer| (layer, vec![tensor.shallow_clone()])).collect())
+                Ok::<_, TchError>(
+                    layer
+                        .map(|layer| (layer, vec![tensor.shallow_clone()]))
+                        .collect(),
+                )
             };
             cache.get(key(input), compute).unwrap();
             was_computed
@@ -240,8 +253,14 @@ mod tests {
     #[test]
     fn a_target_is_computed_once_while_there_is_room_and_the_longest_unused_leaves() {
         let inputs = ["a", "b", "a", "c", "a", "b"];
-        assert_eq!(computed(48, &inputs), [true, true, false, true, false, false]);
-        assert_eq!(computed(32, &inputs), [true, true, false, true, false, true]);
+        assert_eq!(
+            computed(48, &inputs),
+            [true, true, false, true, false, false]
+        );
+        assert_eq!(
+            computed(32, &inputs),
+            [true, true, false, true, false, true]
+        );
         assert_eq!(computed(8, &inputs), [true; 6], "none fits");
     }
 }

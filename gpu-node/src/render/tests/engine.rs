@@ -25,7 +25,9 @@ fn descend(jobs: &[RenderJob], disturbed_at: Option<usize>) -> Vec<Vec<f64>> {
     for row in 0..jobs.len() {
         let best = descent.best(row, &vgg, &objective).unwrap();
         let of_row = losses.iter().map(|rows| rows[row]);
-        let lowest = of_row.filter(|loss| loss.is_finite()).fold(f64::INFINITY, f64::min);
+        let lowest = of_row
+            .filter(|loss| loss.is_finite())
+            .fold(f64::INFINITY, f64::min);
         assert!((best.loss - lowest).abs() < f64::EPSILON);
     }
     losses
@@ -94,7 +96,11 @@ fn jobs_of_any_kind_come_back_in_their_order_and_fail_alone() {
     let with = |further: &[&'static str]| [short.as_slice(), further].concat();
     let mut wide = job(2, &with(&["size=48"]));
     wide.photo = Some(input(picture(64, 16, 2)));
-    let vast = ["loss=gatys", "content_weight=1e9", "content_layers=conv2_1:1e9"];
+    let vast = [
+        "loss=gatys",
+        "content_weight=1e9",
+        "content_layers=conv2_1:1e9",
+    ];
     let vast = with(&[vast.as_slice(), &["style_weight=1e9", "start=noise"]].concat());
     let jobs = [
         job(0, &with(&[])),
@@ -109,18 +115,33 @@ fn jobs_of_any_kind_come_back_in_their_order_and_fail_alone() {
         .iter()
         .map(|result| match result {
             Ok(rendered) => format!("{:?}", rendered.picture.dimensions()),
-            Err(error) => error.to_string().lines().next().unwrap_or_default().to_owned(),
+            Err(error) => error
+                .to_string()
+                .lines()
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
         })
         .collect();
     assert_eq!(told[0], "(32, 24)");
     assert_eq!(told[1], "(48, 12)");
-    assert!(told[2].contains("conv4_2") && told[2].contains("conv2_1"), "{told:?}");
+    assert!(
+        told[2].contains("conv4_2") && told[2].contains("conv2_1"),
+        "{told:?}"
+    );
     assert_eq!(told[3], "(32, 24)");
     assert_eq!(told[4], "(32, 24)", "large but finite weights render");
-    assert_eq!(told[5], "start = \"photo\" needs the photo, but the job has none");
+    assert_eq!(
+        told[5],
+        "start = \"photo\" needs the photo, but the job has none"
+    );
     let alone = narrow_renderer().render(&jobs[3], &mut Unwatched).unwrap();
     let loss = results[3].as_ref().unwrap().loss;
-    assert!((alone.loss - loss).abs() <= 5e-3 * alone.loss, "{} {loss}", alone.loss);
+    assert!(
+        (alone.loss - loss).abs() <= 5e-3 * alone.loss,
+        "{} {loss}",
+        alone.loss
+    );
 }
 
 #[test]
@@ -165,7 +186,9 @@ fn what_cannot_be_is_refused_and_a_stop_is_obeyed_by_the_one_that_it_is_for() {
         at: 3,
         seen: vec![0; 3],
     };
-    let jobs: Vec<RenderJob> = (0..3).map(|number| job(number, &["iterations=6"])).collect();
+    let jobs: Vec<RenderJob> = (0..3)
+        .map(|number| job(number, &["iterations=6"]))
+        .collect();
     let planned = jobs[0].settings.evaluations_planned();
     let mut renderer = narrow_renderer();
     let results = renderer.render_block(&jobs, &mut stopper);
@@ -176,7 +199,11 @@ fn what_cannot_be_is_refused_and_a_stop_is_obeyed_by_the_one_that_it_is_for() {
 
 #[test]
 fn one_seed_is_one_picture() {
-    let picture = |seed: &str| render(&job(0, &["start=noise", "iterations=3", seed])).unwrap().picture;
+    let picture = |seed: &str| {
+        render(&job(0, &["start=noise", "iterations=3", seed]))
+            .unwrap()
+            .picture
+    };
     assert_eq!(picture("seed=1"), picture("seed=1"));
     assert_ne!(picture("seed=1"), picture("seed=2"));
 }
@@ -218,7 +245,16 @@ fn the_same_settings_give_the_same_balance_whatever_the_scale_of_the_weights() {
         let network = crate::weights::Network::Trained(weights);
         let options = crate::render::RendererOptions::default();
         let mut renderer = crate::render::Renderer::load(network, &options).unwrap();
-        let job = job(0, &["loss=gatys", "iterations=1", "scales=1", "start=noise", further]);
+        let job = job(
+            0,
+            &[
+                "loss=gatys",
+                "iterations=1",
+                "scales=1",
+                "start=noise",
+                further,
+            ],
+        );
         renderer.render(&job, &mut Unwatched).unwrap().loss
     };
     let (small, large) = (loss(1.0, "seed=1"), loss(58.0, "seed=1"));

@@ -30,15 +30,26 @@ fn masked(further: &[&str]) -> RenderJob {
 /// Every kind of loss.
 fn jobs() -> Vec<(&'static str, RenderJob)> {
     let start = "start=mix";
-    let smooth = ["content_weight=0", "style_weight=1e-9", "tv_weight=5", start];
+    let smooth = [
+        "content_weight=0",
+        "style_weight=1e-9",
+        "tv_weight=5",
+        start,
+    ];
     vec![
         ("relative", job(0, &["tv_weight=0", start])),
         ("relative content", job(0, &["style_weight=0", start])),
         ("relative style", job(0, &["content_weight=0", start])),
         ("total variation and range", job(0, &smooth)),
         ("gatys", job(0, &["loss=gatys", "style_weight=0.01", start])),
-        ("neural-style", job(0, &["loss=neural-style", "style_weight=9", start])),
-        ("maximum pooling", job(0, &["pooling=max", "padding=zero", start])),
+        (
+            "neural-style",
+            job(0, &["loss=neural-style", "style_weight=9", start]),
+        ),
+        (
+            "maximum pooling",
+            job(0, &["pooling=max", "padding=zero", start]),
+        ),
         ("masks", masked(&[start])),
     ]
 }
@@ -56,9 +67,14 @@ fn every_gradient_agrees_with_finite_differences() {
             losses.total.double_value(&[0])
         };
         // Along the gradient itself and along a direction that has nothing to do with it.
-        let other = Tensor::linspace(-1.0, 1.0, image.numel() as i64, (Kind::Double, tch::Device::Cpu))
-            .view(image.size().as_slice())
-            .sin();
+        let other = Tensor::linspace(
+            -1.0,
+            1.0,
+            image.numel() as i64,
+            (Kind::Double, tch::Device::Cpu),
+        )
+        .view(image.size().as_slice())
+        .sin();
         for direction in [gradient.shallow_clone(), other] {
             let direction = &direction / direction.norm();
             let expected = (&gradient * &direction).sum(Kind::Double).double_value(&[]);
@@ -96,7 +112,10 @@ fn tiles_have_the_losses_and_the_gradient_of_the_whole() {
             assert!(relative <= tolerance, "{name}, {kind:?}: {relative:.2e}");
             let (whole, tiled) = (whole_losses.total, tiled_losses.total);
             let relative = tiled.double_value(&[0]) / whole.double_value(&[0]) - 1.0;
-            assert!(relative.abs() <= tolerance * 10.0, "{name}, {kind:?}: {relative:.2e}");
+            assert!(
+                relative.abs() <= tolerance * 10.0,
+                "{name}, {kind:?}: {relative:.2e}"
+            );
         }
     }
 }

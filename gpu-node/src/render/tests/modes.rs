@@ -27,8 +27,17 @@ fn a_photo_comes_back_from_noise_the_better_the_more_is_spent_on_it() {
     let reconstructed = |iterations: u32| {
         let iterations = format!("iterations={iterations}");
         // The published formula holds on to colours too, so the photo itself is the goal.
-        let further = ["mode=content", "start=noise", "scales=1", "loss=gatys", "tv_weight=0"];
-        let mut job = job(0, &[further.as_slice(), &[&iterations, "content_layers=conv1_1"]].concat());
+        let further = [
+            "mode=content",
+            "start=noise",
+            "scales=1",
+            "loss=gatys",
+            "tv_weight=0",
+        ];
+        let mut job = job(
+            0,
+            &[further.as_slice(), &[&iterations, "content_layers=conv1_1"]].concat(),
+        );
         job.photo = Some(input(photo.clone()));
         job.paintings.clear();
         psnr(&render(&job).unwrap().picture, &photo)
@@ -46,11 +55,18 @@ fn a_texture_comes_nearer_the_more_is_spent_on_it() {
         let mut job = job(0, &further);
         job.photo = None;
         let rendered = render(&job).unwrap();
-        assert_eq!(rendered.picture.dimensions(), (32, 32), "the painting's shape");
+        assert_eq!(
+            rendered.picture.dimensions(),
+            (32, 32),
+            "the painting's shape"
+        );
         rendered.loss
     };
     let by_budget = [5, 20, 80, 320].map(distance);
-    assert!(by_budget.is_sorted_by(|more, less| more > less), "{by_budget:?}");
+    assert!(
+        by_budget.is_sorted_by(|more, less| more > less),
+        "{by_budget:?}"
+    );
     assert!(by_budget[3] < by_budget[0] / 10.0, "{by_budget:?}");
 }
 
@@ -103,15 +119,21 @@ fn each_artist_paints_where_the_mask_is() {
 #[test]
 fn colours_are_whose_they_are_asked_to_be() {
     let painted = |colour: &str| {
-        let mut job = job(0, &["iterations=200", "scales=1", "style_weight=30", colour]);
+        let mut job = job(
+            0,
+            &["iterations=200", "scales=1", "style_weight=30", colour],
+        );
         job.photo = Some(input(flat([30, 60, 230])));
         job.paintings = vec![painting(flat([230, 60, 30]))];
         warmth(&render(&job).unwrap().picture, 0..32)
     };
     let warm = painted("colour=painting");
-    assert!(warm > 20.0, "{warm}");
     for colour in ["colour=photo", "colour=matched", "colour=matched-after"] {
-        assert!(painted(colour) < -20.0, "{colour}: {}", painted(colour));
+        let cold = painted(colour);
+        assert!(
+            cold < -100.0 && warm > cold + 100.0,
+            "{colour}: {cold}, {warm}"
+        );
     }
 }
 
@@ -125,7 +147,10 @@ fn transparency_is_the_photo_s_and_depth_the_format_s() {
     let alpha = painted.alpha().unwrap();
     assert_eq!(alpha.dimensions(), (32, 24));
     assert!(alpha.get_pixel(0, 5).0[0] < 10 && alpha.get_pixel(31, 5).0[0] > 220);
-    let sixteen = matches!(painted.colours(), atelier_gallery::picture::Colours::Sixteen(_));
+    let sixteen = matches!(
+        painted.colours(),
+        atelier_gallery::picture::Colours::Sixteen(_)
+    );
     assert!(sixteen);
 }
 

@@ -62,7 +62,11 @@ fn a_row_goes_on_alone_and_elsewhere_as_it_would_have_gone_on() {
     let elsewhere = elsewhere.step(&row, &gradient(&x).narrow(0, 1, 1)).unwrap();
 
     let together = optimiser.step(&x, &gradient(&x)).unwrap();
-    assert!(together.narrow(0, 1, 1).allclose(&elsewhere, 1e-5, 1e-6, false));
+    assert!(
+        together
+            .narrow(0, 1, 1)
+            .allclose(&elsewhere, 1e-5, 1e-6, false)
+    );
 
     let kept = Tensor::from_slice(&[2_i64, 0]);
     optimiser.keep(&[2, 0]).unwrap();
@@ -71,5 +75,7 @@ fn a_row_goes_on_alone_and_elsewhere_as_it_would_have_gone_on() {
         .step(&x, &gradient(&together).index_select(0, &kept))
         .unwrap();
     assert_eq!(alone.size(), [2, 12]);
-    assert!(alone.abs().sum(Kind::Float).double_value(&[]) < x.abs().sum(Kind::Float).double_value(&[]));
+    assert!(
+        alone.abs().sum(Kind::Float).double_value(&[]) < x.abs().sum(Kind::Float).double_value(&[])
+    );
 }
