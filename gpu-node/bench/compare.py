@@ -30,7 +30,7 @@ BENCH = Path(__file__).resolve().parent
 PROJECT = BENCH.parents[1]
 
 # How Atelier reaches the loss of the peer's 100 evaluations: coarse-to-fine. Everything else is the peer's objective.
-SPEED = ["scales=2", "iterations=60"]
+SPEED = ["scales=3", "iterations=35"]
 OBJECTIVE = [
     "loss=gatys",
     "features=raw",
@@ -46,6 +46,9 @@ OBJECTIVE = [
 # style end in the same order of size.
 TRAINED_WEIGHTS = (1.0, 1.0)
 UNTRAINED_WEIGHTS = (1.0, 10_000.0)
+# What colours out of range cost ours, so that little is lost when the picture is rounded to 8 bits: of the order of the
+# losses at the start.
+TRAINED_RANGE, UNTRAINED_RANGE = 3e6, 1e3
 # Which untrained network paints, and which cross-checks.
 SEEDS = (1, 2)
 # Above this share of its first loss the peer's L-BFGS, which searches no lines, threw the picture far away in its first
@@ -184,7 +187,8 @@ def compare(arguments):
     style_weight = default_weights[1] if arguments.style_weight is None else arguments.style_weight
     objective_weights = (content_weight, style_weight)
     settings = [f"size={arguments.size}", *OBJECTIVE, *SPEED]
-    settings += [f"content_weight={content_weight}", f"style_weight={style_weight}", *arguments.settings]
+    settings += [f"content_weight={content_weight}", f"style_weight={style_weight}"]
+    settings += [f"range_weight={UNTRAINED_RANGE if network else TRAINED_RANGE}", *arguments.settings]
     cells = [(photo, painting) for photo in photos for painting in paintings]
 
     def by_us(name):

@@ -60,19 +60,16 @@ impl Aim {
         let mut sums = Vec::new();
         if let Some(content) = &self.content {
             let value = window.of(&content.value)?;
-            match &content.wanted {
-                Some(_) => {
-                    let agreement = Agreement::of(features, &value)?;
-                    sums.extend([agreement.first, agreement.square, agreement.cross]);
-                }
-                None => {
-                    let squares = features.f_sub(&value)?.f_square()?;
-                    sums.push(
-                        squares
-                            .f_flatten(1, -1)?
-                            .f_sum_dim_intlist(1, false, None)?,
-                    );
-                }
+            if content.wanted.is_some() {
+                let agreement = Agreement::of(features, &value)?;
+                sums.extend([agreement.first, agreement.square, agreement.cross]);
+            } else {
+                let squares = features.f_sub(&value)?.f_square()?;
+                sums.push(
+                    squares
+                        .f_flatten(1, -1)?
+                        .f_sum_dim_intlist(1, false, None)?,
+                );
             }
         }
         for region in &self.style {
@@ -96,19 +93,16 @@ impl Aim {
         let content = match &self.content {
             None => None,
             Some(content) => {
-                let distance = match &content.wanted {
-                    Some(wanted) => {
-                        let agreement = Agreement {
-                            first: next()?,
-                            square: next()?,
-                            cross: next()?,
-                        };
-                        agreement.distance(wanted)?
-                    }
-                    None => {
-                        let values: i64 = content.value.size().iter().skip(1).product();
-                        next()?.f_div_scalar(values as f64)?
-                    }
+                let distance = if let Some(wanted) = &content.wanted {
+                    let agreement = Agreement {
+                        first: next()?,
+                        square: next()?,
+                        cross: next()?,
+                    };
+                    agreement.distance(wanted)?
+                } else {
+                    let values: i64 = content.value.size().iter().skip(1).product();
+                    next()?.f_div_scalar(values as f64)?
                 };
                 Some(distance.f_mul(&content.factor)?)
             }
@@ -139,13 +133,11 @@ impl Aim {
         let Some(first) = aims.first() else {
             return Ok(None);
         };
-        let content = match &first.content {
-            None => None,
-            Some(_) => {
-                let contents: Vec<&ContentAim> =
-                    aims.iter().filter_map(|aim| aim.content.as_ref()).collect();
-                Some(ContentAim::together(&contents)?)
-            }
+        let contents: Vec<&ContentAim> =
+            aims.iter().filter_map(|aim| aim.content.as_ref()).collect();
+        let content = match contents.as_slice() {
+            [] => None,
+            contents => Some(ContentAim::together(contents)?),
         };
         let regions = (0..first.style.len()).map(|region| {
             let of_rows: Vec<&StyleAim> = aims

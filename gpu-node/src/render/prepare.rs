@@ -188,18 +188,18 @@ impl Preparer<'_> {
         side: u32,
         tiles: &[Tile],
     ) -> Result<OfLayers, RenderError> {
-        let size = row.size_at(side);
+        let shape = row.size_at(side);
         let key = TargetKey {
             of: Of::Content,
             input: photo.digest,
             recoloured: (row.settings.colour == Colour::Photo)
                 .then_some((Colour::Photo, photo.digest)),
-            size,
+            size: shape,
             layers: names(&row.settings.content_layers),
             look: look(&row.settings),
             loss: row.settings.loss,
         };
-        let image = self.photo(row, photo, size)?;
+        let image = self.photo(row, photo, shape)?;
         let vgg = self.vgg;
         Ok(self
             .cache
@@ -248,7 +248,7 @@ impl Preparer<'_> {
         let settings = &row.settings;
         let picture = &painting.input.picture;
         let side_of_painting = (f64::from(side) * settings.style_scale).round().max(1.0) as u32;
-        let size = fit(picture.width(), picture.height(), side_of_painting);
+        let shape = fit(picture.width(), picture.height(), side_of_painting);
         let recoloured = match (settings.colour, row.photo()) {
             (Colour::Photo | Colour::Matched, Some(photo)) => Some((settings.colour, photo)),
             _ => None,
@@ -257,7 +257,7 @@ impl Preparer<'_> {
             of: Of::Style,
             input: painting.input.digest,
             recoloured: recoloured.map(|(colour, photo)| (colour, photo.digest)),
-            size,
+            size: shape,
             layers: names(&settings.style_layers),
             look: look(settings),
             loss: settings.loss,
@@ -265,7 +265,7 @@ impl Preparer<'_> {
         let (vgg, device, memory) = (self.vgg, self.device, self.memory);
         self.cache
             .get(key, |key| {
-                let image = pixels::to_tensor(picture, size.0, size.1, device)?;
+                let image = pixels::to_tensor(picture, shape.0, shape.1, device)?;
                 let image = match recoloured {
                     None => image,
                     Some((colour, photo)) => {
@@ -279,7 +279,7 @@ impl Preparer<'_> {
                         }
                     }
                 };
-                let tiles = memory.tiles_to_look_at(vgg, &key.layers, size);
+                let tiles = memory.tiles_to_look_at(vgg, &key.layers, shape);
                 compute(vgg, key, &image, &tiles)
             })
             .map_err(RenderError::from)

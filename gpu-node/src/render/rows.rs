@@ -113,8 +113,7 @@ impl<'a> Row<'a> {
         let painting = self.job.paintings.first().map(|painting| &painting.input);
         let (input, what) = match self.settings.start {
             Start::Noise => return Ok(None),
-            Start::Photo => (self.photo(), "the photo"),
-            Start::Mix => (self.photo(), "the photo"),
+            Start::Photo | Start::Mix => (self.photo(), "the photo"),
             Start::Painting => (painting, "a painting"),
             Start::File => (self.job.start.as_ref(), "a start picture"),
         };
@@ -134,20 +133,15 @@ impl<'a> Row<'a> {
 
     /// What a checkpoint of this row belongs to: everything that fixes its picture besides the network.
     pub(super) fn identity(&self, network: &str) -> Digest {
-        let mut text = format!("{network}\n{:?}\n", self.settings);
-        for input in self.job.photo.iter().chain(&self.job.start) {
-            text.push_str(&format!("{}\n", input.digest));
-        }
-        for painting in &self.job.paintings {
+        let mut parts = vec![network.to_owned(), format!("{:?}", self.settings)];
+        let pictures = self.job.photo.iter().chain(&self.job.start);
+        parts.extend(pictures.map(|input| input.digest.to_string()));
+        parts.extend(self.job.paintings.iter().map(|painting| {
             let mask = painting.mask.as_ref().map(|mask| mask.digest.to_string());
-            text.push_str(&format!(
-                "{} {} {}\n",
-                painting.input.digest,
-                painting.weight,
-                mask.unwrap_or_default()
-            ));
-        }
-        Digest::of(text.as_bytes())
+            let mask = mask.unwrap_or_default();
+            format!("{} {} {mask}", painting.input.digest, painting.weight)
+        }));
+        Digest::of(parts.join("\n").as_bytes())
     }
 
     /// What another row must have too, to share a batch with this one.

@@ -3,6 +3,7 @@
 //! A grid shows the same photo to many artists and the same artist to many photos, so targets are computed once and
 //! kept within a bound.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 use atelier_proto::ids::Digest;
@@ -72,16 +73,16 @@ fn content(
                 whole.insert(layer, features);
                 return Ok(());
             }
-            if !whole.contains_key(&layer) {
-                let halve = |side: i64| (side >> (layer.block() - 1)).max(1);
-                let shape = [1, features.size()[1], halve(height), halve(width)];
-                let empty = Tensor::f_zeros(shape, (features.kind(), features.device()))?;
-                whole.insert(layer, empty);
-            }
-            match whole.get(&layer) {
-                Some(whole) => window.fill(whole, &features),
-                None => Ok(()),
-            }
+            let whole = match whole.entry(layer) {
+                Entry::Occupied(entry) => entry.into_mut(),
+                Entry::Vacant(entry) => {
+                    let halve = |side: i64| (side >> (layer.block() - 1)).max(1);
+                    let shape = [1, features.size()[1], halve(height), halve(width)];
+                    let options = (features.kind(), features.device());
+                    entry.insert(Tensor::f_zeros(shape, options)?)
+                }
+            };
+            window.fill(whole, &features)
         },
     )?;
     let targets = whole.into_iter().map(|(layer, features)| {
