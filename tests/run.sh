@@ -66,6 +66,9 @@ if [ "${CI:-}" = true ] && [ "${#skipped[@]}" -gt 0 ]; then
     exit 1
 fi
 
+# Tests share the processors, where libtorch's threads would spin while they wait for each other.
+export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
+
 # The cluster tests run the programs, so these are built first. With all targets, because without the tests' own
 # dependencies those that they share would be built a second time with other features.
 "$cargo" build --workspace --all-targets
