@@ -226,13 +226,7 @@ impl Renderer {
     ) {
         let Some(first) = rows.first() else { return };
         let size = first.size;
-        let fits = self.memory.batch_max(
-            self.fast.as_ref().unwrap_or(&self.exact),
-            &looked_at(rows),
-            size,
-            first.settings.history,
-        );
-        let mut fits = fits.min(self.batch_max) as usize;
+        let mut fits = self.fits(rows).min(self.batch_max) as usize;
         let mut rest = rows;
         while !rest.is_empty() {
             let batch = self.tuner.next(size, rest.len().min(fits));
@@ -262,6 +256,14 @@ impl Renderer {
         }
     }
 
+    /// How many rows like these fit into the memory at once, seen as a whole.
+    fn fits(&self, rows: &[&Row<'_>]) -> u32 {
+        let Some(first) = rows.first() else { return 1 };
+        let (size, history) = (first.size, first.settings.history);
+        self.memory
+            .batch_max(&self.exact, &looked_at(rows), size, history)
+    }
+
     /// Renders one batch, in the fast numbers where allowed and in float32 where those fail.
     fn render_batch(
         &mut self,
@@ -289,7 +291,10 @@ impl Renderer {
         let outcomes = batch.paint(watch)?;
         let seconds = batch.seconds_per_row_evaluation();
         if let (Some(seconds), Some(first)) = (seconds, rows.first()) {
-            self.tuner.record(first.size, rows.len() as u32, seconds);
+            // Settings that look deeper take longer in any batch.
+            let work = memory::work_per_pixel(&self.exact, &looked_at(rows));
+            self.tuner
+                .record(first.size, rows.len() as u32, seconds / work.max(1.0));
         }
         let mut results = Vec::with_capacity(rows.len());
         for (row, outcome) in rows.iter().zip(outcomes) {
@@ -299,8 +304,11 @@ impl Renderer {
                 Outcome::NotFinite => Err(RenderError::NotFinite),
                 Outcome::NotFiniteYet => {
                     tracing::warn!("no finite loss in bfloat16: once more in float32");
-                    let mut again = self.render_batch(std::slice::from_ref(row), false, watch)?;
-                    again.pop().unwrap_or(Err(RenderError::NotFinite))
+                    // The others' pictures are done, whatever comes of this one.
+                    match self.render_batch(std::slice::from_ref(row), false, watch) {
+                        Ok(mut again) => again.pop().unwrap_or(Err(RenderError::NotFinite)),
+                        Err(error) => Err(error),
+                    }
                 }
             });
         }

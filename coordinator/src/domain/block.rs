@@ -38,7 +38,8 @@ struct Candidate {
 /// Picks at most `wanted.cells_max` of the queued cells of one grid, which come in the order of service.
 ///
 /// The first is the cell whose inputs the node has at hand the most, or else the one whose turn it is. The others have
-/// its shape; those of its artist come first, then those of its photo, each in their turn. A reconstruction of an artist
+/// its shape; those of its variant come first, because other settings seldom share a batch, among them those of its artist,
+/// then those of its photo, each in their turn. A reconstruction of an artist
 /// is one of that artist's, and those of photos come with one another.
 pub fn choose(spec: &GridSpec, queued: &[QueuedCell], wanted: &Wanted) -> Vec<CellId> {
     let mut candidates: Vec<Candidate> = queued
@@ -53,13 +54,14 @@ pub fn choose(spec: &GridSpec, queued: &[QueuedCell], wanted: &Wanted) -> Vec<Ce
         return Vec::new();
     };
     let first = candidates.remove(first);
-    let subject = first.queued.position.subject;
+    let Position { subject, variant } = first.queued.position;
     candidates.retain(|other| other.shape == first.shape);
     candidates.sort_by_key(|other| {
-        let other = other.queued.position.subject;
+        let other = other.queued.position;
         (
-            other.artist() != subject.artist(),
-            other.photo() != subject.photo(),
+            other.variant != variant,
+            other.subject.artist() != subject.artist(),
+            other.subject.photo() != subject.photo(),
         )
     });
     std::iter::once(first)
@@ -89,6 +91,7 @@ fn candidate(spec: &GridSpec, queued: QueuedCell, at_hand: &HashSet<Digest>) -> 
 
 #[cfg(test)]
 mod tests {
+    use super::super::grid::Variant;
     use super::super::grid::tests::draft;
     use super::*;
 
@@ -181,5 +184,26 @@ mod tests {
             chosen(&spec, of_artist, &wanted(9, &[painting])),
             [style(1)]
         );
+    }
+
+    #[test]
+    fn cells_of_one_variant_come_together() {
+        let mut draft = draft(2, 1);
+        for name in ["seed=1", "seed=2"] {
+            let mut settings = atelier_proto::settings::SettingsPatch::default();
+            settings.set(name).unwrap();
+            draft.variants.push(Variant {
+                name: name.to_owned(),
+                settings,
+            });
+        }
+        let spec = GridSpec::accept(draft, 10).unwrap();
+        let queue = queue(&spec);
+        let ids = choose(&spec, &queue, &wanted(2, &[]));
+        let variants = ids.iter().map(|id| {
+            let cell = queue.iter().find(|cell| cell.id == *id).unwrap();
+            cell.position.variant
+        });
+        assert_eq!(variants.collect::<Vec<_>>(), [0, 0]);
     }
 }

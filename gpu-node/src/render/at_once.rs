@@ -1,6 +1,5 @@
 //! One batch of a size that somebody else chose: for measuring what batches cost.
 
-use super::batch::looked_at;
 use super::rows::Row;
 use super::{RenderError, RenderJob, Rendered, Renderer, Watch};
 
@@ -28,14 +27,8 @@ impl Renderer {
         if rows.iter().any(|row| row.shared() != shared) {
             return Ok(None);
         }
-        let fits = self.memory.batch_max(
-            self.fast.as_ref().unwrap_or(&self.exact),
-            &looked_at(&rows),
-            first.size,
-            first.settings.history,
-        );
         // One alone always fits: it is cut into tiles if need be.
-        if rows.len() > 1 && rows.len() > fits as usize {
+        if rows.len() > 1 && rows.len() > self.fits(&rows) as usize {
             return Ok(None);
         }
         match self.render_batch(&rows, true, watch) {

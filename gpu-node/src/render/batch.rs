@@ -18,7 +18,7 @@ use super::vgg::Vgg;
 use super::{RenderError, colour, pixels};
 
 /// Share of the evaluations at the full scale that are float32 in any case, at the end: what bfloat16 left undecided is
-/// settled there, and the loss that is told is exact.
+/// settled there. A picture that a plateau ends before is looked at in float32 once, so the loss that is told is exact.
 const EXACT_SHARE: f64 = 0.05;
 
 /// What became of one row.
@@ -144,9 +144,11 @@ impl<'a, 'p> Batch<'a, 'p> {
         let watch_of_start = Stopwatch::start();
         let rows: Vec<&Row<'_>> = live.iter().map(|row| self.rows[*row]).collect();
         let size = first.size_at(scale.side);
+        // The exact network takes the most memory, and looks at the end.
         let plan = self.preparer.memory.plan(
-            self.fast,
+            self.preparer.vgg,
             &looked_at(&rows),
+            &held(&rows),
             size,
             rows.len() as u32,
             first.settings.history,
@@ -191,7 +193,8 @@ impl<'a, 'p> Batch<'a, 'p> {
             }
             let seconds = stopwatch.seconds();
             self.share(&live, seconds);
-            if scale.is_last && (!is_exact || self.is_exact()) {
+            // The first one is longer: libraries choose their ways then.
+            if scale.is_last && made > 1 && (!is_exact || self.is_exact()) {
                 self.full_scale.0 += seconds;
                 self.full_scale.1 += live.len() as u32;
             }
@@ -251,7 +254,11 @@ impl<'a, 'p> Batch<'a, 'p> {
                 continue;
             }
             if descent.has_ended(at, row.settings.plateau) {
-                let best = descent.best(at, vgg, objective)?;
+                let mut best = descent.best(at, vgg, objective)?;
+                if told.scale.is_last && best.loss.is_finite() {
+                    let only = objective.kept(&row_indices(&[at], self.preparer.device)?)?;
+                    best.loss = only.loss(self.preparer.vgg, &best.image)?;
+                }
                 self.leave(*index, best);
                 continue;
             }
@@ -346,6 +353,15 @@ struct Told {
 fn exact_from(scale: Scale) -> u32 {
     let exact = (f64::from(scale.evaluations) * EXACT_SHARE).ceil() as u32;
     scale.evaluations - exact.min(scale.evaluations)
+}
+
+/// Every layer whose features the rows' targets have.
+fn held(rows: &[&Row<'_>]) -> Vec<Layer> {
+    let with_content = rows.iter().filter(|row| row.content_weight() > 0.0);
+    let layers: BTreeSet<Layer> = with_content
+        .flat_map(|row| names(&row.settings.content_layers))
+        .collect();
+    layers.into_iter().collect()
 }
 
 /// Every layer that some row looks at.

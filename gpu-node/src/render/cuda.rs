@@ -19,23 +19,32 @@ pub(super) fn open() {
     });
 }
 
-/// Free bytes on the current GPU, as the CUDA runtime has it; 0 when it does not tell.
+/// Free bytes on a GPU, as the CUDA runtime has it; 0 when it does not tell.
 #[expect(
     unsafe_code,
-    reason = "tch has no call for it; the signature is that of cudaMemGetInfo in the CUDA runtime's documentation"
+    reason = "tch has no call for it; the signatures are those of the CUDA runtime's documentation"
 )]
-pub(super) fn memory_bytes() -> u64 {
+pub(super) fn memory_bytes(number: usize) -> u64 {
+    type SetDevice = unsafe extern "C" fn(i32) -> i32;
     type MemGetInfo = unsafe extern "C" fn(*mut usize, *mut usize) -> i32;
     let Some(Some(library)) = OPENED.get() else {
         return 0;
     };
+    let Ok(number) = i32::try_from(number) else {
+        return 0;
+    };
     let (mut free, mut total) = (0, 0);
-    // SAFETY: the symbol, found through the dependencies of libtorch_cuda, has this C signature in every CUDA version,
-    // and both pointers are valid for the call.
+    // SAFETY: the symbols, found through the dependencies of libtorch_cuda, have these C signatures in every CUDA version,
+    // and both pointers are valid for the call. The first one says which GPU the second is about.
     let status = unsafe {
-        match library.get::<MemGetInfo>(b"cudaMemGetInfo\0") {
-            Ok(mem_get_info) => mem_get_info(&raw mut free, &raw mut total),
-            Err(_) => return 0,
+        match (
+            library.get::<SetDevice>(b"cudaSetDevice\0"),
+            library.get::<MemGetInfo>(b"cudaMemGetInfo\0"),
+        ) {
+            (Ok(set_device), Ok(mem_get_info)) if set_device(number) == 0 => {
+                mem_get_info(&raw mut free, &raw mut total)
+            }
+            _ => return 0,
         }
     };
     if status == 0 { free as u64 } else { 0 }

@@ -150,8 +150,11 @@ impl Descent {
         flat || row.loss().is_infinite() || row.recoveries >= RECOVERIES_MAX
     }
 
-    /// From now on losses are told more exactly: those before do not compare with them.
+    /// From now on losses are told more exactly: those before do not compare with them. All rows go on from their best
+    /// images, so that none of these is lost to a worse one.
     pub(super) fn look_closer(&mut self) {
+        self.images = self.best.shallow_clone();
+        self.optimiser.jumped();
         for row in &mut self.rows {
             row.best_before = row.best;
             row.best = f64::INFINITY;
@@ -214,11 +217,12 @@ impl Descent {
         let image = averaged
             .f_index_select(0, &only)?
             .f_reshape(best.image.size())?;
-        let (losses, _) = objective.kept(&only)?.evaluate(vgg, &image)?;
-        match numbers(&losses.total)?.first() {
-            Some(loss) if *loss <= best.loss => Ok(Best { image, loss: *loss }),
-            _ => Ok(best),
-        }
+        let loss = objective.kept(&only)?.loss(vgg, &image)?;
+        Ok(if loss <= best.loss {
+            Best { image, loss }
+        } else {
+            best
+        })
     }
 
     fn move_on(&mut self, losses: &[f64], gradient: &Tensor) -> Result<(), TchError> {

@@ -120,11 +120,13 @@ fn cpu() -> Selected {
 }
 
 fn gpu(number: usize) -> Selected {
+    // Blocks of one shape follow each other, so it pays to look for the best convolution of each once.
+    Cuda::cudnn_set_benchmark(true);
     let model = cuda::model(number).unwrap_or_default();
     Selected {
         torch: Device::Cuda(number),
         name: format!("cuda:{number} {model}").trim_end().to_owned(),
-        memory_bytes: cuda::memory_bytes(),
+        memory_bytes: cuda::memory_bytes(number),
     }
 }
 

@@ -28,12 +28,12 @@ pub enum RenderError {
          hint: content_weight, style_weight, tv_weight or the weights of layers are too large"
     )]
     NotFinite,
-    /// Neither the photo nor the paintings count.
-    #[error(
-        "content_weight and style_weight are both 0, so there is nothing to paint\n\
-         hint: give one of them a weight"
-    )]
-    Weightless,
+    /// Neither the photo nor the paintings count, as far as the mode looks at them.
+    #[error("{weights}, so there is nothing to paint\nhint: give it a weight")]
+    Weightless {
+        /// Which weights are 0, for people.
+        weights: &'static str,
+    },
     /// The job has no picture of a kind that its mode needs.
     #[error("mode = \"{mode}\" needs {what}, but the job has none")]
     Lacks {
@@ -82,7 +82,7 @@ impl RenderError {
         match self {
             Self::NoSuchLayer { .. }
             | Self::NotFinite
-            | Self::Weightless
+            | Self::Weightless { .. }
             | Self::NoScale
             | Self::Lacks { .. }
             | Self::NoStart { .. } => true,

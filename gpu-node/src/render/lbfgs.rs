@@ -94,10 +94,19 @@ impl Lbfgs {
             .f_mul_scalar(0.5)?
             .f_where_self(rows, &self.damping)?;
         if let Some(last) = &mut self.last {
-            // A step of 0 has no curvature, so nothing is learnt across the jump.
-            last.step = last.step.f_mul(&kept)?;
+            // A step of 0 has no curvature, so nothing is learnt across the jump, whatever went wrong before it.
+            last.step = last.step.f_zeros_like()?.f_where_self(rows, &last.step)?;
+            last.gradient = last
+                .gradient
+                .f_zeros_like()?
+                .f_where_self(rows, &last.gradient)?;
         }
         Ok(())
+    }
+
+    /// Forgets the last step: the images are elsewhere.
+    pub(super) fn jumped(&mut self) {
+        self.last = None;
     }
 
     /// Goes on with some rows alone, in this order.
@@ -168,6 +177,9 @@ impl Lbfgs {
             self.pairs.push_back(Pair { step, change, rho });
             number += 1;
         }
+        while self.pairs.len() > self.pairs_max {
+            self.pairs.pop_front();
+        }
         if let (Some(gradient), Some(step)) = (get("last.gradient")?, get("last.step")?) {
             self.last = Some(Last { gradient, step });
         }
@@ -193,7 +205,17 @@ impl Lbfgs {
         let rho = curvature.f_reciprocal()?.f_where_self(&teaches, &zeros)?;
         let scale = curvature.f_div(&dot(&change, &change)?)?;
         self.scale = scale.f_where_self(&teaches, &self.scale)?;
-        if self.pairs.len() == self.pairs_max {
+        // A row that learns nothing takes nothing in: what is not finite there would spoil every later direction.
+        let (step, change) = if teaches.f_all()?.f_int64_value(&[])? == 1 {
+            (step, change)
+        } else {
+            let nothing = step.f_zeros_like()?;
+            (
+                step.f_where_self(&teaches, &nothing)?,
+                change.f_where_self(&teaches, &nothing)?,
+            )
+        };
+        while self.pairs.len() >= self.pairs_max {
             self.pairs.pop_front();
         }
         self.pairs.push_back(Pair { step, change, rho });

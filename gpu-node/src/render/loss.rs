@@ -96,6 +96,14 @@ impl Objective {
         Ok((losses, gradient))
     }
 
+    /// The loss of the only image of a batch, `[1, 3, height, width]`.
+    pub(super) fn loss(&self, vgg: &Vgg, image: &Tensor) -> Result<f64, TchError> {
+        tch::no_grad(|| {
+            let losses = self.losses(image, &self.sums(vgg, image)?)?;
+            losses.total.f_double_value(&[0])
+        })
+    }
+
     /// What the rows of `rows` (`[rows]`, int64) are optimised for.
     pub(super) fn kept(&self, rows: &Tensor) -> Result<Self, TchError> {
         let aims = self

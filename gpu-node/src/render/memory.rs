@@ -60,17 +60,18 @@ impl Memory {
             .max(1)
     }
 
-    /// How pictures of this size fit in a batch of so many.
+    /// How pictures of this size fit in a batch of so many. `held` are the layers whose features the targets have.
     pub(super) fn plan(
         self,
         vgg: &Vgg,
         layers: &[Layer],
+        held: &[Layer],
         size: (u32, u32),
         batch: u32,
         history: u32,
     ) -> Plan {
         let pixels = u64::from(size.0) * u64::from(size.1) * u64::from(batch.max(1));
-        let targets = pixels * target_bytes(vgg, layers);
+        let targets = pixels * target_bytes(vgg, held);
         let left = self.bytes.saturating_sub(targets);
         // Half for the optimiser at most: a short history costs evaluations, small tiles cost halos.
         let pairs_that_fit =
@@ -80,7 +81,7 @@ impl Memory {
             .clamp(PAIRS_MIN.min(history), history);
         let left = left.saturating_sub(pixels * optimiser_bytes(pairs));
         Plan {
-            tiles: self.tiles(vgg, layers, size, left / u64::from(batch.max(1))),
+            tiles: tiles(vgg, layers, size, left / u64::from(batch.max(1))),
             pairs,
         }
     }
@@ -92,24 +93,34 @@ impl Memory {
         layers: &[Layer],
         size: (u32, u32),
     ) -> Vec<Tile> {
-        self.tiles(vgg, layers, size, self.bytes / 2)
+        tiles(vgg, layers, size, self.bytes / 2)
     }
+}
 
-    #[expect(
-        clippy::unused_self,
-        reason = "a plan is the memory's, whatever of it is left"
-    )]
-    fn tiles(self, vgg: &Vgg, layers: &[Layer], size: (u32, u32), bytes: u64) -> Vec<Tile> {
-        let pixels_max = (bytes / bytes_per_pixel(vgg, layers).max(1)).max(TILE_PIXELS_MIN);
-        if u64::from(size.0) * u64::from(size.1) <= pixels_max {
-            return Vec::new();
-        }
-        let blocks = computed(vgg, layers).map(|(layer, _)| layer.block());
-        let deepest = blocks.clone().max().unwrap_or(1);
-        let halo = tile_plan::halo(blocks);
-        let (width, height) = (i64::from(size.0), i64::from(size.1));
-        tile_plan::tiles(height, width, deepest, halo, pixels_max)
+/// Tiles of a picture of which each takes so many bytes at most; none when the whole does.
+fn tiles(vgg: &Vgg, layers: &[Layer], size: (u32, u32), bytes: u64) -> Vec<Tile> {
+    let pixels_max = (bytes / bytes_per_pixel(vgg, layers).max(1)).max(TILE_PIXELS_MIN);
+    if u64::from(size.0) * u64::from(size.1) <= pixels_max {
+        return Vec::new();
     }
+    let blocks = computed(vgg, layers).map(|(layer, _)| layer.block());
+    let deepest = blocks.clone().max().unwrap_or(1);
+    let halo = tile_plan::halo(blocks);
+    let (width, height) = (i64::from(size.0), i64::from(size.1));
+    tile_plan::tiles(height, width, deepest, halo, pixels_max)
+}
+
+/// Multiplications and additions of one look at these layers, for each pixel: what a second of measured work is
+/// compared by.
+pub(super) fn work_per_pixel(vgg: &Vgg, layers: &[Layer]) -> f64 {
+    let mut inputs = 3.0;
+    let works = computed(vgg, layers).map(|(layer, channels)| {
+        let outputs = channels as f64;
+        let work = 9.0 * inputs * outputs / f64::from(4_u32.pow(u32::from(layer.block() - 1)));
+        inputs = outputs;
+        work
+    });
+    works.sum()
 }
 
 /// The convolutions that are computed for these layers, with their channels.

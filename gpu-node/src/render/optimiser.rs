@@ -54,6 +54,15 @@ impl Optimiser {
         }
     }
 
+    /// The images are elsewhere than the last step left them: nothing is learnt across the jump.
+    pub(super) fn jumped(&mut self) {
+        match self {
+            Self::Lbfgs(lbfgs) => lbfgs.jumped(),
+            // Adam knows gradients and no steps.
+            Self::Adam(_) => {}
+        }
+    }
+
     /// Goes on with some rows alone, in this order.
     pub(super) fn keep(&mut self, rows: &[i64]) -> Result<(), TchError> {
         match self {

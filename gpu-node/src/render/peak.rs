@@ -60,7 +60,7 @@ impl Renderer {
     /// Bytes that are free on the GPU now; what libtorch keeps for itself is not. None on the processors.
     pub fn free_gpu_bytes(&self) -> Option<u64> {
         match self.device.torch {
-            Device::Cuda(_) => Some(cuda::memory_bytes()),
+            Device::Cuda(number) => Some(cuda::memory_bytes(number)),
             _ => None,
         }
     }

@@ -83,18 +83,22 @@ pub(super) fn covering(
     height: u32,
     device: Device,
 ) -> Result<Tensor, TchError> {
-    let scale = (f64::from(width) / f64::from(picture.width()))
-        .max(f64::from(height) / f64::from(picture.height()));
-    let scaled =
-        |side: u32, at_least: u32| ((f64::from(side) * scale).round() as u32).max(at_least);
-    let (wide, high) = (
-        scaled(picture.width(), width),
-        scaled(picture.height(), height),
-    );
-    to_tensor(picture, wide, high, device)?
-        .f_narrow(2, i64::from((high - height) / 2), i64::from(height))?
-        .f_narrow(3, i64::from((wide - width) / 2), i64::from(width))?
-        .f_contiguous()
+    // The largest part with these proportions, a pixel at least.
+    let scale = (f64::from(picture.width()) / f64::from(width))
+        .min(f64::from(picture.height()) / f64::from(height));
+    let part = |side: u32, of: u32| ((f64::from(side) * scale).round() as u32).clamp(1, of);
+    let wide = part(width, picture.width());
+    let high = part(height, picture.height());
+    let (left, top) = ((picture.width() - wide) / 2, (picture.height() - high) / 2);
+    let colours = match picture.colours() {
+        Colours::Eight(pixels) => {
+            Colours::Eight(imageops::crop_imm(pixels, left, top, wide, high).to_image())
+        }
+        Colours::Sixteen(pixels) => {
+            Colours::Sixteen(imageops::crop_imm(pixels, left, top, wide, high).to_image())
+        }
+    };
+    to_tensor(&Picture::new(colours, None), width, height, device)
 }
 
 /// A mask at another size, `[1, 1, height, width]` in 0..=1.

@@ -78,7 +78,12 @@ impl<'a> Row<'a> {
             settings,
         };
         if row.content_weight() == 0.0 && row.style_weight() == 0.0 {
-            return Err(RenderError::Weightless);
+            let weights = match row.settings.mode {
+                Mode::Transfer => "content_weight and style_weight are both 0",
+                Mode::Content => "content_weight is 0",
+                Mode::Style => "style_weight is 0",
+            };
+            return Err(RenderError::Weightless { weights });
         }
         row.start_input()?;
         Ok(row)

@@ -4,9 +4,7 @@ use std::ops::ControlFlow;
 
 use tch::{Kind, Tensor};
 
-use super::{
-    SHALLOW, input, job, narrow, narrow_renderer, painting, picture, prepared, render, settings,
-};
+use super::{input, job, narrow, narrow_renderer, painting, picture, prepared, render};
 use crate::render::descent::Descent;
 use crate::render::{Evaluation, RenderError, RenderJob, Unwatched, Watch};
 
@@ -272,5 +270,25 @@ fn without_a_finite_loss_a_job_fails_with_its_reason() {
     let error = renderer.render(&job(0, &[]), &mut Unwatched).unwrap_err();
     assert!(error.to_string().contains("not a finite number"), "{error}");
     assert!(error.is_refusal());
-    assert_eq!(settings(&SHALLOW).size, 32);
+}
+
+#[test]
+fn bfloat16_delivers_within_three_per_cent_of_float32() {
+    let render = |precision| {
+        let options = crate::render::RendererOptions {
+            precision,
+            ..crate::render::RendererOptions::default()
+        };
+        let network = crate::weights::Network::Trained(super::narrow_weights());
+        let mut renderer = crate::render::Renderer::load(network, &options).unwrap();
+        let job = job(0, &["iterations=60", "scales=2"]);
+        renderer.render(&job, &mut Unwatched).unwrap().loss
+    };
+    let exact = render(crate::render::Precision::Float32);
+    let halves = render(crate::render::Precision::Bfloat16);
+    assert!(
+        halves <= exact * 1.03,
+        "{halves} in bfloat16, {exact} in float32"
+    );
+    assert!(halves.to_bits() != exact.to_bits(), "it was not bfloat16");
 }
