@@ -62,6 +62,23 @@ fn a_row_that_goes_astray_returns_to_its_best_and_its_neighbour_notices_nothing(
 }
 
 #[test]
+fn looking_closer_loses_no_better_picture() {
+    let vgg = narrow(Kind::Float);
+    let jobs = [job(0, &["start=noise"])];
+    let (objective, start) = prepared(&vgg, &jobs, Vec::new());
+    let mut descent = Descent::begin(start, &jobs[0].settings, 20).unwrap();
+    for _ in 0..15 {
+        descent.advance(&vgg, &objective).unwrap();
+    }
+    let before = descent.best(0, &vgg, &objective).unwrap().loss;
+    descent.displace(0, 0.9);
+    descent.look_closer();
+    descent.advance(&vgg, &objective).unwrap();
+    let after = descent.best(0, &vgg, &objective).unwrap().loss;
+    assert!(after <= before * 1.0001, "{after} after, {before} before");
+}
+
+#[test]
 fn every_shape_renders_at_the_size_that_was_asked_for() {
     for (width, height, wanted) in [
         (300, 200, (32, 21)),

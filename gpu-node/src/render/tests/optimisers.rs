@@ -79,3 +79,25 @@ fn a_row_goes_on_alone_and_elsewhere_as_it_would_have_gone_on() {
         alone.abs().sum(Kind::Float).double_value(&[]) < x.abs().sum(Kind::Float).double_value(&[])
     );
 }
+
+#[test]
+fn a_row_whose_gradient_was_no_number_goes_on_after_it() {
+    let options = (Kind::Float, Device::Cpu);
+    let mut x = Tensor::ones([3, 12], options);
+    let mut optimiser = Lbfgs::new(&x, 4).unwrap();
+    for _ in 0..3 {
+        x = optimiser.step(&x, &gradient(&x)).unwrap();
+    }
+    let before = x.copy();
+    let broken = gradient(&x);
+    let _ = broken.get(1).fill_(f64::INFINITY);
+    let _ = optimiser.step(&x, &broken).unwrap();
+    let astray = Tensor::from_slice(&[false, true, false]).view([3, 1]);
+    optimiser.begin_anew(&astray).unwrap();
+    for _ in 0..4 {
+        x = optimiser.step(&x, &gradient(&x)).unwrap();
+    }
+    assert_eq!(x.isfinite().all().int64_value(&[]), 1, "{x}");
+    let size = |images: &Tensor| images.get(1).abs().sum(Kind::Float).double_value(&[]);
+    assert!(size(&x) < size(&before));
+}
