@@ -1,14 +1,27 @@
-//! Writes libtorch's place into the programs, so that they find it without an environment variable.
+//! Compiles what the bindings of libtorch lack, and writes libtorch's place into the programs, so that they find it
+//! without an environment variable.
 
 use std::path::PathBuf;
+
+/// The part in C++.
+const SHIM: &str = "src/render/tf32.cpp";
 
 fn main() {
     println!("cargo::rerun-if-env-changed=LIBTORCH");
     println!("cargo::rerun-if-env-changed=LIBTORCH_LIB");
-    let library = std::env::var_os("LIBTORCH_LIB")
-        .or_else(|| std::env::var_os("LIBTORCH"))
-        .map(|root| PathBuf::from(root).join("lib"));
-    if let Some(library) = library {
+    println!("cargo::rerun-if-env-changed=LIBTORCH_INCLUDE");
+    println!("cargo::rerun-if-changed={SHIM}");
+    let place = |variable: &str, folder: &str| {
+        let root = std::env::var_os(variable).or_else(|| std::env::var_os("LIBTORCH"));
+        root.map(|root| PathBuf::from(root).join(folder))
+    };
+    let mut shim = cc::Build::new();
+    shim.cpp(true).std("c++17").file(SHIM).warnings(false);
+    if let Some(headers) = place("LIBTORCH_INCLUDE", "include") {
+        shim.include(headers);
+    }
+    shim.compile("atelier_tf32");
+    if let Some(library) = place("LIBTORCH_LIB", "lib") {
         println!("cargo::rustc-link-arg=-Wl,-rpath,{}", library.display());
     }
 }

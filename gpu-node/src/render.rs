@@ -11,7 +11,7 @@
 //! - [`statistics`]: what content and style are measured by; [`targets`]: what they are in photos and paintings;
 //!   [`aims`], [`loss`]: how far a picture is from them; [`prepare`]: from jobs to all of these
 //! - [`at_once`], [`peak`]: for measuring; [`memory`]: what fits; [`tiles`], [`tile_plan`]: what is done when a picture does not
-//! - [`pixels`], [`colour`]: pictures to tensors and back; [`device`], [`cuda`], [`precision`]: what it all runs on
+//! - [`pixels`], [`colour`]: pictures to tensors and back; [`device`], [`cuda`], [`precision`], [`tf32`]: what it all runs on
 
 mod adam;
 mod aims;
@@ -36,6 +36,7 @@ mod prepare;
 mod rows;
 mod statistics;
 mod targets;
+mod tf32;
 mod tile_plan;
 mod tiles;
 mod tuner;
@@ -67,8 +68,8 @@ use crate::weights::{Network, VggWeights};
 
 /// The largest batch, whatever the memory: beyond it devices gain nothing, and one fault costs many cells.
 const BATCH_MAX: u32 = 256;
-/// Share of the memory that targets may take for the next cells to find.
-const TARGETS_SHARE: u64 = 8;
+/// How often a picture that does not fit alone is tried in half the memory, in smaller tiles, before it fails.
+const HALVINGS_MAX: u32 = 3;
 
 /// What a renderer runs on, and how.
 #[derive(Debug, Clone, Copy, Default)]
@@ -110,6 +111,7 @@ impl Renderer {
     /// When the device is not there or libtorch refuses.
     pub fn load(network: Network, options: &RendererOptions) -> Result<Self, RenderError> {
         let device = device::select(options.device)?;
+        tf32::allow_in_convolutions(options.precision != Precision::Float32)?;
         let name = network_name(&network);
         let (weights, content) = match network {
             Network::Trained(weights) => (weights, TRAINED_CONTENT),
@@ -136,7 +138,7 @@ impl Renderer {
             memory,
             tuner: BatchTuner::new(batch_max),
             batch_max,
-            targets: TargetCache::new(memory.bytes() / TARGETS_SHARE),
+            targets: TargetCache::new(memory.targets_bytes()),
             feature_factors: None,
             device,
             content_layers: layers(content),
@@ -227,11 +229,13 @@ impl Renderer {
         let Some(first) = rows.first() else { return };
         let size = first.size;
         let mut fits = self.fits(rows).min(self.batch_max) as usize;
+        let mut memory = self.memory;
+        let mut halvings = 0;
         let mut rest = rows;
         while !rest.is_empty() {
             let batch = self.tuner.next(size, rest.len().min(fits));
             let (now, later) = rest.split_at((batch as usize).clamp(1, rest.len()));
-            match self.render_batch(now, true, watch) {
+            match self.render_batch(now, memory, true, watch) {
                 Ok(ended) => {
                     rest = later;
                     for (row, result) in now.iter().zip(ended) {
@@ -243,6 +247,12 @@ impl Renderer {
                     tracing::warn!(batch, "too little memory: going on with smaller batches");
                     self.tuner.record(size, batch, f64::INFINITY);
                     fits = batch as usize / 2;
+                }
+                Err(error) if error.is_lack_of_memory() && halvings < HALVINGS_MAX => {
+                    tracing::warn!("too little memory for one picture: once more in smaller tiles");
+                    self.targets = TargetCache::new(self.memory.targets_bytes());
+                    memory = memory.halved();
+                    halvings += 1;
                 }
                 // The batch is at fault as a whole, or one row of it: each is told alone.
                 Err(_) if batch > 1 => fits = 1,
@@ -268,6 +278,7 @@ impl Renderer {
     fn render_batch(
         &mut self,
         rows: &[&Row<'_>],
+        memory: Memory,
         may_be_fast: bool,
         watch: &mut dyn Watch,
     ) -> Result<Vec<Result<Rendered, RenderError>>, RenderError> {
@@ -284,7 +295,7 @@ impl Renderer {
             device: self.device.torch,
             cache: &mut self.targets,
             feature_factors: self.feature_factors.as_ref().unwrap_or(&no_factors),
-            memory: &self.memory,
+            memory: &memory,
         };
         let fast = fast.unwrap_or(&self.exact);
         let mut batch = Batch::new(rows, preparer, fast, &self.network);
@@ -305,7 +316,7 @@ impl Renderer {
                 Outcome::NotFiniteYet => {
                     tracing::warn!("no finite loss in bfloat16: once more in float32");
                     // The others' pictures are done, whatever comes of this one.
-                    match self.render_batch(std::slice::from_ref(row), false, watch) {
+                    match self.render_batch(std::slice::from_ref(row), memory, false, watch) {
                         Ok(mut again) => again.pop().unwrap_or(Err(RenderError::NotFinite)),
                         Err(error) => Err(error),
                     }

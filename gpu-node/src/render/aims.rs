@@ -3,7 +3,7 @@
 use atelier_proto::settings::LossKind;
 use tch::{TchError, Tensor};
 
-use super::statistics::{Agreement, Moments, Wanted, mean_square};
+use super::statistics::{Agreement, Moments, Wanted, by_row, mean_square};
 use super::tiles::Window;
 
 /// What features of one layer are to come near.
@@ -64,12 +64,10 @@ impl Aim {
                 let agreement = Agreement::of(features, &value)?;
                 sums.extend([agreement.first, agreement.square, agreement.cross]);
             } else {
-                let squares = features.f_sub(&value)?.f_square()?;
-                sums.push(
-                    squares
-                        .f_flatten(1, -1)?
-                        .f_sum_dim_intlist(1, false, None)?,
-                );
+                let squares = features.f_sub(&value)?.f_square()?.f_flatten(1, -1)?;
+                sums.push(by_row(&squares, |row| {
+                    row.f_sum_dim_intlist(1, false, None)
+                })?);
             }
         }
         for region in &self.style {

@@ -31,7 +31,7 @@ impl Renderer {
         if rows.len() > 1 && rows.len() > self.fits(&rows) as usize {
             return Ok(None);
         }
-        match self.render_batch(&rows, true, watch) {
+        match self.render_batch(&rows, self.memory, true, watch) {
             Ok(results) => results.into_iter().collect::<Result<_, _>>().map(Some),
             Err(error) if error.is_lack_of_memory() => Ok(None),
             Err(error) => Err(error),

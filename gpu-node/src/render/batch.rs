@@ -175,11 +175,11 @@ impl<'a, 'p> Batch<'a, 'p> {
         self.share(&live, watch_of_start.seconds());
 
         let exact = self.preparer.vgg;
-        let exact_from = exact_from(scale);
+        let exact_from = scale.exact_from();
         while made < scale.evaluations && !live.is_empty() {
             let stopwatch = Stopwatch::start();
-            let is_exact = scale.is_last && made >= exact_from;
-            if is_exact && made == exact_from && !self.is_exact() {
+            let is_exact = made >= exact_from;
+            if made == exact_from && made > 0 && !self.is_exact() {
                 descent.look_closer();
             }
             let vgg = if is_exact { exact } else { self.fast };
@@ -214,7 +214,8 @@ impl<'a, 'p> Batch<'a, 'p> {
                 descent.keep(&kept)?;
             }
         }
-        let vgg = if scale.is_last { exact } else { self.fast };
+        let ends_exact = exact_from < scale.evaluations;
+        let vgg = if ends_exact { exact } else { self.fast };
         for (at, row) in live.iter().enumerate() {
             let best = descent.best(at, vgg, &objective)?;
             self.leave(*row, best);
@@ -349,10 +350,18 @@ struct Told {
     losses: RowLosses,
 }
 
-/// The evaluation of a scale from which on all are exact.
-fn exact_from(scale: Scale) -> u32 {
-    let exact = (f64::from(scale.evaluations) * EXACT_SHARE).ceil() as u32;
-    scale.evaluations - exact.min(scale.evaluations)
+impl Scale {
+    /// The evaluation from which on all are exact.
+    ///
+    /// The coarsest of several scales is exact throughout: it costs next to nothing, and what it decides no finer scale
+    /// takes back. The full one is exact at its end, so that the loss that is told is.
+    fn exact_from(self) -> u32 {
+        if !self.is_last {
+            return if self.index == 0 { 0 } else { self.evaluations };
+        }
+        let exact = (f64::from(self.evaluations) * EXACT_SHARE).ceil() as u32;
+        self.evaluations - exact.min(self.evaluations)
+    }
 }
 
 /// Every layer whose features the rows' targets have.

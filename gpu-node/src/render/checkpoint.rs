@@ -1,6 +1,6 @@
 //! A render on its way, to go on with elsewhere.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use atelier_proto::ids::Digest;
 use safetensors::tensor::TensorView;
@@ -8,10 +8,10 @@ use safetensors::{Dtype, SafeTensors};
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::RenderError;
-use super::descent::RowState;
+use super::descent::{Past, RowState};
 
 /// What marks the file.
-const FORMAT: &str = "atelier checkpoint 1";
+const FORMAT: &str = "atelier checkpoint 2";
 
 /// Where a render is: its image, scale, evaluation and optimiser history.
 ///
@@ -29,6 +29,7 @@ pub struct Checkpoint {
     /// Seconds of devices that it took so far.
     pub(super) seconds: f64,
     pub(super) best_loss: f64,
+    past: Past,
     tensors: BTreeMap<String, Saved>,
 }
 
@@ -63,6 +64,7 @@ impl Checkpoint {
             evaluations,
             seconds,
             best_loss: state.best_loss,
+            past: state.past.clone(),
             tensors,
         })
     }
@@ -85,6 +87,7 @@ impl Checkpoint {
             image: get("image")?,
             best: get("best")?,
             best_loss: self.best_loss,
+            past: self.past.clone(),
             optimiser: optimiser.collect::<Result<_, _>>()?,
         })
     }
@@ -105,6 +108,9 @@ impl Checkpoint {
             ("evaluations".to_owned(), self.evaluations.to_string()),
             ("seconds".to_owned(), self.seconds.to_string()),
             ("best_loss".to_owned(), self.best_loss.to_string()),
+            ("since_best".to_owned(), self.past.since_best.to_string()),
+            ("recoveries".to_owned(), self.past.recoveries.to_string()),
+            ("bests".to_owned(), listed(&self.past.bests)),
         ]);
         let views = self.tensors.iter().map(|(name, saved)| {
             let view = TensorView::new(Dtype::F32, saved.shape.clone(), &saved.bytes);
@@ -139,7 +145,14 @@ impl Checkpoint {
             };
             (view.dtype() == Dtype::F32).then_some((name.to_owned(), saved))
         });
+        let bests = text("bests")?.split_whitespace().map(str::parse);
+        let past = Past {
+            since_best: text("since_best")?.parse().ok()?,
+            recoveries: text("recoveries")?.parse().ok()?,
+            bests: bests.collect::<Result<_, _>>().ok()?,
+        };
         Some(Self {
+            past,
             job: text("job")?.parse().ok()?,
             scale: text("scale")?.parse().ok()?,
             evaluations_of_scale: text("evaluations_of_scale")?.parse().ok()?,
@@ -149,6 +162,12 @@ impl Checkpoint {
             tensors: tensors.collect::<Option<_>>()?,
         })
     }
+}
+
+/// Losses as they are read again, to the last bit.
+fn listed(losses: &VecDeque<f64>) -> String {
+    let losses: Vec<String> = losses.iter().map(f64::to_string).collect();
+    losses.join(" ")
 }
 
 impl Saved {

@@ -34,11 +34,17 @@ struct Row {
     best: f64,
     /// The best loss that was told less exactly.
     best_before: f64,
-    /// Evaluations since `best` was found.
-    since_best: usize,
-    recoveries: u32,
+    past: Past,
+}
+
+/// What decides when a row is recovered or has ended, besides its best loss.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Past {
+    /// Evaluations since the best loss was found.
+    pub(super) since_best: usize,
+    pub(super) recoveries: u32,
     /// The best losses of the last evaluations, the newest last; one more than a plateau is long.
-    bests: VecDeque<f64>,
+    pub(super) bests: VecDeque<f64>,
 }
 
 /// Losses of one evaluation, a number for each row.
@@ -65,6 +71,7 @@ pub(super) struct RowState {
     pub(super) image: Tensor,
     pub(super) best: Tensor,
     pub(super) best_loss: f64,
+    pub(super) past: Past,
     pub(super) optimiser: BTreeMap<String, Tensor>,
 }
 
@@ -90,9 +97,7 @@ impl Descent {
         let row = Row {
             best: f64::INFINITY,
             best_before: f64::INFINITY,
-            since_best: 0,
-            recoveries: 0,
-            bests: VecDeque::new(),
+            past: Past::default(),
         };
         Ok(Self {
             optimiser: Optimiser::new(settings, &images.f_reshape([batch, -1])?, pairs_max)?,
@@ -114,6 +119,7 @@ impl Descent {
         descent.optimiser.restore(&state.optimiser)?;
         for row in &mut descent.rows {
             row.best = state.best_loss;
+            row.past.clone_from(&state.past);
         }
         Ok(descent)
     }
@@ -128,10 +134,15 @@ impl Descent {
         objective: &Objective,
     ) -> Result<RowLosses, TchError> {
         let (losses, gradient) = objective.evaluate(vgg, &self.images)?;
+        // Together: a GPU is waited for once.
+        let told = Tensor::f_cat(&[losses.total, losses.content, losses.style], 0)?;
+        let told = numbers(&told)?;
+        let (total, parts) = told.split_at(self.rows.len());
+        let (content, style) = parts.split_at(self.rows.len());
         let losses = RowLosses {
-            total: numbers(&losses.total)?,
-            content: numbers(&losses.content)?,
-            style: numbers(&losses.style)?,
+            total: total.to_vec(),
+            content: content.to_vec(),
+            style: style.to_vec(),
         };
         tch::no_grad(|| self.move_on(&losses.total, &gradient))?;
         Ok(losses)
@@ -143,11 +154,14 @@ impl Descent {
         let Some(row) = self.rows.get(row) else {
             return true;
         };
-        let flat = match (row.bests.front(), row.bests.len() > PLATEAU_EVALUATIONS) {
+        let flat = match (
+            row.past.bests.front(),
+            row.past.bests.len() > PLATEAU_EVALUATIONS,
+        ) {
             (Some(before), true) => before - row.best < plateau * before,
             _ => false,
         };
-        flat || row.loss().is_infinite() || row.recoveries >= RECOVERIES_MAX
+        flat || row.loss().is_infinite() || row.past.recoveries >= RECOVERIES_MAX
     }
 
     /// From now on losses are told more exactly: those before do not compare with them. All rows go on from their best
@@ -158,8 +172,8 @@ impl Descent {
         for row in &mut self.rows {
             row.best_before = row.best;
             row.best = f64::INFINITY;
-            row.since_best = 0;
-            row.bests.clear();
+            row.past.since_best = 0;
+            row.past.bests.clear();
         }
     }
 
@@ -191,6 +205,11 @@ impl Descent {
             image: self.images.f_narrow(0, at, 1)?,
             best: self.best.f_narrow(0, at, 1)?,
             best_loss: self.rows.get(row).map_or(f64::INFINITY, Row::loss),
+            past: self
+                .rows
+                .get(row)
+                .map(|row| row.past.clone())
+                .unwrap_or_default(),
             optimiser: self.optimiser.state(at)?.into_iter().collect(),
         })
     }
@@ -233,15 +252,15 @@ impl Descent {
             better.push(*loss < row.best);
             if *loss < row.best {
                 row.best = *loss;
-                row.since_best = 0;
+                row.past.since_best = 0;
             } else {
-                row.since_best += 1;
+                row.past.since_best += 1;
             }
             let is_lost = !loss.is_finite() || *loss > row.best * ASTRAY_FACTOR;
-            astray.push(is_lost || row.since_best >= STALLED_EVALUATIONS);
-            row.bests.push_back(row.best);
-            if row.bests.len() > PLATEAU_EVALUATIONS + 1 {
-                row.bests.pop_front();
+            astray.push(is_lost || row.past.since_best >= STALLED_EVALUATIONS);
+            row.past.bests.push_back(row.best);
+            if row.past.bests.len() > PLATEAU_EVALUATIONS + 1 {
+                row.past.bests.pop_front();
             }
         }
         self.best = self.choose(&better, &self.images, &self.best)?;
@@ -250,8 +269,8 @@ impl Descent {
             tracing::debug!(?losses, "astray: going on from the best picture so far");
             for (row, astray) in self.rows.iter_mut().zip(&astray) {
                 if *astray {
-                    row.recoveries += 1;
-                    row.since_best = 0;
+                    row.past.recoveries += 1;
+                    row.past.since_best = 0;
                 }
             }
             let rows = self.flags(&astray)?.f_view([batch, 1])?;

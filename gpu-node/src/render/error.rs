@@ -71,6 +71,9 @@ pub enum RenderError {
         /// What is known.
         reason: &'static str,
     },
+    /// libtorch refused to say in which numbers GPUs convolve.
+    #[error("libtorch refuses to switch TF32, so nobody knows in which numbers it would convolve")]
+    Tf32,
     /// libtorch refused an operation; out of memory comes here too.
     #[error("libtorch: {}", first_line(.0))]
     Torch(#[from] TchError),
@@ -90,6 +93,7 @@ impl RenderError {
             | Self::DamagedCheckpoint
             | Self::CheckpointOfAnother
             | Self::NoSuchDevice { .. }
+            | Self::Tf32
             | Self::Torch(_) => false,
         }
     }

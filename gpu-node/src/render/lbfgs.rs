@@ -6,10 +6,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use tch::{TchError, Tensor};
+use tch::{Kind, TchError, Tensor};
+
+use super::statistics::by_row;
 
 /// Pairs whose curvature is not above this teach nothing (`torch.optim.LBFGS` has the same number).
 const CURVATURE_MIN: f64 = 1e-10;
+/// By how much a damped step grows with every step that was taken: whole again sixteen steps after it was halved.
+const DAMPING_LIFT: f64 = 1.044_273_782_427_413_8;
 /// Bytes of pairs that a saved state has at most: all twenty of a picture of 512 × 512 pixels.
 const STATE_BYTES_MAX: usize = 128 << 20;
 
@@ -63,12 +67,15 @@ impl Lbfgs {
         // A direction that does not descend comes of a worn history: the gradient itself always does.
         let ascends = dot(gradient, &direction)?.f_gt(0.0)?;
         let direction = gradient.f_neg()?.f_where_self(&ascends, &direction)?;
-        let size = gradient.f_abs()?.f_sum_dim_intlist(1, true, None)?;
+        let size = by_row(&gradient.f_abs()?, |row| {
+            row.f_sum_dim_intlist(1, true, None)
+        })?;
         let first = size.f_reciprocal()?.f_clamp_max(1.0)?;
         let is_first = self.fresh.f_gt(0.5)?.f_logical_or(&ascends)?;
         let length = first
             .f_where_self(&is_first, &first.f_ones_like()?)?
             .f_mul(&self.damping)?;
+        self.damping = self.damping.f_mul_scalar(DAMPING_LIFT)?.f_clamp_max(1.0)?;
         // A row that stood still has its first step before it.
         let stood = size.f_eq(0.0)?.f_to_kind(self.fresh.kind())?;
         self.fresh = self.fresh.f_mul(&stood)?;
@@ -79,8 +86,8 @@ impl Lbfgs {
         images.f_addcmul(&direction, &length)
     }
 
-    /// Rows where `rows` (`[batch, 1]`, boolean) holds forget what they learnt, and take half as long steps from now
-    /// on: they have stepped too far.
+    /// Rows where `rows` (`[batch, 1]`, boolean) holds forget what they learnt, and take half as long steps for a
+    /// while: they have stepped too far.
     pub(super) fn begin_anew(&mut self, rows: &Tensor) -> Result<(), TchError> {
         let kept = rows.f_logical_not()?.f_to_kind(self.scale.kind())?;
         for pair in &mut self.pairs {
@@ -198,7 +205,8 @@ impl Lbfgs {
         let change = gradient.f_sub(&before)?;
         let curvature = dot(&change, &step)?;
         let teaches = curvature.f_gt(CURVATURE_MIN)?;
-        if teaches.f_any()?.f_int64_value(&[])? == 0 {
+        let taught = teaches.f_sum(Kind::Int64)?.f_int64_value(&[])?;
+        if taught == 0 {
             return Ok(());
         }
         let zeros = curvature.f_zeros_like()?;
@@ -206,7 +214,7 @@ impl Lbfgs {
         let scale = curvature.f_div(&dot(&change, &change)?)?;
         self.scale = scale.f_where_self(&teaches, &self.scale)?;
         // A row that learns nothing takes nothing in: what is not finite there would spoil every later direction.
-        let (step, change) = if teaches.f_all()?.f_int64_value(&[])? == 1 {
+        let (step, change) = if taught == teaches.size()[0] {
             (step, change)
         } else {
             let nothing = step.f_zeros_like()?;

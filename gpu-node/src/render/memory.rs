@@ -17,10 +17,16 @@ const TILE_PIXELS_MIN: u64 = 256 * 256;
 /// Copies of the features at a wanted layer that the sums take, float32.
 const COPIES_AT_LAYERS: u64 = 3;
 
+/// Share of the memory, one in so many, that targets may take for the next cells to find.
+const TARGETS_SHARE: u64 = 8;
+
 /// The memory that renders may take.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Memory {
+    /// For pictures on their way.
     bytes: u64,
+    /// For targets that are kept.
+    targets_bytes: u64,
 }
 
 /// How a batch fits.
@@ -35,14 +41,25 @@ pub(super) struct Plan {
 impl Memory {
     /// `bytes` are those that the whole program may take.
     pub(super) fn new(bytes: u64) -> Self {
+        let bytes = bytes.saturating_sub(PROGRAM_BYTES);
+        let targets_bytes = bytes / TARGETS_SHARE;
         Self {
-            bytes: bytes.saturating_sub(PROGRAM_BYTES),
+            bytes: bytes - targets_bytes,
+            targets_bytes,
         }
     }
 
-    /// Bytes that renders may take.
-    pub(super) fn bytes(self) -> u64 {
-        self.bytes
+    /// Bytes that targets may take while no picture needs them.
+    pub(super) fn targets_bytes(self) -> u64 {
+        self.targets_bytes
+    }
+
+    /// Half as much for pictures: what was planned did not fit, because something else took its share.
+    pub(super) fn halved(self) -> Self {
+        Self {
+            bytes: self.bytes / 2,
+            ..self
+        }
     }
 
     /// The largest batch of pictures of this size that is looked at as a whole with full histories; at least 1.

@@ -12,10 +12,10 @@ pub enum Precision {
     /// bfloat16 where the device gains by it, else float32.
     #[default]
     Auto,
-    /// float32 throughout.
+    /// float32 throughout, on GPUs without TF32.
     Float32,
     /// Convolutions in bfloat16; image, sums, losses and optimiser in float32. The last evaluations of every picture are
-    /// in float32 all the same.
+    /// in float32 all the same, on GPUs with TF32 in the convolutions.
     Bfloat16,
 }
 

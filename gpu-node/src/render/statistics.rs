@@ -38,7 +38,9 @@ impl Moments {
         Ok(Self {
             second: product.f_mul_scalar(2.0)?.f_sub(&product.f_detach()?)?,
             first: match loss {
-                LossKind::Relative => Some(weighted.f_sum_dim_intlist(2, true, None)?),
+                LossKind::Relative => Some(by_row(&weighted, |row| {
+                    row.f_sum_dim_intlist(2, true, None)
+                })?),
                 LossKind::Gatys | LossKind::NeuralStyle => None,
             },
         })
@@ -97,15 +99,15 @@ pub(super) struct Agreement {
 impl Agreement {
     /// Of features and the structure at their place, `[batch, channels, height, width]` each.
     pub(super) fn of(features: &Tensor, structure: &Tensor) -> Result<Self, TchError> {
-        let positions = [2, 3].as_slice();
+        let sum = |values: &Tensor| {
+            by_row(values, |row| {
+                row.f_sum_dim_intlist([2, 3].as_slice(), false, None)
+            })
+        };
         Ok(Self {
-            first: features.f_sum_dim_intlist(positions, false, None)?,
-            square: features
-                .f_square()?
-                .f_sum_dim_intlist(positions, false, None)?,
-            cross: features
-                .f_mul(structure)?
-                .f_sum_dim_intlist(positions, false, None)?,
+            first: sum(features)?,
+            square: sum(&features.f_square()?)?,
+            cross: sum(&features.f_mul(structure)?)?,
         })
     }
 
@@ -118,9 +120,8 @@ impl Agreement {
         let mean = self.first.f_div_scalar(positions)?;
         let energy = self.square.f_div_scalar(positions)?;
         let variance = energy.f_sub(&mean.f_square()?)?.f_clamp_min(0.0)?;
-        let flat = energy
-            .f_mean_dim(1, true, None)?
-            .f_mul_scalar(FLATNESS_SHARE)?;
+        let flat =
+            by_row(&energy, |row| row.f_mean_dim(1, true, None))?.f_mul_scalar(FLATNESS_SHARE)?;
         let scale = variance.f_add(&flat)?;
         let own = variance.f_div(&scale)?;
         let agreement = self
@@ -128,9 +129,10 @@ impl Agreement {
             .f_div_scalar(positions)?
             .f_sub(&mean.f_mul(&of_wanted.mean)?)?
             .f_div(&scale.f_sqrt()?)?;
-        own.f_sub(&agreement.f_mul_scalar(2.0)?)?
-            .f_add(&of_wanted.square)?
-            .f_mean_dim(1, false, None)
+        let distances = own
+            .f_sub(&agreement.f_mul_scalar(2.0)?)?
+            .f_add(&of_wanted.square)?;
+        by_row(&distances, |row| row.f_mean_dim(1, false, None))
     }
 }
 
@@ -160,8 +162,23 @@ impl Wanted {
 
 /// Mean of squares within each row: `[batch, …]` → `[batch]`.
 pub(super) fn mean_square(tensor: &Tensor) -> Result<Tensor, TchError> {
-    tensor
-        .f_square()?
-        .f_flatten(1, -1)?
-        .f_mean_dim(1, false, None)
+    by_row(&tensor.f_square()?.f_flatten(1, -1)?, |row| {
+        row.f_mean_dim(1, false, None)
+    })
+}
+
+/// What `reduce` makes of each row of a batch.
+///
+/// libtorch splits a sum among the processors by the shape of the whole batch, and rounding follows the split. Row by row
+/// a picture has the same sums, to the last bit, whatever its neighbours; on a GPU one call for all is worth more.
+pub(super) fn by_row(
+    batch: &Tensor,
+    reduce: impl Fn(&Tensor) -> Result<Tensor, TchError>,
+) -> Result<Tensor, TchError> {
+    if batch.device().is_cuda() || batch.size()[0] == 1 {
+        return reduce(batch);
+    }
+    let rows = batch.f_split(1, 0)?;
+    let reduced: Vec<Tensor> = rows.iter().map(reduce).collect::<Result<_, _>>()?;
+    Tensor::f_cat(&reduced, 0)
 }

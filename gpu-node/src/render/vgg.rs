@@ -6,6 +6,7 @@ use atelier_proto::settings::{Layer, LayerWeights, Padding, Pooling, RenderSetti
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::RenderError;
+use super::statistics::by_row;
 use crate::weights::{Architecture, Convolution, VggWeights};
 
 /// In which numbers a network computes.
@@ -175,6 +176,9 @@ fn tensors(convolution: &Convolution) -> Result<(Tensor, Tensor), TchError> {
     Ok((kernel, Tensor::f_from_slice(&convolution.bias)?))
 }
 
+/// For smaller maps oneDNN chooses its algorithm, and so the order of its sums, by the size of the batch.
+const SMALL_MAP_POSITIONS: i64 = 64;
+
 /// A 3×3 convolution that keeps height and width.
 pub(super) fn convolve(
     features: &Tensor,
@@ -182,9 +186,16 @@ pub(super) fn convolve(
     bias: Option<&Tensor>,
     padding: Padding,
 ) -> Result<Tensor, TchError> {
-    match padding {
-        Padding::Zero => features.f_conv2d(kernel, bias, 1, 1, 1, 1),
-        Padding::Replicate => replicated(features)?.f_conv2d(kernel, bias, 1, 0, 1, 1),
+    let (padded, margin) = match padding {
+        Padding::Zero => (features.shallow_clone(), 1),
+        Padding::Replicate => (replicated(features)?, 0),
+    };
+    let convolve = |features: &Tensor| features.f_conv2d(kernel, bias, 1, margin, 1, 1);
+    let (_, _, height, width) = features.size4()?;
+    if height * width < SMALL_MAP_POSITIONS {
+        by_row(&padded, convolve)
+    } else {
+        convolve(&padded)
     }
 }
 

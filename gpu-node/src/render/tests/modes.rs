@@ -213,6 +213,18 @@ fn a_resumed_render_ends_where_one_that_was_never_stopped_ends() {
 }
 
 #[test]
+fn a_plateau_is_seen_across_a_checkpoint() {
+    let whole = job(0, &["iterations=400", "scales=1", "plateau=0.05"]);
+    let never_stopped = render(&whole).unwrap().evaluations;
+    assert!(never_stopped < 300, "it has a plateau");
+    let resumed = RenderJob {
+        checkpoint: Some(interrupted(&whole, never_stopped - 2)),
+        ..whole
+    };
+    assert_eq!(render(&resumed).unwrap().evaluations, never_stopped);
+}
+
+#[test]
 fn a_checkpoint_belongs_to_its_job_and_damage_is_noticed() {
     let whole = job(0, &["iterations=20", "scales=1"]);
     let checkpoint = interrupted(&whole, 5);

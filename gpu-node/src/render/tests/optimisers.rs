@@ -43,6 +43,25 @@ fn a_row_without_use_for_its_history_begins_anew_alone() {
     );
 }
 
+#[test]
+fn a_row_that_stepped_too_far_takes_whole_steps_again_when_that_is_long_ago() {
+    let mut x = Tensor::ones([3, 12], (Kind::Float, Device::Cpu));
+    let mut optimiser = Lbfgs::new(&x, 4).unwrap();
+    let damping = |optimiser: &Lbfgs, row| {
+        let state: BTreeMap<String, Tensor> = optimiser.state(row).unwrap().into_iter().collect();
+        state["damping"].double_value(&[0, 0])
+    };
+    let rows = Tensor::from_slice(&[true, false, false]).view([3, 1]);
+    optimiser.begin_anew(&rows).unwrap();
+    for expected in [0.5, 0.5_f64.sqrt(), 1.0, 1.0] {
+        assert!((damping(&optimiser, 0) - expected).abs() < 1e-4);
+        assert!((damping(&optimiser, 1) - 1.0).abs() < f64::EPSILON);
+        for _ in 0..8 {
+            x = optimiser.step(&x, &gradient(&x)).unwrap();
+        }
+    }
+}
+
 /// A valley of 12 dimensions, each row's of another steepness.
 fn gradient(x: &Tensor) -> Tensor {
     let steepness = Tensor::arange_start(1, 37, (Kind::Float, Device::Cpu)).view([3, 12]);
