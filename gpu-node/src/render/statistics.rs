@@ -34,7 +34,7 @@ impl Moments {
             None => flat.shallow_clone(),
         };
         // Both factors are the features, so the gradient is twice that through one of them: half the work on the way back.
-        let product = weighted.f_bmm(&flat.f_detach()?.f_transpose(1, 2)?)?;
+        let product = products(&weighted, &flat.f_detach()?.f_transpose(1, 2)?)?;
         Ok(Self {
             second: product.f_mul_scalar(2.0)?.f_sub(&product.f_detach()?)?,
             first: match loss {
@@ -66,7 +66,7 @@ impl Moments {
             None => Ok(vec![gram]),
             Some(first) => {
                 let mean = first.f_div(positions)?;
-                let covariance = gram.f_sub(&mean.f_bmm(&mean.f_transpose(1, 2)?)?)?;
+                let covariance = gram.f_sub(&mean.f_mul(&mean.f_transpose(1, 2)?)?)?;
                 Ok(vec![covariance, mean])
             }
         }
@@ -167,18 +167,29 @@ pub(super) fn mean_square(tensor: &Tensor) -> Result<Tensor, TchError> {
     })
 }
 
-/// What `reduce` makes of each row of a batch.
+/// Matrix products of rows: `[batch, n, k]` and `[batch, k, m]` → `[batch, n, m]`; see [`by_row`].
+fn products(left: &Tensor, right: &Tensor) -> Result<Tensor, TchError> {
+    if left.device().is_cuda() || left.size()[0] == 1 {
+        return left.f_bmm(right);
+    }
+    let rows = left.f_split(1, 0)?.into_iter().zip(right.f_split(1, 0)?);
+    let done = rows.map(|(left, right)| left.f_bmm(&right));
+    Tensor::f_cat(&done.collect::<Result<Vec<_>, _>>()?, 0)
+}
+
+/// What `operation` makes of each row of a batch.
 ///
-/// libtorch splits a sum among the processors by the shape of the whole batch, and rounding follows the split. Row by row
-/// a picture has the same sums, to the last bit, whatever its neighbours; on a GPU one call for all is worth more.
+/// On the processors libtorch and oneDNN choose how to split a sum by the shape of the whole batch, and rounding follows
+/// the split. Row by row a picture has the same sums, to the last bit, whatever its neighbours, and no processor is idle
+/// by that; on a GPU one call for all is worth more.
 pub(super) fn by_row(
     batch: &Tensor,
-    reduce: impl Fn(&Tensor) -> Result<Tensor, TchError>,
+    operation: impl Fn(&Tensor) -> Result<Tensor, TchError>,
 ) -> Result<Tensor, TchError> {
     if batch.device().is_cuda() || batch.size()[0] == 1 {
-        return reduce(batch);
+        return operation(batch);
     }
     let rows = batch.f_split(1, 0)?;
-    let reduced: Vec<Tensor> = rows.iter().map(reduce).collect::<Result<_, _>>()?;
-    Tensor::f_cat(&reduced, 0)
+    let done: Vec<Tensor> = rows.iter().map(operation).collect::<Result<_, _>>()?;
+    Tensor::f_cat(&done, 0)
 }

@@ -1,10 +1,17 @@
-//! A network that needs no file: VGG16's shape with random filters, calibrated on noise.
+//! A network that needs no file: VGG16's shape with seeded filters, calibrated on noise.
 //!
-//! Style transfer needs features that tell textures apart, not features that name objects; random filters are such
-//! features once every channel is brought to mean 0 and variance 1 over pictures with the spectrum of photographs, so
-//! that each rectifier passes half of what it sees (compare Ustyuzhaninov et al. 2016,
-//! <https://arxiv.org/abs/1606.00021>, and the data-dependent initialisation of Krähenbühl et al. 2015,
-//! <https://arxiv.org/abs/1511.06856>).
+//! Style transfer needs features that tell textures apart and from which a picture can be found again, not features that
+//! name objects. Random filters are such features (Ustyuzhaninov et al. 2016, <https://arxiv.org/abs/1606.00021>) once
+//! they share with trained ones what the losses rely on:
+//! - Every channel has the same strength over pictures with the spectrum of photographs, and its rectifier passes half of
+//!   what it sees (the data-dependent initialisation of Krähenbühl et al. 2015, <https://arxiv.org/abs/1511.06856>).
+//! - What all pictures have in common is taken out of the filters, not put into a bias: flat areas then have faint
+//!   features at every depth. With a bias for it their features are the strongest of all, and Gram matrices tell
+//!   pictures apart by how much of them is flat.
+//! - Filters are blind to what is finer than two pixels, so gradients do not fill pictures with such noise.
+//! - Most channels of a layer are passed on to the next, as in scattering networks (Bruna and Mallat 2013,
+//!   <https://arxiv.org/abs/1203.1513>): random layers on top of each other scramble a picture so that no optimiser finds
+//!   it again from its `conv4_2`, where the published settings hold on to it.
 
 use atelier_proto::ids::Digest;
 use atelier_proto::settings::{Padding, Pooling};
@@ -14,12 +21,23 @@ use super::pixels::gaussian;
 use super::vgg::{convolve, pool};
 use crate::weights::{Architecture, Convolution, VggWeights};
 
+/// How the network is told from others. Whoever changes what it computes changes the number, so that pictures and
+/// checkpoints of one are not taken for another's.
+pub(super) const NAME: &str = "vgg16 untrained 2";
+
 /// Pictures of noise that channels are calibrated on.
 const PICTURES: i64 = 4;
 /// Their side, pixels: 8 positions are left in the deepest block.
 const SIDE: i64 = 128;
 /// Share of a first-layer filter's mean that is taken out: brightness alone says little, edges and hues much.
 const BRIGHTNESS_REMOVED: f64 = 0.9;
+/// Of this many channels of a layer, all but one are passed on as they are; the other outputs are filters of all of them.
+const PASSED_ON_OF: usize = 4;
+/// Deviation of the filters' biases: faint features even where nothing is to be seen, without which a picture that begins
+/// as grey is on a plateau of Gram matrices and has no way to go.
+const BIAS: f32 = 0.2;
+/// How strong the spatial parts of filters are: brightness, slopes, and corners.
+const PARTS: [f64; 3] = [1.0, 1.0, 0.5];
 /// What the network sees of a colour `c` is `(c - mean) / deviation`.
 const MEAN: f32 = 0.5;
 const DEVIATION: f32 = 0.25;
@@ -53,17 +71,9 @@ pub fn calibrated(seed: u64) -> Result<VggWeights, TchError> {
                 features = pool(&features, Pooling::Average)?;
             }
             let outputs = channels(block);
-            let kernel = filters(
-                seed.wrapping_mul(1000).wrapping_add(number),
-                inputs,
-                outputs,
-            )?;
-            let response = convolve(&features, &kernel, None, Padding::Replicate)?;
-            let axes = [0, 2, 3];
-            let mean = response.f_mean_dim(axes.as_slice(), false, None)?;
-            let deviation = response.f_std_dim(axes.as_slice(), false, false)?;
-            let kernel = kernel.f_div(&deviation.f_view([-1, 1, 1, 1])?)?;
-            let bias = mean.f_div(&deviation)?.f_neg()?;
+            let seed = seed.wrapping_mul(1000).wrapping_add(number);
+            let drawn = draw(seed, &features, outputs)?;
+            let (kernel, bias) = calibrate(&features, &drawn, seed.wrapping_add(500))?;
             features = convolve(&features, &kernel, Some(&bias), Padding::Replicate)?.f_relu()?;
             convolutions.push(Convolution {
                 layer,
@@ -79,20 +89,106 @@ pub fn calibrated(seed: u64) -> Result<VggWeights, TchError> {
             convolutions,
             mean: [MEAN; 3],
             deviation: [DEVIATION; 3],
-            digest: Digest::of(&seed.to_le_bytes()),
+            digest: Digest::of(format!("{NAME}, seed {seed}").as_bytes()),
         })
     })
 }
 
-/// Gaussian filters, `[outputs, inputs, 3, 3]`.
-fn filters(seed: u64, inputs: usize, outputs: usize) -> Result<Tensor, TchError> {
-    let values = gaussian(seed, outputs * inputs * 9, 0.0, 1.0);
-    let kernel = Tensor::f_from_slice(&values)?.f_view([outputs as i64, inputs as i64, 3, 3])?;
-    if inputs > 3 {
-        return Ok(kernel);
+/// The filters of a layer before their calibration.
+#[derive(Debug)]
+struct Drawn {
+    /// `[outputs, inputs, 3, 3]`; first those that pass on a channel.
+    kernel: Tensor,
+    passed_on: usize,
+}
+
+/// Filters of features, `[PICTURES, inputs, …]`, from a seed.
+fn draw(seed: u64, features: &Tensor, outputs: usize) -> Result<Drawn, TchError> {
+    let inputs = features.size()[1];
+    if inputs <= 3 {
+        let kernel = random_filters(seed, inputs, outputs)?;
+        let brightness = kernel.f_mean_dim([1, 2, 3].as_slice(), true, None)?;
+        let kernel = kernel.f_sub(&brightness.f_mul_scalar(BRIGHTNESS_REMOVED)?)?;
+        return Ok(Drawn {
+            kernel,
+            passed_on: 0,
+        });
     }
-    let brightness = kernel.f_mean_dim([1, 2, 3].as_slice(), true, None)?;
-    kernel.f_sub(&brightness.f_mul_scalar(BRIGHTNESS_REMOVED)?)
+    let passed: Vec<i64> = (0..inputs)
+        .filter(|channel| (channel + 1) % PASSED_ON_OF as i64 != 0)
+        .collect();
+    let options = (Kind::Float, features.device());
+    let as_they_are = Tensor::f_eye(inputs, options)?
+        .f_index_select(0, &Tensor::f_from_slice(&passed)?)?
+        .f_view([passed.len() as i64, inputs, 1, 1])?
+        .f_constant_pad_nd([1, 1, 1, 1])?;
+    let kernel = random_filters(seed, inputs, outputs - passed.len())?;
+    let common = features.f_mean_dim([0, 2, 3].as_slice(), false, None)?;
+    let response = kernel
+        .f_sum_dim_intlist([2, 3].as_slice(), false, None)?
+        .f_matmul(&common)?
+        .f_div(&common.f_dot(&common)?)?;
+    let flat = window(&BLUR, &BLUR)?;
+    let flat = flat.f_div(&flat.f_sum(None)?)?;
+    let of_common = response
+        .f_outer(&common)?
+        .f_view([-1, inputs, 1, 1])?
+        .f_mul(&flat)?;
+    Ok(Drawn {
+        kernel: Tensor::f_cat(&[as_they_are, kernel.f_sub(&of_common)?], 0)?,
+        passed_on: passed.len(),
+    })
+}
+
+/// Kernel and bias with which every channel is equally strong over the features.
+fn calibrate(features: &Tensor, drawn: &Drawn, seed: u64) -> Result<(Tensor, Tensor), TchError> {
+    let response = convolve(features, &drawn.kernel, None, Padding::Replicate)?;
+    let strength = response
+        .f_square()?
+        .f_mean_dim([0, 2, 3].as_slice(), false, None)?
+        .f_sqrt()?;
+    let (outputs, passed_on) = (drawn.kernel.size()[0], drawn.passed_on as i64);
+    // What is passed on is rectified already and keeps the half of its energy that it has.
+    let _ = strength
+        .f_narrow(0, 0, passed_on)?
+        .f_mul_scalar_(std::f64::consts::SQRT_2)?;
+    let bias = Tensor::f_from_slice(&gaussian(seed, outputs as usize, 0.0, BIAS))?;
+    let _ = bias.f_narrow(0, 0, passed_on)?.f_zero_()?;
+    let kernel = drawn.kernel.f_div(&strength.f_view([-1, 1, 1, 1])?)?;
+    Ok((kernel, bias))
+}
+
+/// A blur and a slope along one axis; neither sees a change from pixel to pixel and back.
+const BLUR: [f32; 3] = [1.0, 2.0, 1.0];
+const SLOPE: [f32; 3] = [1.0, 0.0, -1.0];
+
+/// Gaussian mixtures of blurs, slopes and corners, `[outputs, inputs, 3, 3]`.
+fn random_filters(seed: u64, inputs: i64, outputs: usize) -> Result<Tensor, TchError> {
+    let [brightness, slope, corner] = PARTS;
+    let part = |down: &[f32; 3], across: &[f32; 3], strength: f64| {
+        let part = window(down, across)?;
+        let norm = part.f_norm()?;
+        part.f_div(&norm)?.f_mul_scalar(strength)
+    };
+    let parts = Tensor::f_stack(
+        &[
+            part(&BLUR, &BLUR, brightness)?,
+            part(&BLUR, &SLOPE, slope)?,
+            part(&SLOPE, &BLUR, slope)?,
+            part(&SLOPE, &SLOPE, corner)?,
+        ],
+        0,
+    )?;
+    let shares = gaussian(seed, outputs * inputs as usize * 4, 0.0, 1.0);
+    Tensor::f_from_slice(&shares)?
+        .f_view([-1, 4])?
+        .f_matmul(&parts.f_view([4, 9])?)?
+        .f_view([outputs as i64, inputs, 3, 3])
+}
+
+/// What one axis has times what the other has, `[3, 3]`.
+fn window(down: &[f32; 3], across: &[f32; 3]) -> Result<Tensor, TchError> {
+    Tensor::f_from_slice(down)?.f_outer(&Tensor::f_from_slice(across)?)
 }
 
 /// Colour pictures whose amplitudes fall as 1/f, as those of photographs do: noise of every octave, equally strong.

@@ -176,9 +176,6 @@ fn tensors(convolution: &Convolution) -> Result<(Tensor, Tensor), TchError> {
     Ok((kernel, Tensor::f_from_slice(&convolution.bias)?))
 }
 
-/// For smaller maps oneDNN chooses its algorithm, and so the order of its sums, by the size of the batch.
-const SMALL_MAP_POSITIONS: i64 = 64;
-
 /// A 3×3 convolution that keeps height and width.
 pub(super) fn convolve(
     features: &Tensor,
@@ -190,13 +187,7 @@ pub(super) fn convolve(
         Padding::Zero => (features.shallow_clone(), 1),
         Padding::Replicate => (replicated(features)?, 0),
     };
-    let convolve = |features: &Tensor| features.f_conv2d(kernel, bias, 1, margin, 1, 1);
-    let (_, _, height, width) = features.size4()?;
-    if height * width < SMALL_MAP_POSITIONS {
-        by_row(&padded, convolve)
-    } else {
-        convolve(&padded)
-    }
+    by_row(&padded, |row| row.f_conv2d(kernel, bias, 1, margin, 1, 1))
 }
 
 /// The border positions once more around feature maps.
