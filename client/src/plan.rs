@@ -40,7 +40,8 @@ pub struct Plan {
     pub variants: Vec<VariantPlan>,
     /// Settings for all; what is unset takes the default.
     pub settings: SettingsPatch,
-    /// Whether each variant has a cell for each photo alone and for each artist alone besides.
+    /// Whether each variant has a cell for each photo alone and for each artist alone besides, as far as content and style
+    /// have a weight in it.
     pub reconstructions: bool,
     /// Files that lay beside the pictures and are none by their names.
     pub skipped: Vec<PathBuf>,
@@ -159,7 +160,7 @@ impl Plan {
         Ok(plan)
     }
 
-    /// How many cells the grid has.
+    /// How many cells the grid has at most: a reconstruction of what has no weight is not made.
     pub fn cells(&self) -> usize {
         let (photos, artists) = (self.photos.len(), self.artists.len());
         let alone = if self.reconstructions {

@@ -1,10 +1,11 @@
 //! Writes the galleries: `gallery.json` and `index.html` of every grid, while it renders and for good when it has ended.
 //!
 //! What it must do follows from the store alone (every grid whose gallery is not complete), so a restart, an outage of
-//! the bucket or a second coordinator lose nothing: both files are replaced as a whole by what is true now. It knows
-//! no gRPC.
+//! the bucket or a second coordinator lose nothing: both files are replaced as a whole by what is true now. On the same
+//! occasion it removes what was kept of renders that nobody goes on with. It knows no gRPC.
 
 mod describe;
+mod sweep;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use self::describe::describe;
+use self::sweep::sweep;
 use crate::ledger::{Ledger, POLL_INTERVAL};
 use crate::store::{StoreError, Unpublished};
 
@@ -48,6 +50,8 @@ struct Written {
     sequence: u64,
     /// Digest of the manifest that was written last; a change that it does not show is not worth a write.
     manifest: Option<Digest>,
+    /// Cells that had failed when their checkpoints were last removed.
+    failed: u32,
     /// Not to be written before.
     not_before: Option<Timestamp>,
     failures: u32,
@@ -158,6 +162,11 @@ impl Publisher {
                 .await?;
             self.put(&keys.manifest(), json, "application/json").await?;
             written.manifest = Some(digest);
+        }
+        // Cells that are done have none: whoever put the picture has removed it.
+        if summary.state.has_ended() || written.failed != summary.counts.failed {
+            sweep(&self.bucket, &spec, &changes).await;
+            written.failed = summary.counts.failed;
         }
         written.sequence = summary.sequence;
         if summary.state.has_ended()

@@ -243,13 +243,78 @@ async fn a_grid_goes_from_its_submission_to_its_gallery() {
         .unwrap();
     let manifest = Manifest::from_json(&json).unwrap();
     assert!(manifest.complete);
-    let picture = manifest.cells[0].picture.as_ref().unwrap();
+    let picture = manifest.cells[0].outcome.picture.as_ref().unwrap();
     assert_eq!(
         format!("{}{}", keys.prefix(), picture.path),
         cell.picture_key
     );
     let page = coordinator.bucket.get(&keys.page(), 1 << 20).await.unwrap();
     assert!(String::from_utf8(page).unwrap().contains(&picture.path));
+    coordinator.shutdown.cancel();
+    coordinator.running.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_checkpoint_stays_while_its_cell_is_open_and_goes_when_it_has_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let coordinator = Coordinator::start(folder.path()).await;
+    let (mut grids, mut nodes) = (coordinator.grids.clone(), coordinator.nodes.clone());
+    let photo = coordinator.put_input(b"photo").await;
+    let painting = coordinator.put_input(b"painting").await;
+    let request = submission(&photo, &painting, 2);
+    let grid_id = grids.submit(request).await.unwrap().into_inner().grid_id;
+    let node_id = coordinator.register().await;
+    let mut request = lease_request(&node_id);
+    request.cells_max = 2;
+    let leased = nodes.lease(request).await.unwrap().into_inner().cells;
+    let [refused, open] = <[v1::LeasedCell; 2]>::try_from(leased).unwrap();
+    let put = async |cell: &v1::LeasedCell| {
+        let key = &cell.checkpoint_key;
+        let bucket = &coordinator.bucket;
+        bucket.put(key, "half".into(), "", None).await.unwrap();
+    };
+    let is_there = async |cell: &v1::LeasedCell| {
+        let found = coordinator.bucket.head(&cell.checkpoint_key).await;
+        found.unwrap().is_some()
+    };
+    let held = |cell: &v1::LeasedCell| v1::HeldCell {
+        cell_id: cell.cell_id.clone(),
+        attempt: cell.attempt,
+    };
+    put(&refused).await;
+    put(&open).await;
+
+    let failed = v1::FailRequest {
+        node_id: node_id.clone(),
+        cell: Some(held(&refused)),
+        kind: v1::FailureKind::Refused.into(),
+        reason: "no such layer".to_owned(),
+    };
+    nodes.fail(failed).await.unwrap();
+    while is_there(&refused).await {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(is_there(&open).await, "somebody works on that cell");
+
+    let mut changes = coordinator.watch(&grid_id).await;
+    let request = v1::CancelRequest {
+        grid_id: grid_id.clone(),
+    };
+    grids.cancel(request).await.unwrap();
+    while changes.message().await.unwrap().is_some() {}
+    assert!(!is_there(&open).await, "the gallery is complete");
+    // Its node, which did not know, may have put another one: it is told to remove that.
+    let cells = [&refused, &open].map(|cell| v1::CellProgress {
+        cell: Some(held(cell)),
+        ..v1::CellProgress::default()
+    });
+    let request = v1::RenewRequest {
+        node_id,
+        cells: cells.into(),
+    };
+    let renewed = nodes.renew(request).await.unwrap().into_inner();
+    assert_eq!(renewed.ended, [held(&refused), held(&open)]);
+    assert_eq!(renewed.drop, renewed.ended);
     coordinator.shutdown.cancel();
     coordinator.running.await.unwrap().unwrap();
 }

@@ -1,4 +1,4 @@
-//! The only S3 client: put-if-absent, bounded reads, downloads that leave nothing half-made.
+//! The only S3 client: put-if-absent, bounded reads, deletes, downloads that leave nothing half-made.
 //!
 //! It knows endpoints, keys and bytes; what the bytes mean is the business of its callers.
 
@@ -249,6 +249,19 @@ impl Bucket {
             Ok(answer) => Ok(Some(object(key, answer.content_length()))),
             Err(error) => match classify(&self.place, Call::Head(key), &error) {
                 BucketError::NotFound { .. } => Ok(None),
+                other => Err(other),
+            },
+        }
+    }
+
+    /// Removes an object; one that is not there is as good as removed.
+    pub async fn delete(&self, key: &str) -> Result<(), BucketError> {
+        let call = self.client.delete_object().bucket(self.name()).key(key);
+        match call.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => match classify(&self.place, Call::Delete(key), &error) {
+                // Some servers say so instead of nothing.
+                BucketError::NotFound { .. } => Ok(()),
                 other => Err(other),
             },
         }

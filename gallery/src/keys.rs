@@ -65,6 +65,17 @@ impl GridKeys {
         self.below(&format!("originals/artist-{slug}.jpg"))
     }
 
+    /// What the keys of the grid's checkpoints start with. They are no part of the gallery: no manifest may name a path
+    /// that leads here.
+    pub fn checkpoints(&self) -> String {
+        self.below("checkpoints/")
+    }
+
+    /// What has become so far of the cell with this [`cell_stem`], for a later attempt to go on from.
+    pub fn checkpoint(&self, stem: &str) -> String {
+        self.below(&format!("checkpoints/{stem}.safetensors"))
+    }
+
     fn below(&self, path: &str) -> String {
         format!("grids/{}/{path}", self.grid)
     }
@@ -178,6 +189,8 @@ mod tests {
             keys.picture("a--b", "png"),
             format!("grids/{id}/pictures/a--b.png")
         );
+        let checkpoint = keys.checkpoint("a--b");
+        assert!(checkpoint.starts_with(&keys.checkpoints()), "{checkpoint}");
     }
 
     proptest! {

@@ -124,15 +124,16 @@ impl Manifest {
     }
 
     /// What has become of each cell, reconstructions included.
-    pub fn outcomes(&self) -> impl Iterator<Item = Outcome<'_>> {
-        let cells = self.cells.iter().map(CellEntry::outcome);
+    pub fn outcomes(&self) -> impl Iterator<Item = &Outcome> {
+        let cells = self.cells.iter().map(|cell| &cell.outcome);
         let reconstructions = self.reconstructions.iter();
-        cells.chain(reconstructions.map(ReconstructionEntry::outcome))
+        cells.chain(reconstructions.map(|entry| &entry.outcome))
     }
 
     /// Every picture that there is.
     pub fn pictures(&self) -> impl Iterator<Item = &PictureEntry> {
-        self.outcomes().filter_map(|outcome| outcome.picture)
+        self.outcomes()
+            .filter_map(|outcome| outcome.picture.as_ref())
     }
 
     /// Every path that it names, each relative to the manifest.

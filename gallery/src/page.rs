@@ -58,9 +58,9 @@ impl<'a> Page<'a> {
         self.manifest.pictures()
     }
 
-    fn reconstruction(&self, of: ReconstructionOf, variant: usize) -> Option<Outcome<'a>> {
+    fn reconstruction(&self, of: ReconstructionOf, variant: usize) -> Option<&'a Outcome> {
         let entry = self.reconstructions.get(&(of, variant))?;
-        Some(entry.outcome())
+        Some(&entry.outcome)
     }
 
     fn has_several_variants(&self) -> bool {
@@ -203,7 +203,7 @@ impl<'a> Page<'a> {
             header::photo(f, photo, kept)?;
             for (artist_index, artist) in self.manifest.artists.iter().enumerate() {
                 match self.cells.get(&(photo_index, artist_index, index)) {
-                    Some(cell) => cell::cell(f, cell.outcome(), photo, artist)?,
+                    Some(cell) => cell::cell(f, &cell.outcome, photo, artist)?,
                     None => writeln!(f, "<td></td>")?,
                 }
             }

@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use atelier_proto::clock::Stopwatch;
 
+/// Checkpoints of a block are made on the time of its render: of so many seconds, they take one at most.
+const RENDERED_PER_MAKING: u32 = 50;
+
 /// One checkpoint at every interval, and one more when the render is told to stop.
 #[derive(Debug)]
 pub struct CheckpointPace {
@@ -34,6 +37,13 @@ impl CheckpointPace {
     /// Whether the interval has passed, or the last checkpoint is wanted.
     pub fn is_due(&self) -> bool {
         self.is_last() || self.since_last.elapsed() >= self.interval
+    }
+
+    /// The same for one of several renders on one device whose checkpoints take `making` to make, all of them together.
+    /// Where that is too much for the interval, they come less often; the last one comes all the same.
+    pub fn is_due_among(&self, making: Duration) -> bool {
+        let allowed = self.since_last.elapsed() >= making.saturating_mul(RENDERED_PER_MAKING);
+        self.is_due() && (allowed || self.is_last())
     }
 
     /// Whether the one that is wanted now is the last.
@@ -76,5 +86,16 @@ mod tests {
         assert!(!pace.is_due());
         assert!(pace.stop().is_break());
         assert!(CheckpointPace::new(Duration::ZERO).is_due());
+    }
+
+    #[test]
+    fn checkpoints_that_take_long_to_make_come_less_often_but_for_the_last() {
+        let mut pace = CheckpointPace::new(Duration::ZERO);
+        assert!(pace.is_due_among(Duration::ZERO));
+        assert!(!pace.is_due_among(Duration::from_mins(1)));
+        assert!(pace.stop().is_continue());
+        assert!(pace.is_due_among(Duration::from_mins(1)));
+        let rare = CheckpointPace::new(Duration::from_hours(1));
+        assert!(!rare.is_due_among(Duration::ZERO));
     }
 }

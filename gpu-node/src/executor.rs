@@ -276,6 +276,7 @@ fn render(renderer: &mut impl RenderBlocks, orders: Vec<Order>, metrics: &Metric
         at_hand.push(order.at_hand);
     }
     let rendering = Stopwatch::start();
+    tracing::debug!(cells, "block begun");
     metrics.block_begun(cells);
     metrics.device().begin_block();
     let results = catch_unwind(AssertUnwindSafe(|| {
@@ -311,22 +312,19 @@ fn render(renderer: &mut impl RenderBlocks, orders: Vec<Order>, metrics: &Metric
 }
 
 /// Renders those again from their start whose checkpoint is of no use: a checkpoint saves work and never costs a picture.
-/// A node with another network may have left it.
+/// A node with another network, or of another version, may have left it.
 fn begin_anew(
     renderer: &mut impl RenderBlocks,
     jobs: &mut [RenderJob],
     watch: &mut BlockWatch<'_>,
     results: &mut [Result<Rendered, RenderError>],
 ) {
-    let refused = |result: &Result<Rendered, RenderError>| {
-        matches!(
-            result,
-            Err(RenderError::CheckpointOfAnother | RenderError::DamagedCheckpoint)
-        )
-    };
     for (number, (job, result)) in jobs.iter_mut().zip(results).enumerate() {
-        if refused(result) && job.checkpoint.take().is_some() {
-            watch.note_useless_checkpoint(number);
+        let Err(error) = result else { continue };
+        // Whatever is wrong before the first evaluation may be the checkpoint's fault.
+        let is_suspect = !matches!(error, RenderError::Cancelled) && !watch.has_begun(number);
+        if is_suspect && job.checkpoint.take().is_some() {
+            watch.note_useless_checkpoint(number, error);
             let again = renderer.render_block(std::slice::from_ref(job), &mut watch.only(number));
             *result = again
                 .into_iter()

@@ -25,11 +25,13 @@ use atelier_proto::storage::{IncompleteStorage, Storage};
 use atelier_proto::v1;
 use atelier_proto::v1::nodes_client::NodesClient;
 use backon::{ExponentialBuilder, Retryable as _};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 
+use self::checkpoints::CHECKPOINT_PUTS_MAX;
 use self::held::HeldCells;
 use self::store::KnownKeys;
 use crate::executor::Executor;
@@ -100,6 +102,8 @@ struct Session {
     /// Header pictures that are in the bucket already.
     headers: KnownKeys,
     checkpoint_interval: Duration,
+    /// Checkpoints that are being put.
+    checkpoint_puts: Arc<Semaphore>,
     registration: v1::RegisterRequest,
 }
 
@@ -147,6 +151,7 @@ pub async fn run(
         held: HeldCells::default(),
         headers: KnownKeys::default(),
         checkpoint_interval: config.checkpoint_interval,
+        checkpoint_puts: Arc::new(Semaphore::new(CHECKPOINT_PUTS_MAX)),
         registration,
     });
     // Ends the supply of new cells; cells in hand go on until `leave`.
@@ -268,9 +273,7 @@ impl Session {
             match self.nodes.clone().renew(timed(request, CALL_TIMEOUT)).await {
                 Ok(response) => {
                     let response = response.into_inner();
-                    for cell in response.drop {
-                        self.held.drop_cell(&cell);
-                    }
+                    self.held.drop_cells(&response.drop, &response.ended);
                     if response.drain {
                         drain.cancel();
                     }

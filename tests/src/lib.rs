@@ -4,6 +4,7 @@
 //! the ones that people run.
 
 pub mod cluster;
+pub mod metrics;
 pub mod pictures;
 pub mod programs;
 pub mod tools;

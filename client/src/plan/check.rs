@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use atelier_proto::settings::{RenderSettings, Start};
+use atelier_proto::settings::{Mode, RenderSettings, Start};
 
 use super::{
     CELLS_MAX, NAME_CHARACTERS_MAX, PAINTINGS_MAX, PhotoPlan, Plan, PlanError, VariantPlan,
@@ -30,7 +30,8 @@ impl Plan {
             });
         }
         self.check_masks()?;
-        self.check_starts()
+        self.check_starts()?;
+        self.check_weights()
     }
 
     fn check_photos(&self) -> Result<(), PlanError> {
@@ -96,13 +97,8 @@ impl Plan {
         let Some(photo) = self.photos.iter().find(|photo| photo.start.is_none()) else {
             return Ok(());
         };
-        let only = VariantPlan::default();
         for artist in &self.artists {
-            let variants = match self.variants.as_slice() {
-                [] => std::slice::from_ref(&only),
-                several => several,
-            };
-            for variant in variants {
+            for variant in self.variants_or(&VariantPlan::default()) {
                 let layers = [&variant.settings, &artist.settings, &self.settings];
                 let start = layers.into_iter().find_map(|settings| settings.start);
                 if start.unwrap_or(RenderSettings::default().start) == Start::File {
@@ -116,6 +112,48 @@ impl Plan {
             }
         }
         Ok(())
+    }
+
+    /// No cell of a photo and an artist is left without anything to aim at. Reconstructions that would be are not made.
+    fn check_weights(&self) -> Result<(), PlanError> {
+        let default = RenderSettings::default();
+        for artist in &self.artists {
+            for variant in self.variants_or(&VariantPlan::default()) {
+                let layers = [&variant.settings, &artist.settings, &self.settings];
+                let mode = layers.into_iter().find_map(|settings| settings.mode);
+                let content = layers
+                    .into_iter()
+                    .find_map(|settings| settings.content_weight);
+                let style = layers
+                    .into_iter()
+                    .find_map(|settings| settings.style_weight);
+                let has_content = content.unwrap_or(default.content_weight) > 0.0;
+                let has_style = style.unwrap_or(default.style_weight) > 0.0;
+                let weights = match mode.unwrap_or(default.mode) {
+                    Mode::Transfer if !has_content && !has_style => {
+                        "`content_weight` and `style_weight` are both 0"
+                    }
+                    Mode::Content if !has_content => "`content_weight` is 0",
+                    Mode::Style if !has_style => "`style_weight` is 0",
+                    Mode::Transfer | Mode::Content | Mode::Style => continue,
+                };
+                return Err(PlanError::Weightless {
+                    place: artist.place.clone(),
+                    artist: shortened(&artist.name, 80),
+                    weights,
+                    variant: variant.name.clone(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The points of the sweep, or `only` where nothing is swept.
+    fn variants_or<'a>(&'a self, only: &'a VariantPlan) -> &'a [VariantPlan] {
+        match self.variants.as_slice() {
+            [] => std::slice::from_ref(only),
+            several => several,
+        }
     }
 }
 

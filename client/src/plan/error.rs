@@ -63,6 +63,22 @@ pub enum PlanError {
         /// A variant in which it does; empty for the only one.
         variant: String,
     },
+    /// Some cells of an artist would aim at nothing.
+    #[error(
+        "{place}: the artist `{artist}`{}: {weights}, so there is nothing to paint\n\
+         hint: give it a weight above 0, as in style_weight = 3",
+        of_variant(variant)
+    )]
+    Weightless {
+        /// Where the artist was named.
+        place: String,
+        /// The artist.
+        artist: String,
+        /// Which weights are 0, for people.
+        weights: &'static str,
+        /// A variant in which they are; empty for the only one.
+        variant: String,
+    },
     /// A name that is empty or too long.
     #[error(
         "{place}: the name of {what} has {characters} characters, but must have 1 to {NAME_CHARACTERS_MAX}"

@@ -179,3 +179,23 @@ fn a_mask_or_a_start_that_a_photo_lacks_is_named_with_its_place() {
     let told = plan.check().unwrap_err();
     assert!(matches!(told, PlanError::SamePhoto { .. }), "{told}");
 }
+
+#[test]
+fn a_cell_without_anything_to_aim_at_is_named_and_a_reconstruction_is_only_left_out() {
+    let mut plan = plan(&["Monet", "Braque"]);
+    plan.reconstructions = true;
+    plan.settings.set("content_weight=0").unwrap();
+    plan.check().unwrap();
+    plan.artists[1].settings.set("style_weight=0").unwrap();
+    plan.variants = variants(&[swept("content_weight", &["1", "0"])]).unwrap();
+    assert_eq!(
+        plan.check().unwrap_err().to_string(),
+        "artists/Braque.jpg: the artist `Braque` in the variant `content_weight=0`: `content_weight` and `style_weight` \
+         are both 0, so there is nothing to paint\n\
+         hint: give it a weight above 0, as in style_weight = 3"
+    );
+    plan.variants = Vec::new();
+    plan.settings.set("mode=style").unwrap();
+    let told = plan.check().unwrap_err().to_string();
+    assert!(told.contains("Braque`: `style_weight` is 0, so"), "{told}");
+}

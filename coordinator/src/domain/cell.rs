@@ -37,9 +37,9 @@ impl History {
 /// How far a node is with a cell.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Progress {
-    /// Evaluations made in this attempt.
+    /// Evaluations made, with those of an earlier attempt that this one went on from.
     pub evaluations: u32,
-    /// Evaluations planned in this attempt.
+    /// Evaluations planned for the picture.
     pub planned: u32,
     /// Last loss; not a number before the first evaluation.
     pub loss: f64,

@@ -126,6 +126,18 @@ pub enum Problem {
         /// Name of an artist by whom it begins from a file.
         artist: String,
     },
+    /// Some cells of an artist would aim at nothing.
+    #[error(
+        "{weights}{}, so there is nothing to paint\nhint: give it a weight above 0 in the settings of the grid, the artist or \
+         the variant",
+        if variant.is_empty() { String::new() } else { format!(" in the variant {variant:?}") }
+    )]
+    Weightless {
+        /// Which weights are 0, for people.
+        weights: &'static str,
+        /// Name of a variant in which they are; empty for the only one.
+        variant: String,
+    },
     /// An id or digest that is none.
     #[error(transparent)]
     Id(#[from] MalformedId),

@@ -101,7 +101,8 @@ pub struct Draft {
     pub variants: Vec<Variant>,
     /// The grid's settings. They are kept as a patch, so that a later version may add one.
     pub settings: SettingsPatch,
-    /// Whether each variant has a cell for each photo alone and for each artist alone besides.
+    /// Whether each variant has a cell for each photo alone and for each artist alone besides, as far as content and style
+    /// have a weight in it.
     #[serde(default)]
     pub reconstructions: bool,
 }
@@ -184,7 +185,7 @@ impl GridSpec {
     }
 
     /// Every cell, in the order in which they are served: artist by artist, so that the pictures that nodes have at
-    /// hand are of use again; reconstructions last.
+    /// hand are of use again; reconstructions last, where what they are of has a weight.
     pub fn positions(&self) -> impl Iterator<Item = Position> + '_ {
         let (photos, artists) = (self.0.photos.len(), self.0.artists.len());
         let reconstructed = |count| if self.0.reconstructions { count } else { 0 };
@@ -194,12 +195,17 @@ impl GridSpec {
         let contents = (0..reconstructed(photos)).map(|photo| Subject::Content { photo });
         let styles = (0..reconstructed(artists)).map(|artist| Subject::Style { artist });
         let subjects = transfers.chain(contents).chain(styles);
-        subjects.flat_map(|subject| {
+        let positions = subjects.flat_map(|subject| {
             (0..self.0.variants.len()).map(move |variant| Position { subject, variant })
+        });
+        positions.filter(|position| {
+            let subject = position.subject;
+            !subject.is_reconstruction()
+                || (self.cell_settings(*position)).is_some_and(|settings| subject.counts(&settings))
         })
     }
 
-    /// What a cell is made of; `None` if the grid has no such cell.
+    /// What a cell is made of; `None` if it is beyond the grid's lists.
     pub fn cell(&self, position: Position) -> Option<Parts<'_>> {
         let Position { subject, variant } = position;
         if subject.is_reconstruction() && !self.0.reconstructions {

@@ -22,6 +22,8 @@ pub struct CellKeys {
     pub picture: String,
     /// The picture, reduced.
     pub thumbnail: String,
+    /// What has become of the picture so far, while it is rendered.
+    pub checkpoint: String,
     /// The photo, reduced; shared by its row. `None` of an artist alone.
     pub photo_original: Option<String>,
     /// The artist's first painting, reduced; shared by its column. `None` of a photo alone.
@@ -52,21 +54,31 @@ impl GridNames {
 
     /// The keys of a cell whose picture has the given file name extension; `None` if the grid has no such cell.
     pub fn cell(&self, position: Position, extension: &str) -> Option<CellKeys> {
-        let variant = self.variants.get(position.variant)?.as_deref();
-        let stem = match position.subject {
-            Subject::Transfer { photo, artist } => {
-                cell_stem(self.photos.get(photo)?, self.artists.get(artist)?, variant)
-            }
-            Subject::Content { photo } => content_stem(self.photos.get(photo)?, variant),
-            Subject::Style { artist } => style_stem(self.artists.get(artist)?, variant),
-        };
+        let stem = self.stem(position)?;
         let photo = position.subject.photo();
         let artist = position.subject.artist();
         Some(CellKeys {
             picture: self.keys.picture(&stem, extension),
             thumbnail: self.keys.thumbnail(&stem),
+            checkpoint: self.keys.checkpoint(&stem),
             photo_original: photo.and_then(|photo| self.photo_original(photo)),
             artist_original: artist.and_then(|artist| self.artist_original(artist)),
+        })
+    }
+
+    /// The key of a cell's checkpoint.
+    pub fn checkpoint(&self, position: Position) -> Option<String> {
+        Some(self.keys.checkpoint(&self.stem(position)?))
+    }
+
+    fn stem(&self, position: Position) -> Option<String> {
+        let variant = self.variants.get(position.variant)?.as_deref();
+        Some(match position.subject {
+            Subject::Transfer { photo, artist } => {
+                cell_stem(self.photos.get(photo)?, self.artists.get(artist)?, variant)
+            }
+            Subject::Content { photo } => content_stem(self.photos.get(photo)?, variant),
+            Subject::Style { artist } => style_stem(self.artists.get(artist)?, variant),
         })
     }
 

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use atelier_gallery::manifest::{
-    ArtistEntry, CellEntry, InputEntry, Manifest, MaskEntry, PaintingEntry, PhotoEntry,
+    ArtistEntry, CellEntry, InputEntry, Manifest, MaskEntry, Outcome, PaintingEntry, PhotoEntry,
     PictureEntry, ReconstructionEntry, ReconstructionOf, VERSION, VariantEntry,
 };
 
@@ -109,16 +109,12 @@ fn cell_entry(record: &CellRecord, spec: &GridSpec, names: &GridNames) -> Option
     let Subject::Transfer { photo, artist } = record.position.subject else {
         return None;
     };
-    let history = record.cell.history();
     Some(CellEntry {
         cell_id: record.id,
         photo,
         artist,
         variant: record.position.variant,
-        state: record.cell.state().to_owned(),
-        attempts: history.started,
-        picture: picture_entry(record, spec, names),
-        failure: history.failure.clone(),
+        outcome: outcome(record, spec, names),
     })
 }
 
@@ -133,16 +129,22 @@ fn reconstruction_entry(
         Subject::Content { photo } => ReconstructionOf::Photo(photo),
         Subject::Style { artist } => ReconstructionOf::Artist(artist),
     };
-    let history = record.cell.history();
     Some(ReconstructionEntry {
         cell_id: record.id,
         of,
         variant: record.position.variant,
+        outcome: outcome(record, spec, names),
+    })
+}
+
+fn outcome(record: &CellRecord, spec: &GridSpec, names: &GridNames) -> Outcome {
+    let history = record.cell.history();
+    Outcome {
         state: record.cell.state().to_owned(),
         attempts: history.started,
         picture: picture_entry(record, spec, names),
         failure: history.failure.clone(),
-    })
+    }
 }
 
 fn picture_entry(record: &CellRecord, spec: &GridSpec, names: &GridNames) -> Option<PictureEntry> {
@@ -251,12 +253,12 @@ mod tests {
             manifest.artists[0].original.as_deref(),
             Some("originals/artist-artist-0.jpg")
         );
-        let picture = manifest.cells[0].picture.as_ref().unwrap();
+        let picture = manifest.cells[0].outcome.picture.as_ref().unwrap();
         assert_eq!(picture.path, "pictures/photo-0--artist-0.jpg");
         assert_eq!(picture.thumbnail, "thumbnails/photo-0--artist-0.jpg");
         assert_eq!(picture.node, "node-0");
-        assert_eq!(manifest.cells[1].state, "queued");
-        assert_eq!(manifest.cells[1].picture, None);
+        assert_eq!(manifest.cells[1].outcome.state, "queued");
+        assert_eq!(manifest.cells[1].outcome.picture, None);
         let json = manifest.to_json().unwrap();
         assert_eq!(Manifest::from_json(&json).unwrap(), manifest);
     }

@@ -14,11 +14,11 @@ use super::status::RpcError;
 use super::{Context, convert};
 use crate::dispatch::{self, Given};
 use crate::domain::block::Wanted;
-use crate::domain::cell::Event;
+use crate::domain::cell::{Event, Refusal};
 use crate::domain::field::{InvalidField, Problem, check_count};
 use crate::domain::keys::GridNames;
 use crate::ledger::POLL_INTERVAL;
-use crate::store::{Applied, StoreError};
+use crate::store::{Applied, Rejection, StoreError};
 
 /// Most cells given back in one call.
 const RELEASE_CELLS_MAX: usize = 1_024;
@@ -112,17 +112,25 @@ impl NodesService {
             .map(|(cell, holder, progress)| (cell, Event::Renew { holder, progress }));
         let verdicts = self.context.ledger.apply(events.collect()).await?;
         let mut drop = Vec::new();
+        let mut ended = Vec::new();
         for ((cell, holder), verdict) in held.into_iter().zip(verdicts) {
             if let Err(rejection) = verdict {
                 tracing::info!(%cell, attempt = holder.attempt, %rejection, "told to drop a cell");
-                drop.push(v1::HeldCell {
+                let held = v1::HeldCell {
                     cell_id: cell.to_string(),
                     attempt: holder.attempt,
-                });
+                };
+                if matches!(rejection, Rejection::Refused(Refusal::Ended { .. })) {
+                    ended.push(held.clone());
+                }
+                drop.push(held);
             }
         }
-        let drain = false;
-        Ok(v1::RenewResponse { drop, drain })
+        Ok(v1::RenewResponse {
+            drop,
+            drain: false,
+            ended,
+        })
     }
 
     async fn deliver(&self, request: v1::CompleteRequest) -> Result<(), RpcError> {

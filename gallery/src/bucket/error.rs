@@ -200,6 +200,7 @@ pub(super) enum Call<'a> {
     Put(&'a str),
     Get(&'a str),
     Head(&'a str),
+    Delete(&'a str),
     List(&'a str),
 }
 
@@ -210,6 +211,7 @@ impl Call<'_> {
             Self::Put(key) => format!("take {key}"),
             Self::Get(key) => format!("give {key}"),
             Self::Head(key) => format!("tell about {key}"),
+            Self::Delete(key) => format!("remove {key}"),
             Self::List(prefix) => format!("list {prefix}"),
         }
     }
@@ -287,7 +289,7 @@ fn of_service(place: &Place, call: Call<'_>, answer: Answer<'_>) -> BucketError 
         (_, "NoSuchBucket", _) | (404, _, Call::Check | Call::Put(_) | Call::List(_)) => {
             BucketError::NoSuchBucket { bucket, endpoint }
         }
-        (404, _, Call::Get(key) | Call::Head(key)) => BucketError::NotFound {
+        (404, _, Call::Get(key) | Call::Head(key) | Call::Delete(key)) => BucketError::NotFound {
             bucket,
             endpoint,
             key: key.to_owned(),

@@ -101,16 +101,9 @@ pub struct CellEntry {
     pub artist: usize,
     /// Position in [`super::Manifest::variants`].
     pub variant: usize,
-    /// `queued`, `leased`, `rendering`, `done`, `failed` or `cancelled`.
-    pub state: String,
-    /// Attempts started.
-    pub attempts: u32,
-    /// Set when done.
-    #[serde(default)]
-    pub picture: Option<PictureEntry>,
-    /// Why the last attempt failed, if one did.
-    #[serde(default)]
-    pub failure: Option<String>,
+    /// What has become of it; its fields stand beside these.
+    #[serde(flatten)]
+    pub outcome: Outcome,
 }
 
 /// What the network keeps of a photo or of an artist alone, from noise.
@@ -122,16 +115,9 @@ pub struct ReconstructionEntry {
     pub of: ReconstructionOf,
     /// Position in [`super::Manifest::variants`].
     pub variant: usize,
-    /// `queued`, `leased`, `rendering`, `done`, `failed` or `cancelled`.
-    pub state: String,
-    /// Attempts started.
-    pub attempts: u32,
-    /// Set when done.
-    #[serde(default)]
-    pub picture: Option<PictureEntry>,
-    /// Why the last attempt failed, if one did.
-    #[serde(default)]
-    pub failure: Option<String>,
+    /// What has become of it; its fields stand beside these.
+    #[serde(flatten)]
+    pub outcome: Outcome,
 }
 
 /// What a reconstruction is of: `{"photo": 0}` or `{"artist": 0}`.
@@ -145,40 +131,18 @@ pub enum ReconstructionOf {
 }
 
 /// What has become of a cell, whatever it is of.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Outcome<'a> {
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
     /// `queued`, `leased`, `rendering`, `done`, `failed` or `cancelled`.
-    pub state: &'a str,
+    pub state: String,
     /// Attempts started.
     pub attempts: u32,
     /// Set when done.
-    pub picture: Option<&'a PictureEntry>,
+    #[serde(default)]
+    pub picture: Option<PictureEntry>,
     /// Why the last attempt failed, if one did.
-    pub failure: Option<&'a str>,
-}
-
-impl CellEntry {
-    /// What has become of it.
-    pub fn outcome(&self) -> Outcome<'_> {
-        Outcome {
-            state: &self.state,
-            attempts: self.attempts,
-            picture: self.picture.as_ref(),
-            failure: self.failure.as_deref(),
-        }
-    }
-}
-
-impl ReconstructionEntry {
-    /// What has become of it.
-    pub fn outcome(&self) -> Outcome<'_> {
-        Outcome {
-            state: &self.state,
-            attempts: self.attempts,
-            picture: self.picture.as_ref(),
-            failure: self.failure.as_deref(),
-        }
-    }
+    #[serde(default)]
+    pub failure: Option<String>,
 }
 
 /// A finished picture and how it was made.

@@ -39,30 +39,34 @@ pub(crate) fn sample() -> Manifest {
             photo,
             artist,
             variant: 0,
-            state: "done".to_owned(),
-            attempts: 1,
-            picture: Some(PictureEntry {
-                path: format!("pictures/{stem}.jpg"),
-                thumbnail: format!("thumbnails/{stem}.jpg"),
-                sha256: Digest::of(stem.as_bytes()),
-                bytes: 12_345,
-                width: 512,
-                height: 384,
-                seconds: 61.5,
-                evaluations: 450,
-                loss: 0.012_345,
-                node: "studio-1".to_owned(),
-                network: "vgg16 untrained".to_owned(),
-                device: "cpu".to_owned(),
-            }),
-            failure: None,
+            outcome: Outcome {
+                state: "done".to_owned(),
+                attempts: 1,
+                picture: Some(PictureEntry {
+                    path: format!("pictures/{stem}.jpg"),
+                    thumbnail: format!("thumbnails/{stem}.jpg"),
+                    sha256: Digest::of(stem.as_bytes()),
+                    bytes: 12_345,
+                    width: 512,
+                    height: 384,
+                    seconds: 61.5,
+                    evaluations: 450,
+                    loss: 0.012_345,
+                    node: "studio-1".to_owned(),
+                    network: "vgg16 untrained".to_owned(),
+                    device: "cpu".to_owned(),
+                }),
+                failure: None,
+            },
         }
     };
     let mut failed = cell(1, 1);
-    "failed".clone_into(&mut failed.state);
-    failed.picture = None;
-    failed.attempts = 3;
-    failed.failure = Some("out of memory".to_owned());
+    failed.outcome = Outcome {
+        state: "failed".to_owned(),
+        attempts: 3,
+        picture: None,
+        failure: Some("out of memory".to_owned()),
+    };
     Manifest {
         version: VERSION,
         grid_id: "0197a3c4-5f00-7000-8000-000000000001".parse().unwrap(),
@@ -86,25 +90,27 @@ pub(crate) fn sample() -> Manifest {
 /// The same with reconstructions: of the first photo and artist done, of the second photo at work, of the artist failed.
 pub(crate) fn sample_with_reconstructions() -> Manifest {
     let mut manifest = sample();
-    let picture = manifest.cells[0].picture.clone().unwrap();
+    let picture = manifest.cells[0].outcome.picture.clone().unwrap();
     let entry = |number: usize, of, state: &str, stem: Option<&str>| ReconstructionEntry {
         cell_id: format!("0197a3c4-5f00-7000-8000-00000000002{number}")
             .parse()
             .unwrap(),
         of,
         variant: 0,
-        state: state.to_owned(),
-        attempts: 1,
-        picture: stem.map(|stem| PictureEntry {
-            path: format!("pictures/{stem}.jpg"),
-            thumbnail: format!("thumbnails/{stem}.jpg"),
-            ..picture.clone()
-        }),
-        failure: None,
+        outcome: Outcome {
+            state: state.to_owned(),
+            attempts: 1,
+            picture: stem.map(|stem| PictureEntry {
+                path: format!("pictures/{stem}.jpg"),
+                thumbnail: format!("thumbnails/{stem}.jpg"),
+                ..picture.clone()
+            }),
+            failure: None,
+        },
     };
     let (photo, artist) = (ReconstructionOf::Photo, ReconstructionOf::Artist);
     let mut failed = entry(3, artist(1), "failed", None);
-    failed.failure = Some("out of memory".to_owned());
+    failed.outcome.failure = Some("out of memory".to_owned());
     manifest.reconstructions = vec![
         entry(0, photo(0), "done", Some("harbour_content")),
         entry(1, photo(1), "rendering", None),
@@ -141,9 +147,17 @@ fn it_reads_what_it_wrote() {
     assert_eq!(Manifest::from_json(&json).unwrap(), manifest);
 
     // A loss that is no number must not make the whole gallery unreadable.
-    manifest.cells[0].picture.as_mut().unwrap().loss = f64::INFINITY;
+    manifest.cells[0].outcome.picture.as_mut().unwrap().loss = f64::INFINITY;
     let read = Manifest::from_json(&manifest.to_json().unwrap()).unwrap();
-    assert!(read.cells[0].picture.as_ref().unwrap().loss.is_nan());
+    assert!(
+        read.cells[0]
+            .outcome
+            .picture
+            .as_ref()
+            .unwrap()
+            .loss
+            .is_nan()
+    );
 }
 
 #[test]
@@ -233,7 +247,11 @@ fn what_reconstructions_name_is_checked_too() {
         "{beyond:?}"
     );
     let outside = json(|manifest| {
-        let picture = manifest.reconstructions[0].picture.as_mut().unwrap();
+        let picture = manifest.reconstructions[0]
+            .outcome
+            .picture
+            .as_mut()
+            .unwrap();
         "../secret.jpg".clone_into(&mut picture.thumbnail);
     });
     assert!(
@@ -247,5 +265,10 @@ fn a_grid_without_reconstructions_is_written_as_it_always_was() {
     let json = serde_json::to_value(sample()).unwrap();
     assert!(json.get("reconstructions").is_none(), "{json}");
     assert!(json["photos"][0].get("masks").is_none(), "{json}");
-    assert_eq!(json["cells"][3]["photo"], 1);
+    assert_eq!(
+        serde_json::to_string(&sample().cells[3]).unwrap(),
+        r#"{"cell_id":"0197a3c4-5f00-7000-8000-000000000013","photo":1,"artist":1,"variant":0,"state":"failed","#
+            .to_owned()
+            + r#""attempts":3,"picture":null,"failure":"out of memory"}"#
+    );
 }

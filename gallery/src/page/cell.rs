@@ -8,11 +8,11 @@ use crate::manifest::{ArtistEntry, Outcome, PhotoEntry, PictureEntry};
 /// The cell of a photo and an artist.
 pub(super) fn cell(
     f: &mut fmt::Formatter<'_>,
-    cell: Outcome<'_>,
+    cell: &Outcome,
     photo: &PhotoEntry,
     artist: &ArtistEntry,
 ) -> fmt::Result {
-    let Some(picture) = cell.picture else {
+    let Some(picture) = &cell.picture else {
         return state(f, cell);
     };
     let subject = format!("{} in the style of {}", photo.name, artist.name);
@@ -38,7 +38,7 @@ pub(super) fn cell(
 }
 
 /// A cell without a picture.
-fn state(f: &mut fmt::Formatter<'_>, cell: Outcome<'_>) -> fmt::Result {
+fn state(f: &mut fmt::Formatter<'_>, cell: &Outcome) -> fmt::Result {
     let class = if cell.state == "failed" {
         "state failed"
     } else {
@@ -47,9 +47,9 @@ fn state(f: &mut fmt::Formatter<'_>, cell: Outcome<'_>) -> fmt::Result {
     write!(
         f,
         "<td><div class=\"{class}\"><b>{}</b>",
-        Escaped(cell.state)
+        Escaped(&cell.state)
     )?;
-    if let Some(failure) = cell.failure {
+    if let Some(failure) = &cell.failure {
         let reason = format!("{}: {failure}", Count(cell.attempts as usize, "attempt"));
         let reason = Escaped(&reason);
         write!(f, "<span title=\"{reason}\">{reason}</span>")?;

@@ -14,7 +14,7 @@ const HEADER_SIDE: u32 = 640;
 pub(super) fn artist(
     f: &mut fmt::Formatter<'_>,
     artist: &ArtistEntry,
-    kept: Option<Outcome<'_>>,
+    kept: Option<&Outcome>,
 ) -> fmt::Result {
     write!(f, "<th scope=\"col\" title=\"{}\">", Escaped(&artist.name))?;
     let kept = kept.map(|outcome| Kept {
@@ -22,7 +22,7 @@ pub(super) fn artist(
         name: &artist.name,
         kind: "style",
     });
-    let picture = kept.and_then(|kept| kept.outcome.picture);
+    let picture = kept.and_then(|kept| kept.outcome.picture.as_ref());
     if picture.is_some() {
         write!(f, "<div class=\"pair\">")?;
     }
@@ -53,7 +53,7 @@ pub(super) fn artist(
 pub(super) fn photo(
     f: &mut fmt::Formatter<'_>,
     photo: &PhotoEntry,
-    kept: Option<Outcome<'_>>,
+    kept: Option<&Outcome>,
 ) -> fmt::Result {
     write!(f, "<th scope=\"row\" title=\"{}\">", Escaped(&photo.name))?;
     if let Some(path) = &photo.original {
@@ -66,7 +66,7 @@ pub(super) fn photo(
         kind: "content",
     });
     if let Some(kept) = kept
-        && let Some(picture) = kept.outcome.picture
+        && let Some(picture) = &kept.outcome.picture
     {
         kept.picture(f, picture)?;
     }
@@ -80,7 +80,7 @@ pub(super) fn photo(
 /// What the network keeps of a photo or an artist alone.
 #[derive(Clone, Copy)]
 struct Kept<'a> {
-    outcome: Outcome<'a>,
+    outcome: &'a Outcome,
     /// Of whom or what.
     name: &'a str,
     /// Which layers keep it.
@@ -123,7 +123,7 @@ impl Kept<'_> {
         };
         write!(f, "<span class=\"{class}\"")?;
         if let Some(failure) = failure {
-            let attempts = Count(attempts as usize, "attempt");
+            let attempts = Count(*attempts as usize, "attempt");
             write!(f, " title=\"{attempts}: {}\"", Escaped(failure))?;
         }
         write!(

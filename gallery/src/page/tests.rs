@@ -90,8 +90,8 @@ fn a_gallery_at_work_says_so_and_looks_again() {
     manifest.complete = false;
     manifest.finished_at = None;
     "active".clone_into(&mut manifest.state);
-    "rendering".clone_into(&mut manifest.cells[1].state);
-    manifest.cells[1].picture = None;
+    "rendering".clone_into(&mut manifest.cells[1].outcome.state);
+    manifest.cells[1].outcome.picture = None;
     manifest.artists[1].original = None;
     let page = render(&manifest);
     assert_eq!(count(&elements(&page), "img"), 2 + 2 + 1);
@@ -131,17 +131,17 @@ fn nothing_that_people_write_becomes_part_of_the_page() {
         &mut manifest.photos[0].name,
         &mut manifest.artists[0].name,
         &mut manifest.variants[0].name,
-        &mut manifest.cells[3].state,
-        &mut manifest.reconstructions[3].state,
+        &mut manifest.cells[3].outcome.state,
+        &mut manifest.reconstructions[3].outcome.state,
     ] {
         evil.clone_into(text);
     }
-    manifest.cells[3].failure = Some(evil.to_owned());
-    manifest.reconstructions[3].failure = Some(evil.to_owned());
-    let picture = manifest.reconstructions[0].picture.as_mut().unwrap();
+    manifest.cells[3].outcome.failure = Some(evil.to_owned());
+    manifest.reconstructions[3].outcome.failure = Some(evil.to_owned());
+    let picture = manifest.reconstructions[0].outcome.picture.as_mut().unwrap();
     evil.clone_into(&mut picture.path);
     manifest.photos[1].original = Some(evil.to_owned());
-    let picture = manifest.cells[0].picture.as_mut().unwrap();
+    let picture = manifest.cells[0].outcome.picture.as_mut().unwrap();
     for text in [
         &mut picture.path,
         &mut picture.thumbnail,
@@ -154,8 +154,8 @@ fn nothing_that_people_write_becomes_part_of_the_page() {
     let page = render(&manifest);
     let evil_elements = elements(&page);
     let mut plain = sample_with_reconstructions();
-    "x".clone_into(&mut plain.cells[3].state);
-    "x".clone_into(&mut plain.reconstructions[3].state);
+    "x".clone_into(&mut plain.cells[3].outcome.state);
+    "x".clone_into(&mut plain.reconstructions[3].outcome.state);
     assert_eq!(
         evil_elements,
         elements(&render(&plain)),

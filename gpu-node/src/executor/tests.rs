@@ -199,6 +199,21 @@ fn a_panic_takes_its_block_and_no_other() {
     assert_eq!(bench.metrics.device().read().idle, idle);
 }
 
+/// A checkpoint whose images are 32 pixels wide and high, whatever they were.
+fn enlarged(bytes: &[u8]) -> Checkpoint {
+    use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+    let (_, header) = SafeTensors::read_metadata(bytes).unwrap();
+    let zeros = vec![0_u8; 3 * 32 * 32 * 4];
+    let names = SafeTensors::deserialize(bytes).unwrap();
+    let names: Vec<String> = names.names().into_iter().map(ToString::to_string).collect();
+    let views = names.iter().map(|name| {
+        let view = TensorView::new(Dtype::F32, vec![1, 3, 32, 32], &zeros).unwrap();
+        (name, view)
+    });
+    let bytes = safetensors::serialize(views, header.metadata().clone()).unwrap();
+    Checkpoint::from_bytes(&bytes).unwrap()
+}
+
 #[tokio::test]
 async fn a_cancelled_cell_leaves_a_checkpoint_and_one_of_no_use_costs_no_picture() {
     let options = RendererOptions {
@@ -246,12 +261,38 @@ async fn a_cancelled_cell_leaves_a_checkpoint_and_one_of_no_use_costs_no_picture
     ));
     assert!(last.evaluations() > early.evaluations());
 
+    // With the same inputs and settings, but as no version of this renderer leaves it: the tensors are those of a larger
+    // picture.
+    let bytes = last.to_bytes().unwrap();
+    let misshapen = RenderJob {
+        checkpoint: Some(enlarged(&bytes)),
+        ..long
+    };
+    let never = Duration::from_hours(1);
+    let cancel = CancellationToken::new();
+    let at_hand = metrics.device().take_cells(1, metrics.device().ask()).pop();
+    let (sender, mut progress) = latest::channel(Progress::default());
+    let (misshapen, answer) = Order::new(misshapen, cancel.clone(), sender, None, at_hand.unwrap());
+    let rendering = executor.render_block(vec![misshapen]);
+    let watching = async {
+        let begun = progress.wait_for(|progress| progress.rendering).await;
+        cancel.cancel();
+        begun.unwrap().evaluations
+    };
+    let (rendered, begun_at) = tokio::join!(rendering, watching);
+    rendered.unwrap();
+    assert!(begun_at < last.evaluations(), "it went on from something");
+    let ended = answer.await.unwrap().unwrap_err();
+    assert!(
+        matches!(ended, ExecutorError::Render(RenderError::Cancelled)),
+        "{ended}"
+    );
+
     // That checkpoint belongs to neither of these.
     let foreign = RenderJob {
         checkpoint: Some(last),
         ..small_job(2)
     };
-    let never = Duration::from_hours(1);
     let (foreign, foreign_answer, _made) = order(foreign, CancellationToken::new(), never);
     let (plain, plain_answer, _made_too) = order(small_job(3), CancellationToken::new(), never);
     executor.render_block(vec![foreign, plain]).await.unwrap();

@@ -1,7 +1,9 @@
 //! What the executor's thread does after each evaluation of a block: progress, cancels, checkpoints.
 
 use std::ops::ControlFlow;
+use std::time::Duration;
 
+use atelier_proto::clock::Stopwatch;
 use tokio::sync::mpsc;
 use tokio::sync::watch::Sender;
 use tokio_util::sync::CancellationToken;
@@ -10,7 +12,7 @@ use tracing::Span;
 use super::{CheckpointOrder, Progress};
 use crate::checkpoint_pace::CheckpointPace;
 use crate::metrics::Metrics;
-use crate::render::{Checkpoint, Evaluation, Watch};
+use crate::render::{Checkpoint, Evaluation, RenderError, Watch};
 
 /// Watches the cells of one block, each by itself.
 pub(super) struct BlockWatch<'a> {
@@ -29,13 +31,18 @@ struct Watched {
 struct Checkpoints {
     pace: CheckpointPace,
     sender: mpsc::Sender<Checkpoint>,
+    /// Since the renderer was told to make the next one.
+    making: Option<Stopwatch>,
+    /// How long the last one took to make.
+    last_made_in: Duration,
 }
 
 impl Checkpoints {
-    fn are_wanted(&self) -> bool {
+    /// Whether the next one is wanted, where those of the whole block take `making` to make.
+    fn are_wanted(&self, making: Duration) -> bool {
         // While one waits to be taken, the other place is kept for the last one.
         let none_waits = self.sender.capacity() == self.sender.max_capacity();
-        self.pace.is_due() && (none_waits || self.pace.is_last())
+        self.pace.is_due_among(making) && (none_waits || self.pace.is_last())
     }
 }
 
@@ -64,16 +71,24 @@ impl<'a> BlockWatch<'a> {
             checkpoints: checkpoints.map(|order| Checkpoints {
                 pace: CheckpointPace::new(order.interval),
                 sender: order.sender,
+                making: None,
+                last_made_in: Duration::ZERO,
             }),
             span,
         });
     }
 
+    /// Whether some evaluation of a cell was made.
+    pub(super) fn has_begun(&self, job: usize) -> bool {
+        let cell = self.cells.get(job);
+        cell.is_some_and(|cell| cell.progress.borrow().rendering)
+    }
+
     /// Tells that a cell begins anew.
-    pub(super) fn note_useless_checkpoint(&self, job: usize) {
+    pub(super) fn note_useless_checkpoint(&self, job: usize, error: &RenderError) {
         if let Some(cell) = self.cells.get(job) {
             let _entered = cell.span.enter();
-            tracing::warn!("a checkpoint of other inputs, settings or network: starting anew");
+            tracing::warn!(%error, "a checkpoint of no use: starting anew");
         }
     }
 
@@ -131,9 +146,15 @@ impl Watch for BlockWatch<'_> {
     }
 
     fn wants_checkpoint(&mut self, job: usize) -> bool {
-        let cell = self.cells.get(job);
-        cell.and_then(|cell| cell.checkpoints.as_ref())
-            .is_some_and(Checkpoints::are_wanted)
+        let all = self.cells.iter().filter_map(|it| it.checkpoints.as_ref());
+        let making = all.map(|checkpoints| checkpoints.last_made_in).sum();
+        let cell = self.cells.get_mut(job);
+        let Some(checkpoints) = cell.and_then(|cell| cell.checkpoints.as_mut()) else {
+            return false;
+        };
+        let wanted = checkpoints.are_wanted(making);
+        checkpoints.making = wanted.then(Stopwatch::start);
+        wanted
     }
 
     fn checkpoint(&mut self, job: usize, checkpoint: Checkpoint) {
@@ -142,6 +163,9 @@ impl Watch for BlockWatch<'_> {
         };
         if let Some(checkpoints) = &mut cell.checkpoints {
             checkpoints.pace.made();
+            if let Some(making) = checkpoints.making.take() {
+                checkpoints.last_made_in = making.elapsed();
+            }
             if checkpoints.sender.try_send(checkpoint).is_err() {
                 let _entered = cell.span.enter();
                 tracing::debug!("nobody takes this checkpoint");

@@ -1,26 +1,23 @@
 //! One attempt at one cell: from its inputs to its picture and the word to the coordinator.
 
-use std::pin::pin;
-
 use atelier_gallery::bucket::BucketError;
 use atelier_gallery::picture::PictureError;
 use atelier_proto::v1;
-use futures::FutureExt as _;
-use futures::future::FusedFuture as _;
 use tokio::sync::watch;
 use tracing::Instrument as _;
 
 use super::Session;
 use super::blocks::Seat;
+use super::checkpoints::CellCheckpoints;
 use super::held::{HeldCell, Stop};
 use super::leased::{LeasedCell, LeasedPainting};
 use super::store::Headers;
 use super::verdicts::with_causes;
-use crate::executor::{CheckpointOrder, ExecutorError, Progress};
+use crate::executor::{ExecutorError, Progress};
 use crate::inputs::InputError;
 use crate::metrics::Outcome;
 use crate::provenance::provenance;
-use crate::render::{Input, MaskInput, PaintingInput, RenderError, RenderJob, Rendered};
+use crate::render::{Input, MaskInput, PaintingInput, RenderError, RenderJob};
 
 /// Why an attempt brought no picture.
 #[derive(Debug, thiserror::Error)]
@@ -79,22 +76,35 @@ impl Session {
         async {
             let (sender, receiver) = watch::channel(Progress::default());
             let held = self.held.hold(cell.cell, cell.attempt, receiver);
-            let result = Box::pin(self.paint(&cell, &held, seat, sender)).await;
-            let outcome = match (result, held.why_stopped()) {
+            let mut checkpoints = self.checkpoints(&cell, &held.stop);
+            let result = Box::pin(self.paint(&cell, &held, seat, sender, &mut checkpoints)).await;
+            let outcome = match (result, held.stop.why()) {
                 // A finished picture is reported even if the stop came while it was stored.
                 (Ok(result), _) => {
                     self.complete(&held, result).await;
+                    drop(held);
+                    checkpoints.remove().await;
                     Outcome::Done
+                }
+                (Err(_), Some(Stop::Ended)) => {
+                    tracing::info!("stopped: the cell has ended");
+                    checkpoints.remove().await;
+                    Outcome::Dropped
                 }
                 (Err(_), Some(Stop::Dropped)) => {
                     tracing::info!("stopped");
                     Outcome::Dropped
                 }
                 (Err(_), Some(Stop::Leaving)) => {
+                    // Whoever leases the cell next goes on from the last one.
+                    checkpoints.settle().await;
                     self.release(&held).await;
                     Outcome::Released
                 }
                 (Err(error), None) => {
+                    if matches!(error, AttemptError::Executor(_)) {
+                        checkpoints.remove_if_suspect().await;
+                    }
                     self.fail(&held, error.kind(), &with_causes(&error)).await;
                     Outcome::Failed
                 }
@@ -112,26 +122,31 @@ impl Session {
         held: &HeldCell,
         seat: Seat,
         progress: watch::Sender<Progress>,
+        checkpoints: &mut CellCheckpoints,
     ) -> Result<v1::CellResult, AttemptError> {
         let prepare = Box::pin(async {
-            let job = self.prepare(cell).await?;
+            let mut job = self.prepare(cell).await?;
             let stored = self.stored(cell).await?;
+            if stored.is_none() {
+                job.checkpoint = checkpoints.resume().await;
+            }
             Ok::<_, AttemptError>((job, stored))
         });
-        let Some(prepared) = held.stop.run_until_cancelled(prepare).await else {
+        let Some(prepared) = held.stop.token.run_until_cancelled(prepare).await else {
             return Err(ExecutorError::Render(RenderError::Cancelled).into());
         };
-        let (mut job, stored) = prepared?;
+        let (job, stored) = prepared?;
+        tracing::debug!("inputs at hand");
         let headers = Headers::of(&job, &cell.keys);
         let stored = if let Some(stored) = stored {
             drop(seat);
             stored
         } else {
-            if let Some(key) = &cell.keys.checkpoint {
-                job.checkpoint = self.resume(key).await;
-            }
             let about = provenance(&job, &self.executor.about().network);
-            let rendered = self.render(cell, held, seat, job, progress).await?;
+            let stop = held.stop.token.clone();
+            let answer = seat.take(job, stop, progress, checkpoints.order());
+            let rendered = answer.await.unwrap_or(Err(ExecutorError::Ended))?;
+            checkpoints.enough();
             self.store(cell, rendered, about).await?
         };
         self.store_companions(cell, stored, headers).await
@@ -176,35 +191,6 @@ impl Session {
             settings: cell.settings.clone(),
             checkpoint: None,
         })
-    }
-
-    /// Takes the cell's seat in its block and waits for the picture; checkpoints are kept meanwhile.
-    async fn render(
-        &self,
-        cell: &LeasedCell,
-        held: &HeldCell,
-        seat: Seat,
-        job: RenderJob,
-        progress: watch::Sender<Progress>,
-    ) -> Result<Rendered, AttemptError> {
-        let stop = held.stop.clone();
-        let Some(key) = &cell.keys.checkpoint else {
-            let answer = seat.take(job, stop, progress, None).await;
-            return Ok(answer.map_err(|_| ExecutorError::Ended)??);
-        };
-        let (order, made) = CheckpointOrder::new(self.checkpoint_interval);
-        let mut answer = seat.take(job, stop, progress, Some(order));
-        let mut keeping = pin!(self.keep_checkpoints(held, key, made).fuse());
-        let answer = tokio::select! {
-            answer = &mut answer => answer,
-            () = &mut keeping => answer.await,
-        };
-        let rendered = answer.unwrap_or(Err(ExecutorError::Ended));
-        // A finished picture needs no checkpoint; whoever goes on with this cell does.
-        if rendered.is_err() && !keeping.is_terminated() {
-            keeping.await;
-        }
-        Ok(rendered?)
     }
 }
 

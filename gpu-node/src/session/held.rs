@@ -1,6 +1,6 @@
 //! The cells that this node holds, and how each is told to stop.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use atelier_proto::ids::CellId;
@@ -10,13 +10,44 @@ use tokio_util::sync::CancellationToken;
 
 use crate::executor::Progress;
 
-/// Why a cell's work is to stop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Why a cell's work is to stop; a later reason counts more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Stop {
-    /// The coordinator took it back: nothing is owed for it.
-    Dropped,
     /// The node leaves: the cell is given back.
     Leaving,
+    /// The coordinator took it back, and another attempt may have it: nothing is owed for it.
+    Dropped,
+    /// Nothing can become of it any more: what was kept of it is of no use to anybody.
+    Ended,
+}
+
+/// Tells a cell's work to stop, and why; clones are the same sign.
+#[derive(Debug, Clone, Default)]
+pub(super) struct StopSign {
+    /// Cancelled when the work is to stop.
+    pub(super) token: CancellationToken,
+    why: Arc<Mutex<Option<Stop>>>,
+}
+
+impl StopSign {
+    /// Stops the work. Whoever sees the token cancelled finds the reason.
+    fn raise(&self, why: Stop) {
+        {
+            let mut known = self.lock();
+            *known = known.max(Some(why));
+        }
+        self.token.cancel();
+    }
+
+    /// Why the work is to stop, if it is.
+    pub(super) fn why(&self) -> Option<Stop> {
+        *self.lock()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Stop>> {
+        // Every change is one assignment, so a panic elsewhere leaves it whole.
+        self.why.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// One cell in hand.
@@ -24,8 +55,7 @@ pub(super) enum Stop {
 struct Held {
     attempt: u32,
     progress: watch::Receiver<Progress>,
-    stop: CancellationToken,
-    why: Option<Stop>,
+    stop: StopSign,
 }
 
 /// The cells in hand; clones see the same ones.
@@ -38,8 +68,8 @@ pub(super) struct HeldCell {
     cells: HeldCells,
     cell: CellId,
     attempt: u32,
-    /// Cancelled when the work is to stop.
-    pub(super) stop: CancellationToken,
+    /// Raised when the work is to stop.
+    pub(super) stop: StopSign,
 }
 
 impl HeldCells {
@@ -55,15 +85,14 @@ impl HeldCells {
         attempt: u32,
         progress: watch::Receiver<Progress>,
     ) -> HeldCell {
-        let stop = CancellationToken::new();
+        let stop = StopSign::default();
         let held = Held {
             attempt,
             progress,
             stop: stop.clone(),
-            why: None,
         };
         if let Some(older) = self.lock().insert(cell, held) {
-            older.stop.cancel();
+            older.stop.raise(Stop::Dropped);
         }
         HeldCell {
             cells: self.clone(),
@@ -92,44 +121,46 @@ impl HeldCells {
         progress.collect()
     }
 
-    /// Stops a cell that the coordinator took back.
-    pub(super) fn drop_cell(&self, dropped: &v1::HeldCell) {
+    /// Stops the cells that the coordinator took back; some of them because they have ended.
+    pub(super) fn drop_cells(&self, dropped: &[v1::HeldCell], ended: &[v1::HeldCell]) {
+        let ids = |cell: &v1::HeldCell| (cell.cell_id.clone(), cell.attempt);
+        let ended: HashSet<_> = ended.iter().map(ids).collect();
+        for cell in dropped {
+            let has_ended = ended.contains(&ids(cell));
+            self.drop_cell(
+                cell,
+                if has_ended {
+                    Stop::Ended
+                } else {
+                    Stop::Dropped
+                },
+            );
+        }
+    }
+
+    fn drop_cell(&self, dropped: &v1::HeldCell, why: Stop) {
         let Ok(cell) = dropped.cell_id.parse() else {
             tracing::warn!(cell = dropped.cell_id, "asked to drop a malformed cell id");
             return;
         };
-        if let Some(held) = self.lock().get_mut(&cell)
+        if let Some(held) = self.lock().get(&cell)
             && held.attempt == dropped.attempt
-            && held.why.is_none()
+            && held.stop.why() < Some(why)
         {
-            tracing::info!(%cell, attempt = held.attempt, "dropped: the coordinator took it back");
-            held.why = Some(Stop::Dropped);
-            held.stop.cancel();
+            tracing::info!(%cell, attempt = held.attempt, ?why, "dropped: the coordinator took it back");
+            held.stop.raise(why);
         }
     }
 
     /// Stops every cell because the node leaves.
     pub(super) fn stop_all(&self) {
-        for held in self.lock().values_mut() {
-            held.why.get_or_insert(Stop::Leaving);
-            held.stop.cancel();
+        for held in self.lock().values() {
+            held.stop.raise(Stop::Leaving);
         }
     }
 }
 
 impl HeldCell {
-    /// Why this cell was stopped, if it was.
-    pub(super) fn why_stopped(&self) -> Option<Stop> {
-        if !self.stop.is_cancelled() {
-            return None;
-        }
-        let cells = self.cells.lock();
-        let held = cells
-            .get(&self.cell)
-            .filter(|held| held.attempt == self.attempt);
-        Some(held.and_then(|held| held.why).unwrap_or(Stop::Dropped))
-    }
-
     /// The cell and attempt as the wire has them.
     pub(super) fn wire(&self) -> v1::HeldCell {
         v1::HeldCell {
@@ -168,12 +199,15 @@ mod tests {
         let cell = CellId::generate();
         let (_sender, progress) = watch::channel(Progress::default());
         let held = cells.hold(cell, 2, progress);
-        cells.drop_cell(&wire(cell, 1));
-        assert_eq!(held.why_stopped(), None);
-        cells.drop_cell(&wire(cell, 2));
-        assert_eq!(held.why_stopped(), Some(Stop::Dropped));
+        cells.drop_cells(&[wire(cell, 1)], &[]);
+        assert_eq!(held.stop.why(), None);
+        cells.drop_cells(&[wire(cell, 2)], &[wire(cell, 1)]);
+        assert_eq!(held.stop.why(), Some(Stop::Dropped));
+        assert!(held.stop.token.is_cancelled());
         cells.stop_all();
-        assert_eq!(held.why_stopped(), Some(Stop::Dropped));
+        assert_eq!(held.stop.why(), Some(Stop::Dropped));
+        cells.drop_cells(&[wire(cell, 2)], &[wire(cell, 2)]);
+        assert_eq!(held.stop.why(), Some(Stop::Ended));
     }
 
     #[test]
@@ -183,11 +217,11 @@ mod tests {
         let (_sender, progress) = watch::channel(Progress::default());
         let older = cells.hold(cell, 1, progress.clone());
         let newer = cells.hold(cell, 2, progress);
-        assert_eq!(older.why_stopped(), Some(Stop::Dropped));
+        assert_eq!(older.stop.why(), Some(Stop::Dropped));
         drop(older);
         assert_eq!(cells.progress().len(), 1);
         cells.stop_all();
-        assert_eq!(newer.why_stopped(), Some(Stop::Leaving));
+        assert_eq!(newer.stop.why(), Some(Stop::Leaving));
         drop(newer);
         assert!(cells.progress().is_empty());
     }

@@ -33,7 +33,7 @@ async fn batches_are_measured_smallest_first_against_the_device() -> anyhow::Res
     ];
     let report = node(work.path(), &args).await?.json()?;
     assert_eq!(report["device"], "cpu");
-    assert_eq!(report["network"], "vgg16 untrained");
+    assert_eq!(report["network"], "vgg16 untrained 2");
     assert_eq!(report["settings"]["size"], 32);
     assert!(report["peaks"]["bfloat16"].is_null(), "it does without");
     let batches = report["batches"].as_array().unwrap();

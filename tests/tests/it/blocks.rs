@@ -1,42 +1,19 @@
 //! Goal: a node renders several cells at once, and the trouble of one of them is its own.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use atelier_proto::v1::{self, CellState};
 use atelier_tests::cluster::Cluster;
+use atelier_tests::metrics::{scrape, served_at};
 use atelier_tests::pictures;
 use atelier_tests::programs::PATIENCE;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
-
-/// What a node tells Prometheus: values by name and labels.
-async fn scrape(url: &str) -> anyhow::Result<BTreeMap<String, String>> {
-    let address = url
-        .strip_prefix("http://")
-        .and_then(|rest| rest.strip_suffix("/metrics"))
-        .with_context(|| format!("{url} is another address"))?;
-    let mut stream = TcpStream::connect(address).await?;
-    let request = "GET /metrics HTTP/1.1\r\nHost: node\r\n\r\n";
-    stream.write_all(request.as_bytes()).await?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await?;
-    let (_, text) = answer.split_once("\r\n\r\n").context("no body")?;
-    let lines = text.lines().filter(|line| !line.starts_with('#'));
-    let values = lines.map(|line| {
-        let (name, value) = line.rsplit_once(' ').context("a name and a value")?;
-        Ok((name.to_owned(), value.to_owned()))
-    });
-    values.collect()
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cells_are_rendered_together_and_fail_alone() -> anyhow::Result<()> {
     let mut cluster = Cluster::coordinator().await?;
     cluster.start_node_with(&["--metrics", "127.0.0.1:0"])?;
-    let ready: serde_json::Value = serde_json::from_str(&cluster.nodes[0].line().await?)?;
-    let url = ready["ready"]["metrics"].as_str().context("no metrics")?;
+    let url = served_at(&mut cluster.nodes[0]).await?;
     let work = tempfile::tempdir()?;
     pictures::grid(work.path(), 4, 2)?;
     // VGG16 has no conv5_4, so every other cell is refused by the renderer.
@@ -85,7 +62,7 @@ async fn cells_are_rendered_together_and_fail_alone() -> anyhow::Result<()> {
     // The node counts a cell when the coordinator has taken its word for it.
     let counted = async {
         loop {
-            let metrics = scrape(url).await?;
+            let metrics = scrape(&url).await?;
             let is = |outcome: &str, count: &str| {
                 let name = format!("atelier_node_cells_total{{outcome=\"{outcome}\"}}");
                 metrics.get(&name).is_some_and(|value| value == count)
@@ -106,5 +83,46 @@ async fn cells_are_rendered_together_and_fail_alone() -> anyhow::Result<()> {
     );
     let rendering = &metrics["atelier_node_device_seconds_total{state=\"rendering\"}"];
     assert!(rendering.parse::<f64>()? > 0.0);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_block_is_prepared_and_the_last_one_stored_beside_the_device() -> anyhow::Result<()>
+{
+    const BLOCKS: usize = 5;
+    let mut cluster = Cluster::coordinator().await?;
+    cluster.start_node_with(&["--batch", "1", "--log", "info,atelier_node=debug"])?;
+    let work = tempfile::tempdir()?;
+    pictures::grid(work.path(), BLOCKS as u32, 1)?;
+    let what = ["submit", "--photos", "photos/*.png", "--artists", "artists"];
+    let settings = ["size=48", "scales=1", "iterations=40"];
+    let set = settings.into_iter().flat_map(|setting| ["--set", setting]);
+    let args: Vec<&str> = what.into_iter().chain(set).chain(["--wait"]).collect();
+    let ran = cluster.atelier(work.path(), &args).await?;
+    assert_eq!(ran.code(), Some(0), "{}", ran.stderr);
+
+    let log = cluster.nodes[0].log();
+    let ended = log.split("block ended");
+    let prepared = ended.scan(0, |prepared, part| {
+        *prepared += part.matches("inputs at hand").count();
+        Some(*prepared)
+    });
+    let prepared: Vec<usize> = prepared.take(BLOCKS).collect();
+    assert_eq!(
+        prepared,
+        [2, 3, 4, 5, 5],
+        "inputs at hand when each block ended:\n{log}"
+    );
+    // Which of two threads is heard first is chance, but not every time.
+    let done = log.split(" done ").take(BLOCKS - 1).enumerate();
+    let begun = done.scan(0, |begun, (number, part)| {
+        *begun += part.matches("block begun").count();
+        Some(*begun > number + 1)
+    });
+    let beside = begun.filter(|is_beside| *is_beside).count();
+    assert!(
+        beside >= BLOCKS / 2,
+        "stored beside the next block: {beside}\n{log}"
+    );
     Ok(())
 }

@@ -68,6 +68,14 @@ async fn keeps_its_promises(bucket: &Bucket) -> anyhow::Result<()> {
         Err(BucketError::NotFound { .. })
     ));
 
+    bucket
+        .put("half", content.clone(), "text/plain", None)
+        .await?;
+    for _ in 0..2 {
+        bucket.delete("half").await?;
+        assert!(bucket.head("half").await?.is_none());
+    }
+
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("picture");
     let wrong = bucket

@@ -59,7 +59,12 @@ async fn the_demo_ends_with_a_gallery_and_no_process() -> anyhow::Result<()> {
     let gallery = home.path().join("atelier-demo");
     let manifest = Manifest::from_json(&std::fs::read(gallery.join("gallery.json"))?)?;
     assert_eq!((manifest.photos.len(), manifest.artists.len()), (2, 3));
-    assert!(manifest.cells.iter().all(|cell| cell.picture.is_some()));
+    assert!(
+        manifest
+            .cells
+            .iter()
+            .all(|cell| cell.outcome.picture.is_some())
+    );
     assert_eq!(processes_of(home.path())?, Vec::<String>::new());
     Ok(())
 }

@@ -144,7 +144,11 @@ async fn fetched_as_the_manifest_says(
     let prefix = GridKeys::new(grid.parse()?).prefix();
     let mut pictures = Vec::new();
     for cell in &manifest.cells {
-        let picture = cell.picture.as_ref().context("a done cell has a picture")?;
+        let picture = cell
+            .outcome
+            .picture
+            .as_ref()
+            .context("a done cell has a picture")?;
         let bytes = std::fs::read(gallery.join(&picture.path))?;
         assert_eq!(Digest::of(&bytes), picture.sha256);
         assert_eq!(bytes.len() as u64, picture.bytes);
@@ -168,7 +172,7 @@ async fn fetched_as_the_manifest_says(
     assert_eq!(stored, pictures);
     let page = std::fs::read_to_string(gallery.join("index.html"))?;
     for cell in &manifest.cells {
-        let picture = cell.picture.as_ref().context("a picture")?;
+        let picture = cell.outcome.picture.as_ref().context("a picture")?;
         assert!(
             page.contains(&picture.path),
             "the page lacks {}",
@@ -178,6 +182,7 @@ async fn fetched_as_the_manifest_says(
 
     let picture = gallery.join(
         &manifest.cells[0]
+            .outcome
             .picture
             .as_ref()
             .context("a picture")?

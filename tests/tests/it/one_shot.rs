@@ -45,7 +45,7 @@ async fn a_picture_and_its_report() -> anyhow::Result<()> {
     assert_eq!((picture.width(), picture.height()), (48, 36));
     let report = std::fs::read(work.path().join("report.json"))?;
     let report: serde_json::Value = serde_json::from_slice(&report)?;
-    assert_eq!(report["network"], "vgg16 untrained");
+    assert_eq!(report["network"], "vgg16 untrained 2");
     assert_eq!(report["device"], "cpu");
     assert_eq!(report["settings"]["size"], 48);
     let evaluations = report["evaluations"].as_array().unwrap();

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use atelier_proto::settings::{RenderSettings, Start};
+use atelier_proto::settings::{Mode, RenderSettings, Start};
 
 use super::{Artist, Draft, Input, Photo};
 use crate::domain::field::{InvalidField, Problem, check_count, check_text};
@@ -41,7 +41,8 @@ pub(super) fn draft(draft: &Draft, cells_max: u32) -> Result<(), InvalidField> {
     let variants = draft.variants.iter().map(|variant| &variant.name);
     unique("variants", variants)?;
     masks_are_there(draft)?;
-    starts_are_there(draft)
+    starts_are_there(draft)?;
+    every_cell_has_an_aim(draft)
 }
 
 fn cells(draft: &Draft, cells_max: u32) -> Result<(), InvalidField> {
@@ -180,6 +181,42 @@ fn starts_are_there(draft: &Draft) -> Result<(), InvalidField> {
                 };
                 return Err(InvalidField::new(format!("photos[{index}].start"), problem));
             }
+        }
+    }
+    Ok(())
+}
+
+/// No cell of a photo and an artist is left without anything to aim at. Reconstructions that would be are not made.
+fn every_cell_has_an_aim(draft: &Draft) -> Result<(), InvalidField> {
+    let default = RenderSettings::default();
+    for (index, artist) in draft.artists.iter().enumerate() {
+        for variant in &draft.variants {
+            let layers = [&variant.settings, &artist.settings, &draft.settings];
+            let mode = layers.into_iter().find_map(|settings| settings.mode);
+            let content = layers
+                .into_iter()
+                .find_map(|settings| settings.content_weight);
+            let style = layers
+                .into_iter()
+                .find_map(|settings| settings.style_weight);
+            let has_content = content.unwrap_or(default.content_weight) > 0.0;
+            let has_style = style.unwrap_or(default.style_weight) > 0.0;
+            let weights = match mode.unwrap_or(default.mode) {
+                Mode::Transfer if !has_content && !has_style => {
+                    "`content_weight` and `style_weight` are both 0"
+                }
+                Mode::Content if !has_content => "`content_weight` is 0",
+                Mode::Style if !has_style => "`style_weight` is 0",
+                Mode::Transfer | Mode::Content | Mode::Style => continue,
+            };
+            let problem = Problem::Weightless {
+                weights,
+                variant: variant.name.clone(),
+            };
+            return Err(InvalidField::new(
+                format!("artists[{index}].settings"),
+                problem,
+            ));
         }
     }
     Ok(())

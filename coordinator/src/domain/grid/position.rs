@@ -1,6 +1,6 @@
 //! Where a cell stands in its grid, and what its picture is of.
 
-use atelier_proto::settings::{Colour, Mode, SettingsPatch, Start};
+use atelier_proto::settings::{Colour, Mode, RenderSettings, SettingsPatch, Start};
 
 /// What the picture of a cell is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -56,6 +56,16 @@ impl Subject {
         match self {
             Self::Transfer { .. } => false,
             Self::Content { .. } | Self::Style { .. } => true,
+        }
+    }
+
+    /// Whether it is of something that counts with these settings. What the network keeps of a photo says nothing of a
+    /// variant whose content has no weight, and there would be nothing to aim at.
+    pub(super) fn counts(self, settings: &RenderSettings) -> bool {
+        match self {
+            Self::Transfer { .. } => true,
+            Self::Content { .. } => settings.content_weight > 0.0,
+            Self::Style { .. } => settings.style_weight > 0.0,
         }
     }
 

@@ -309,6 +309,43 @@ fn reconstructions_are_cells_of_a_photo_or_an_artist_alone() {
 }
 
 #[test]
+fn where_content_or_style_has_no_weight_it_is_not_reconstructed_and_without_both_nothing_is_painted()
+ {
+    let mut draft = draft(1, 2);
+    draft.reconstructions = true;
+    draft.variants = vec![
+        variant("a", "content_weight=0"),
+        variant("b", "content_weight=1"),
+    ];
+    draft.artists[1].settings = patch("style_weight=0");
+    let told = GridSpec::accept(draft.clone(), 20).unwrap_err().to_string();
+    assert_eq!(
+        told,
+        "artists[1].settings: `content_weight` and `style_weight` are both 0 in the variant \"a\", so there is nothing to \
+         paint\n\
+         hint: give it a weight above 0 in the settings of the grid, the artist or the variant"
+    );
+    draft.variants[0] = variant("a", "seed=1");
+    draft.settings = patch("content_weight=0");
+    draft.artists[1].settings.set("mode=content").unwrap();
+    let told = GridSpec::accept(draft.clone(), 20).unwrap_err().to_string();
+    assert!(
+        told.contains("artists[1].settings: `content_weight` is 0 in the variant \"a\""),
+        "{told}"
+    );
+
+    draft.artists[1].settings = patch("style_weight=0");
+    draft.artists[1].settings.set("content_weight=1").unwrap();
+    let spec = GridSpec::accept(draft, 20).unwrap();
+    let alone = spec
+        .positions()
+        .filter(|position| position.subject.is_reconstruction());
+    let alone: Vec<_> = alone.map(|it| (it.subject, it.variant)).collect();
+    let (photo, artist) = (Subject::Content { photo: 0 }, Subject::Style { artist: 0 });
+    assert_eq!(alone, [(photo, 1), (artist, 0), (artist, 1)]);
+}
+
+#[test]
 fn a_grid_that_an_earlier_version_kept_is_read() {
     let spec = GridSpec::accept(draft(1, 1), 10).unwrap();
     let mut json = serde_json::to_value(&spec).unwrap();

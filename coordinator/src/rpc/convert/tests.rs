@@ -128,6 +128,8 @@ fn a_leased_cell_names_what_it_takes_and_no_more() {
     );
     assert_eq!(style.picture_key, below("pictures/monet_style.jpg"));
     assert_eq!(style.photo_original_key, "");
+    let checkpoint = below("checkpoints/monet_style.safetensors");
+    assert_eq!(style.checkpoint_key, checkpoint);
     assert_eq!(
         style.artist_original_key,
         below("originals/artist-monet.jpg")
@@ -138,6 +140,7 @@ fn any_keys() -> CellKeys {
     CellKeys {
         picture: "grids/g/pictures/p.jpg".to_owned(),
         thumbnail: "grids/g/thumbnails/p.jpg".to_owned(),
+        checkpoint: "grids/g/checkpoints/p.safetensors".to_owned(),
         photo_original: None,
         artist_original: None,
     }

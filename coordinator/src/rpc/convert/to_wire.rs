@@ -193,6 +193,6 @@ pub(crate) fn leased_cell(given: Given) -> v1::LeasedCell {
         photo_original_key: given.keys.photo_original.unwrap_or_default(),
         artist_original_key: given.keys.artist_original.unwrap_or_default(),
         lease_expires_at: Some(timestamp(given.expires_at)),
-        checkpoint_key: String::new(),
+        checkpoint_key: given.keys.checkpoint,
     }
 }

@@ -1,0 +1,60 @@
+//! Removes the checkpoints of cells that have ended.
+//!
+//! Nodes remove those of the cells that they finish. What is left is of cells that failed, that were cancelled while
+//! nobody held them, or whose node died at the last moment.
+
+use std::collections::HashSet;
+
+use atelier_gallery::bucket::{Bucket, BucketError};
+use atelier_gallery::keys::GridKeys;
+use futures::{StreamExt as _, TryStreamExt as _};
+
+use crate::domain::grid::GridSpec;
+use crate::domain::keys::GridNames;
+use crate::domain::summary::Changes;
+
+/// Objects removed at once.
+const REMOVALS_MAX: usize = 16;
+
+/// Removes the checkpoints of a grid that are of no more use. One that cannot be removed is told in the log: it takes
+/// room, and no gallery waits for that.
+pub(super) async fn sweep(bucket: &Bucket, spec: &GridSpec, changes: &Changes) {
+    let grid = changes.summary.grid;
+    match remove_useless(bucket, spec, changes).await {
+        Ok(0) => {}
+        Ok(removed) => tracing::info!(%grid, removed, "removed checkpoints of ended cells"),
+        Err(error) => {
+            tracing::warn!(%grid, %error, "checkpoints of ended cells stay in the bucket");
+        }
+    }
+}
+
+async fn remove_useless(
+    bucket: &Bucket,
+    spec: &GridSpec,
+    changes: &Changes,
+) -> Result<usize, BucketError> {
+    let prefix = GridKeys::new(changes.summary.grid).checkpoints();
+    let listed = bucket.list(&prefix).await?;
+    if listed.is_empty() {
+        return Ok(0);
+    }
+    let of_use = of_use(spec, changes);
+    let useless = listed
+        .into_iter()
+        .map(|object| object.key)
+        .filter(|key| !of_use.contains(key));
+    let removals = useless.map(|key| async move { bucket.delete(&key).await.map(|()| 1) });
+    futures::stream::iter(removals)
+        .buffer_unordered(REMOVALS_MAX)
+        .try_fold(0, |sum, one| async move { Ok(sum + one) })
+        .await
+}
+
+/// Keys of the checkpoints that some attempt may go on from, or is about to write.
+fn of_use(spec: &GridSpec, changes: &Changes) -> HashSet<String> {
+    let names = GridNames::new(changes.summary.grid, spec);
+    let open = changes.cells.iter().filter(|it| !it.cell.has_ended());
+    open.filter_map(|record| names.checkpoint(record.position))
+        .collect()
+}
