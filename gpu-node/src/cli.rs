@@ -82,18 +82,9 @@ Counted are the multiply-adds of the convolutions, forward and back to the image
     Bench(BenchArgs),
 }
 
-/// Which network, on what.
-#[derive(Debug, Args)]
-pub struct RendererArgs {
-    /// Which network paints: a file (safetensors or Keras .h5; VGG16 or VGG19), `untrained`, or `auto`: the fetched
-    /// file if it is there or can be had quickly, else untrained
-    #[arg(
-        long,
-        env = "ATELIER_WEIGHTS",
-        default_value = "auto",
-        value_name = "FILE|untrained|auto"
-    )]
-    pub weights: WeightsChoice,
+/// On what.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct DeviceArgs {
     /// What renders: `auto` takes a GPU where there is one
     #[arg(
         long,
@@ -110,23 +101,47 @@ pub struct RendererArgs {
         value_name = "auto|float32|bfloat16"
     )]
     pub precision: Precision,
-    /// Most pictures that are optimised at once [default: as many as make the device fastest]
-    #[arg(long, env = "ATELIER_BATCH", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
-    pub batch: Option<u32>,
     /// Most memory of the device that a render may take, as in 8GB [default: what is free]
     #[arg(long, env = "ATELIER_MEMORY_MAX", value_name = "BYTES")]
     pub memory_max: Option<ByteSize>,
 }
 
-impl RendererArgs {
-    /// What [`crate::render::Renderer::load`] is asked.
-    pub fn options(&self) -> RendererOptions {
+impl DeviceArgs {
+    /// What [`crate::render::Renderer::load`] is asked, with batches of `batch_max` at most.
+    pub fn options(self, batch_max: Option<u32>) -> RendererOptions {
         RendererOptions {
             device: self.device,
             precision: self.precision,
-            batch_max: self.batch,
+            batch_max,
             memory_bytes_max: self.memory_max.map(ByteSize::bytes),
         }
+    }
+}
+
+/// Which network, on what.
+#[derive(Debug, Args)]
+pub struct RendererArgs {
+    /// Which network paints: a file (safetensors or Keras .h5; VGG16 or VGG19), `untrained`, or `auto`: the fetched
+    /// file if it is there or can be had quickly, else untrained
+    #[arg(
+        long,
+        env = "ATELIER_WEIGHTS",
+        default_value = "auto",
+        value_name = "FILE|untrained|auto"
+    )]
+    pub weights: WeightsChoice,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at its type")]
+    pub device: DeviceArgs,
+    /// Most pictures that are optimised at once [default: as many as make the device fastest]
+    #[arg(long, env = "ATELIER_BATCH", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub batch: Option<u32>,
+}
+
+impl RendererArgs {
+    /// What [`crate::render::Renderer::load`] is asked.
+    pub fn options(&self) -> RendererOptions {
+        self.device.options(self.batch)
     }
 }
 
@@ -241,25 +256,9 @@ pub struct BenchArgs {
     /// Which network paints: a file (safetensors or Keras .h5; VGG16 or VGG19), `untrained`, or `auto`
     #[arg(long, default_value = "untrained", value_name = "FILE|untrained|auto")]
     pub weights: WeightsChoice,
-    /// What renders: `auto` takes a GPU where there is one
-    #[arg(
-        long,
-        env = "ATELIER_DEVICE",
-        default_value = "auto",
-        value_name = "auto|cpu|cuda:N"
-    )]
-    pub device: DeviceChoice,
-    /// In which numbers it convolves: `auto` takes bfloat16 where that is faster; the last evaluations are in float32
-    #[arg(
-        long,
-        env = "ATELIER_PRECISION",
-        default_value_t = Precision::Auto,
-        value_name = "auto|float32|bfloat16"
-    )]
-    pub precision: Precision,
-    /// Most memory of the device that a batch may take, as in 8GB [default: what is free]
-    #[arg(long, env = "ATELIER_MEMORY_MAX", value_name = "BYTES")]
-    pub memory_max: Option<ByteSize>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at its type")]
+    pub device: DeviceArgs,
     /// Answer in JSON
     #[arg(long)]
     pub json: bool,

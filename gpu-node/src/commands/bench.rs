@@ -20,11 +20,9 @@ use self::arithmetic::Arithmetic;
 use self::memory::Memory;
 use self::report::{BatchReport, Report};
 use super::CommandError;
-use crate::cli::{BenchArgs, ByteSize};
+use crate::cli::BenchArgs;
 use crate::executor::ExecutorError;
-use crate::render::{
-    Evaluation, PaintingInput, RenderError, RenderJob, Renderer, RendererOptions, Watch,
-};
+use crate::render::{Evaluation, PaintingInput, RenderError, RenderJob, Renderer, Watch};
 use crate::weights::{Network, Source, choose};
 
 /// Beneath `--set`: one scale, so that evaluations cost alike, and named layers, so that arithmetic can be counted.
@@ -84,13 +82,7 @@ fn measure(
     shutdown: CancellationToken,
 ) -> Result<Report, CommandError> {
     let arithmetic = Arithmetic::of(&network, settings);
-    let options = RendererOptions {
-        device: args.device,
-        precision: args.precision,
-        batch_max: None,
-        memory_bytes_max: args.memory_max.map(ByteSize::bytes),
-    };
-    let mut renderer = Renderer::load(network, &options)?;
+    let mut renderer = Renderer::load(network, &args.device.options(None))?;
     let memory = Memory::note(&renderer);
     let mut report = Report::new(&renderer, settings.clone());
     let mut sizes = args.batch.clone();

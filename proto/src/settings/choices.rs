@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::Setting;
+use super::table::Setting;
 use crate::v1;
 
 macro_rules! choice {

@@ -7,7 +7,7 @@ use serde::de::{self, MapAccess, SeqAccess, Visitor};
 use serde::ser::SerializeMap as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::Setting;
+use super::table::Setting;
 use crate::v1;
 
 /// A convolution of VGG, taken after its `ReLU`: `conv4_2` is the second one of the fourth block
