@@ -99,6 +99,8 @@ pub struct Renderer {
     targets: TargetCache,
     /// Known once some job asked for it.
     feature_factors: Option<BTreeMap<Layer, f64>>,
+    /// The scale of features relative to that of the original weights.
+    feature_strength: f64,
     /// The layers of this network where the settings name none.
     content_layers: LayerWeights,
     style_layers: LayerWeights,
@@ -113,9 +115,13 @@ impl Renderer {
         let device = device::select(options.device)?;
         tf32::allow_in_convolutions(options.precision != Precision::Float32)?;
         let name = network_name(&network);
-        let (weights, content) = match network {
-            Network::Trained(weights) => (weights, TRAINED_CONTENT),
-            Network::Untrained { seed } => (untrained::calibrated(seed)?, UNTRAINED_CONTENT),
+        let (weights, content, feature_strength) = match network {
+            Network::Trained(weights) => (weights, TRAINED_CONTENT, 1.0),
+            Network::Untrained { seed } => (
+                untrained::calibrated(seed)?,
+                UNTRAINED_CONTENT,
+                untrained::STRENGTH,
+            ),
         };
         let halves = match options.precision {
             Precision::Auto => precision::gains_by_bfloat16(device.torch)?,
@@ -140,13 +146,14 @@ impl Renderer {
             batch_max,
             targets: TargetCache::new(memory.targets_bytes()),
             feature_factors: None,
+            feature_strength,
             device,
             content_layers: layers(content),
             style_layers: layers(STYLE),
         })
     }
 
-    /// Which network paints: "vgg16 untrained", "vgg19 sha256:…".
+    /// Which network paints: "vgg16 untrained 2", "vgg19 sha256:…".
     pub fn network(&self) -> &str {
         &self.network
     }
@@ -287,7 +294,11 @@ impl Renderer {
             row.settings.features == Features::Normalised && row.settings.loss != LossKind::Relative
         });
         if wants_factors && self.feature_factors.is_none() {
-            self.feature_factors = Some(feature_scale::factors(&self.exact, self.device.torch)?);
+            self.feature_factors = Some(feature_scale::factors(
+                &self.exact,
+                self.feature_strength,
+                self.device.torch,
+            )?);
         }
         let fast = self.fast.as_ref().filter(|_| may_be_fast);
         let preparer = Preparer {
@@ -371,7 +382,7 @@ fn network_name(network: &Network) -> String {
             digest,
             ..
         }) => format!("{architecture} sha256:{digest}"),
-        Network::Untrained { .. } => "vgg16 untrained".to_owned(),
+        Network::Untrained { .. } => untrained::NAME.to_owned(),
     }
 }
 

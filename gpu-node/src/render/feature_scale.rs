@@ -5,6 +5,9 @@
 //! Multiplying every layer so that its mean activation on a fixed noise is what the original weights have there gives one
 //! balance of content and style for all files (Gatys et al. 2015, section 2, normalise to 1 for the same reason). The
 //! network itself is left as it is: a factor on a distance does the same.
+//!
+//! The features of the untrained network differ more from picture to picture than trained ones with the same mean, and
+//! style counts by the fourth power: they are brought to a share of that scale ([`untrained::STRENGTH`]).
 
 use std::collections::BTreeMap;
 
@@ -35,13 +38,17 @@ const REFERENCE: [(u8, u8, f64); 16] = [
 ];
 const NOISE_SEED: u64 = 1;
 
-/// What the features of each layer are to be multiplied by.
-pub(super) fn factors(vgg: &Vgg, device: Device) -> Result<BTreeMap<Layer, f64>, TchError> {
+/// What the features of each layer are to be multiplied by to have `strength` times the scale of the original weights.
+pub(super) fn factors(
+    vgg: &Vgg,
+    strength: f64,
+    device: Device,
+) -> Result<BTreeMap<Layer, f64>, TchError> {
     let means = mean_activations(vgg, device)?;
     let factor = |(block, index, reference): &(u8, u8, f64)| {
         let layer = Layer::new(*block, *index)?;
         let mean = means.get(&layer).filter(|mean| **mean > 0.0)?;
-        Some((layer, reference / mean))
+        Some((layer, strength * reference / mean))
     };
     Ok(REFERENCE.iter().filter_map(factor).collect())
 }

@@ -21,6 +21,8 @@ const STATE_BYTES_MAX: usize = 128 << 20;
 #[derive(Debug)]
 pub(super) struct Lbfgs {
     pairs_max: usize,
+    /// Root mean square of the longest step.
+    step_max: f64,
     pairs: VecDeque<Pair>,
     /// The scale of the first guess of the inverse Hessian, `[batch, 1]`.
     scale: Tensor,
@@ -47,11 +49,13 @@ struct Last {
 }
 
 impl Lbfgs {
-    /// An optimiser without history for images like `like`, `[batch, values]`, that remembers `pairs_max` pairs.
-    pub(super) fn new(like: &Tensor, pairs_max: u32) -> Result<Self, TchError> {
+    /// An optimiser without history for images like `like`, `[batch, values]`, that remembers `pairs_max` pairs
+    /// and makes no step whose root mean square is above `step_max`.
+    pub(super) fn new(like: &Tensor, pairs_max: u32, step_max: f64) -> Result<Self, TchError> {
         let ones = Tensor::f_ones([like.size()[0], 1], (like.kind(), like.device()))?;
         Ok(Self {
             pairs_max: pairs_max as usize,
+            step_max,
             pairs: VecDeque::new(),
             scale: ones.shallow_clone(),
             fresh: ones.shallow_clone(),
@@ -75,6 +79,7 @@ impl Lbfgs {
         let length = first
             .f_where_self(&is_first, &first.f_ones_like()?)?
             .f_mul(&self.damping)?;
+        let length = shortened(&direction, &length, self.step_max)?;
         self.damping = self.damping.f_mul_scalar(DAMPING_LIFT)?.f_clamp_max(1.0)?;
         // A row that stood still has its first step before it.
         let stood = size.f_eq(0.0)?.f_to_kind(self.fresh.kind())?;
@@ -246,6 +251,18 @@ impl Lbfgs {
         }
         Ok(direction)
     }
+}
+
+/// The length `[batch, 1]` of a step along `direction`, or less where the root mean square of the step would be above
+/// `step_max`.
+fn shortened(direction: &Tensor, length: &Tensor, step_max: f64) -> Result<Tensor, TchError> {
+    let values = direction.size()[1] as f64;
+    let root_mean_square = dot(direction, direction)?
+        .f_div_scalar(values)?
+        .f_sqrt()?
+        .f_mul(length)?;
+    let share = root_mean_square.f_reciprocal()?.f_mul_scalar(step_max)?;
+    length.f_mul(&share.f_clamp_max(1.0)?)
 }
 
 /// Products within rows: `[batch, values]` twice → `[batch, 1]`.

@@ -8,6 +8,10 @@ use tch::{TchError, Tensor};
 use super::adam::Adam;
 use super::lbfgs::Lbfgs;
 
+/// Root mean square of the longest step of L-BFGS, in colours of 0..=1. The first pair may see next to no curvature where
+/// a loss is about to rise with the fourth power; the step that it suggests then lies beyond every picture.
+const STEP_MAX: f64 = 0.25;
+
 /// Moves a batch of images, `[batch, values]`, each row for itself.
 #[derive(Debug)]
 pub(super) enum Optimiser {
@@ -23,7 +27,7 @@ impl Optimiser {
         pairs_max: u32,
     ) -> Result<Self, TchError> {
         Ok(match settings.optimiser {
-            settings::Optimiser::Lbfgs => Self::Lbfgs(Lbfgs::new(like, pairs_max)?),
+            settings::Optimiser::Lbfgs => Self::Lbfgs(Lbfgs::new(like, pairs_max, STEP_MAX)?),
             settings::Optimiser::Adam => {
                 Self::Adam(Adam::new(like, settings.learning_rate, settings.averaging)?)
             }

@@ -8,7 +8,7 @@
 //! - What all pictures have in common is taken out of the filters, not put into a bias: flat areas then have faint
 //!   features at every depth. With a bias for it their features are the strongest of all, and Gram matrices tell
 //!   pictures apart by how much of them is flat.
-//! - Filters are blind to what is finer than two pixels, so gradients do not fill pictures with such noise.
+//! - Filters hardly see what changes from pixel to pixel, so gradients do not fill pictures with such noise.
 //! - Most channels of a layer are passed on to the next, as in scattering networks (Bruna and Mallat 2013,
 //!   <https://arxiv.org/abs/1203.1513>): random layers on top of each other scramble a picture so that no optimiser finds
 //!   it again from its `conv4_2`, where the published settings hold on to it.
@@ -25,6 +25,11 @@ use crate::weights::{Architecture, Convolution, VggWeights};
 /// checkpoints of one are not taken for another's.
 pub(super) const NAME: &str = "vgg16 untrained 2";
 
+/// The scale of its features relative to that of trained ones with the published formulas. At the faint noise that
+/// `classic` and `neural-style` begin with, style outweighs content 4 and 11 times as much as with VGG19 where mean
+/// activations are alike; content goes with the square of this number and style with its fourth power.
+pub(super) const STRENGTH: f64 = 0.4;
+
 /// Pictures of noise that channels are calibrated on.
 const PICTURES: i64 = 4;
 /// Their side, pixels: 8 positions are left in the deepest block.
@@ -36,6 +41,9 @@ const PASSED_ON_OF: usize = 4;
 /// Deviation of the filters' biases: faint features even where nothing is to be seen, without which a picture that begins
 /// as grey is on a plateau of Gram matrices and has no way to go.
 const BIAS: f32 = 0.2;
+/// A blur and a slope along one axis; neither sees a change from pixel to pixel and back.
+const BLUR: [f32; 3] = [1.0, 2.0, 1.0];
+const SLOPE: [f32; 3] = [1.0, 0.0, -1.0];
 /// How strong the spatial parts of filters are: brightness, slopes, and corners.
 const PARTS: [f64; 3] = [1.0, 1.0, 0.5];
 /// What the network sees of a colour `c` is `(c - mean) / deviation`.
@@ -158,10 +166,6 @@ fn calibrate(features: &Tensor, drawn: &Drawn, seed: u64) -> Result<(Tensor, Ten
     Ok((kernel, bias))
 }
 
-/// A blur and a slope along one axis; neither sees a change from pixel to pixel and back.
-const BLUR: [f32; 3] = [1.0, 2.0, 1.0];
-const SLOPE: [f32; 3] = [1.0, 0.0, -1.0];
-
 /// Gaussian mixtures of blurs, slopes and corners, `[outputs, inputs, 3, 3]`.
 fn random_filters(seed: u64, inputs: i64, outputs: usize) -> Result<Tensor, TchError> {
     let [brightness, slope, corner] = PARTS;
@@ -227,4 +231,49 @@ fn values(tensor: &Tensor) -> Result<Vec<f32>, TchError> {
     let mut values = vec![0.0; flat.numel()];
     flat.f_copy_data(&mut values, flat.numel())?;
     Ok(values)
+}
+
+#[cfg(test)]
+mod tests {
+    use atelier_proto::settings::Layer;
+    use tch::Device;
+
+    use super::*;
+    use crate::render::vgg::{Numbers, Vgg};
+
+    /// Mean features of every layer, shallowest first.
+    fn strengths(vgg: &Vgg, pictures: &Tensor) -> Vec<(Layer, f64)> {
+        let layers: Vec<Layer> = vgg.layers().map(|(layer, _)| layer).collect();
+        let features = vgg
+            .features(pictures, layers, Pooling::Average, Padding::Replicate)
+            .unwrap();
+        features
+            .into_iter()
+            .map(|(layer, features)| (layer, features.mean(Kind::Double).double_value(&[])))
+            .collect()
+    }
+
+    #[test]
+    fn flat_areas_have_faint_features_but_some_at_every_depth() {
+        let numbers = Numbers {
+            convolutions: Kind::Float,
+            channels_last: false,
+        };
+        let vgg = Vgg::load(&calibrated(1).unwrap(), Device::Cpu, numbers).unwrap();
+        // Other noise than that of the calibration.
+        let noise = strengths(&vgg, &noise_pictures(2).unwrap());
+        let grey = strengths(
+            &vgg,
+            &Tensor::full([1, 3, 64, 64], 0.5, (Kind::Float, Device::Cpu)),
+        );
+        for ((layer, of_noise), (_, of_grey)) in noise.into_iter().zip(grey) {
+            // Half of a normal distribution of variance 1 has a mean of 0.4.
+            assert!((0.25..0.6).contains(&of_noise), "{layer}: {of_noise}");
+            let share = of_grey / of_noise;
+            assert!(
+                (0.05..0.9).contains(&share),
+                "{layer}: {of_grey} of {of_noise}"
+            );
+        }
+    }
 }

@@ -11,7 +11,7 @@ fn the_first_step_is_short_and_the_second_uses_the_curvature() {
     // f(x) = 2 x² in one row, x² / 2 in the other: gradients 4 x and x.
     let curvature = Tensor::from_slice(&[4.0_f32, 1.0]).view([2, 1]);
     let x = Tensor::from_slice(&[3.0_f32, 0.5]).view([2, 1]);
-    let mut optimiser = Lbfgs::new(&x, 5).unwrap();
+    let mut optimiser = Lbfgs::new(&x, 5, f64::INFINITY).unwrap();
     let second = optimiser.step(&x, &(&curvature * &x)).unwrap();
     // min(1, 1 / |g|) times -g: one in all for the long gradient, the whole of the short one.
     let expected = Tensor::from_slice(&[2.0_f32, 0.0]).view([2, 1]);
@@ -25,7 +25,7 @@ fn the_first_step_is_short_and_the_second_uses_the_curvature() {
 fn a_row_without_use_for_its_history_begins_anew_alone() {
     let gradient = Tensor::ones([2, 3], (Kind::Float, Device::Cpu)) * 2.0;
     let x = gradient.zeros_like();
-    let mut optimiser = Lbfgs::new(&gradient, 5).unwrap();
+    let mut optimiser = Lbfgs::new(&gradient, 5, f64::INFINITY).unwrap();
     let first = optimiser.step(&x, &gradient).unwrap();
     let rows = Tensor::from_slice(&[true, false]).view([2, 1]);
     optimiser.begin_anew(&rows).unwrap();
@@ -46,7 +46,7 @@ fn a_row_without_use_for_its_history_begins_anew_alone() {
 #[test]
 fn a_row_that_stepped_too_far_takes_whole_steps_again_when_that_is_long_ago() {
     let mut x = Tensor::ones([3, 12], (Kind::Float, Device::Cpu));
-    let mut optimiser = Lbfgs::new(&x, 4).unwrap();
+    let mut optimiser = Lbfgs::new(&x, 4, f64::INFINITY).unwrap();
     let damping = |optimiser: &Lbfgs, row| {
         let state: BTreeMap<String, Tensor> = optimiser.state(row).unwrap().into_iter().collect();
         state["damping"].double_value(&[0, 0])
@@ -71,13 +71,13 @@ fn gradient(x: &Tensor) -> Tensor {
 #[test]
 fn a_row_goes_on_alone_and_elsewhere_as_it_would_have_gone_on() {
     let mut x = Tensor::ones([3, 12], (Kind::Float, Device::Cpu));
-    let mut optimiser = Lbfgs::new(&x, 4).unwrap();
+    let mut optimiser = Lbfgs::new(&x, 4, f64::INFINITY).unwrap();
     for _ in 0..6 {
         x = optimiser.step(&x, &gradient(&x)).unwrap();
     }
     let state: BTreeMap<String, Tensor> = optimiser.state(1).unwrap().into_iter().collect();
     let row = x.narrow(0, 1, 1);
-    let mut elsewhere = Lbfgs::new(&row, 4).unwrap();
+    let mut elsewhere = Lbfgs::new(&row, 4, f64::INFINITY).unwrap();
     elsewhere.restore(&state).unwrap();
     let elsewhere = elsewhere.step(&row, &gradient(&x).narrow(0, 1, 1)).unwrap();
 
@@ -104,7 +104,7 @@ fn a_row_goes_on_alone_and_elsewhere_as_it_would_have_gone_on() {
 fn a_row_whose_gradient_was_no_number_goes_on_after_it() {
     let options = (Kind::Float, Device::Cpu);
     let mut x = Tensor::ones([3, 12], options);
-    let mut optimiser = Lbfgs::new(&x, 4).unwrap();
+    let mut optimiser = Lbfgs::new(&x, 4, f64::INFINITY).unwrap();
     for _ in 0..3 {
         x = optimiser.step(&x, &gradient(&x)).unwrap();
     }

@@ -285,7 +285,7 @@ fn real_pictures_in_bfloat16_are_within_three_per_cent_of_float32() {
 fn features_are_brought_to_the_scale_of_the_original_weights() {
     let Some(assets) = assets() else { return };
     let vgg = reference_vgg(&assets);
-    for (layer, factor) in feature_scale::factors(&vgg, Device::Cpu).unwrap() {
+    for (layer, factor) in feature_scale::factors(&vgg, 1.0, Device::Cpu).unwrap() {
         // The file has the original weights in half precision.
         near(&format!("the factor of {layer}"), factor, 1.0, 0.01);
     }
