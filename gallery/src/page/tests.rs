@@ -138,7 +138,11 @@ fn nothing_that_people_write_becomes_part_of_the_page() {
     }
     manifest.cells[3].outcome.failure = Some(evil.to_owned());
     manifest.reconstructions[3].outcome.failure = Some(evil.to_owned());
-    let picture = manifest.reconstructions[0].outcome.picture.as_mut().unwrap();
+    let picture = manifest.reconstructions[0]
+        .outcome
+        .picture
+        .as_mut()
+        .unwrap();
     evil.clone_into(&mut picture.path);
     manifest.photos[1].original = Some(evil.to_owned());
     let picture = manifest.cells[0].outcome.picture.as_mut().unwrap();
