@@ -165,3 +165,18 @@ pub fn parse_value(text: &str) -> toml::Value {
         .and_then(|mut table| table.remove("value"))
         .unwrap_or_else(|| toml::Value::String(text.to_owned()))
 }
+
+impl RenderSettings {
+    /// Which weights leave the mode nothing to aim at, for people; none where it has something.
+    pub fn missing_weight(&self) -> Option<&'static str> {
+        let (content, style) = (self.content_weight > 0.0, self.style_weight > 0.0);
+        match self.mode {
+            Mode::Transfer if !content && !style => {
+                Some("`content_weight` and `style_weight` are both 0")
+            }
+            Mode::Content if !content => Some("`content_weight` is 0"),
+            Mode::Style if !style => Some("`style_weight` is 0"),
+            Mode::Transfer | Mode::Content | Mode::Style => None,
+        }
+    }
+}

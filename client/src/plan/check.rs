@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use atelier_proto::settings::{Mode, RenderSettings, Start};
+use atelier_proto::settings::{RenderSettings, Start};
 
 use super::{
     CELLS_MAX, NAME_CHARACTERS_MAX, PAINTINGS_MAX, PhotoPlan, Plan, PlanError, VariantPlan,
@@ -116,26 +116,12 @@ impl Plan {
 
     /// No cell of a photo and an artist is left without anything to aim at. Reconstructions that would be are not made.
     fn check_weights(&self) -> Result<(), PlanError> {
-        let default = RenderSettings::default();
         for artist in &self.artists {
+            let artist_settings = artist.settings.clone().over(self.settings.clone());
             for variant in self.variants_or(&VariantPlan::default()) {
-                let layers = [&variant.settings, &artist.settings, &self.settings];
-                let mode = layers.into_iter().find_map(|settings| settings.mode);
-                let content = layers
-                    .into_iter()
-                    .find_map(|settings| settings.content_weight);
-                let style = layers
-                    .into_iter()
-                    .find_map(|settings| settings.style_weight);
-                let has_content = content.unwrap_or(default.content_weight) > 0.0;
-                let has_style = style.unwrap_or(default.style_weight) > 0.0;
-                let weights = match mode.unwrap_or(default.mode) {
-                    Mode::Transfer if !has_content && !has_style => {
-                        "`content_weight` and `style_weight` are both 0"
-                    }
-                    Mode::Content if !has_content => "`content_weight` is 0",
-                    Mode::Style if !has_style => "`style_weight` is 0",
-                    Mode::Transfer | Mode::Content | Mode::Style => continue,
+                let settings = variant.settings.clone().over(artist_settings.clone());
+                let Some(weights) = settings.resolve().missing_weight() else {
+                    continue;
                 };
                 return Err(PlanError::Weightless {
                     place: artist.place.clone(),

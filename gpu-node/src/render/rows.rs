@@ -77,12 +77,7 @@ impl<'a> Row<'a> {
             regions: regions(job, settings.mode),
             settings,
         };
-        if row.content_weight() == 0.0 && row.style_weight() == 0.0 {
-            let weights = match row.settings.mode {
-                Mode::Transfer => "content_weight and style_weight are both 0",
-                Mode::Content => "content_weight is 0",
-                Mode::Style => "style_weight is 0",
-            };
+        if let Some(weights) = row.settings.missing_weight() {
             return Err(RenderError::Weightless { weights });
         }
         row.start_input()?;

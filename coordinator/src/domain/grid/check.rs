@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use atelier_proto::settings::{Mode, RenderSettings, Start};
+use atelier_proto::settings::{RenderSettings, Start};
 
 use super::{Artist, Draft, Input, Photo};
 use crate::domain::field::{InvalidField, Problem, check_count, check_text};
@@ -188,26 +188,12 @@ fn starts_are_there(draft: &Draft) -> Result<(), InvalidField> {
 
 /// No cell of a photo and an artist is left without anything to aim at. Reconstructions that would be are not made.
 fn every_cell_has_an_aim(draft: &Draft) -> Result<(), InvalidField> {
-    let default = RenderSettings::default();
     for (index, artist) in draft.artists.iter().enumerate() {
+        let artist_settings = artist.settings.clone().over(draft.settings.clone());
         for variant in &draft.variants {
-            let layers = [&variant.settings, &artist.settings, &draft.settings];
-            let mode = layers.into_iter().find_map(|settings| settings.mode);
-            let content = layers
-                .into_iter()
-                .find_map(|settings| settings.content_weight);
-            let style = layers
-                .into_iter()
-                .find_map(|settings| settings.style_weight);
-            let has_content = content.unwrap_or(default.content_weight) > 0.0;
-            let has_style = style.unwrap_or(default.style_weight) > 0.0;
-            let weights = match mode.unwrap_or(default.mode) {
-                Mode::Transfer if !has_content && !has_style => {
-                    "`content_weight` and `style_weight` are both 0"
-                }
-                Mode::Content if !has_content => "`content_weight` is 0",
-                Mode::Style if !has_style => "`style_weight` is 0",
-                Mode::Transfer | Mode::Content | Mode::Style => continue,
+            let settings = variant.settings.clone().over(artist_settings.clone());
+            let Some(weights) = settings.resolve().missing_weight() else {
+                continue;
             };
             let problem = Problem::Weightless {
                 weights,
