@@ -9,7 +9,8 @@
 //! - [`vgg`]: the network, cut after the deepest layer that is asked for; [`untrained`]: one that needs no file;
 //!   [`feature_scale`]: why the file does not matter
 //! - [`statistics`]: what content and style are measured by; [`targets`]: what they are in photos and paintings;
-//!   [`aims`], [`loss`]: how far a picture is from them; [`prepare`]: from jobs to all of these
+//!   [`aims`], [`loss`]: how far a picture is from them; [`prepare`]: from jobs to all of these;
+//!   [`starts`]: what a scale begins with; [`unpainted`]: what masks leave alone
 //! - [`at_once`], [`peak`]: for measuring; [`memory`]: what fits; [`tiles`], [`tile_plan`]: what is done when a picture does not
 //! - [`pixels`], [`colour`]: pictures to tensors and back; [`device`], [`cuda`], [`precision`], [`tf32`]: what it all runs on
 
@@ -34,12 +35,14 @@ mod pixels;
 mod precision;
 mod prepare;
 mod rows;
+mod starts;
 mod statistics;
 mod targets;
 mod tf32;
 mod tile_plan;
 mod tiles;
 mod tuner;
+mod unpainted;
 mod untrained;
 mod vgg;
 

@@ -28,6 +28,8 @@ pub(super) struct Objective {
     pub(super) variation_weight: Option<Tensor>,
     /// What the mean squared distance of colours from 0..=1 counts, `[batch]`; none where it counts in no row.
     pub(super) range_weight: Option<Tensor>,
+    /// Where images may move, `[batch, 1, height, width]`, 1 or 0; none: everywhere.
+    pub(super) movable: Option<Tensor>,
     /// How a picture is looked at; empty: as a whole.
     pub(super) tiles: Vec<Tile>,
 }
@@ -43,8 +45,22 @@ pub(super) struct Losses {
 type Sums = BTreeMap<Layer, Vec<Tensor>>;
 
 impl Objective {
-    /// Losses of images, `[batch, 3, height, width]`, and their gradients, of the same shape.
+    /// Losses of images, `[batch, 3, height, width]`, and their gradients, of the same shape; these are 0 where images may
+    /// not move.
     pub(super) fn evaluate(
+        &self,
+        vgg: &Vgg,
+        images: &Tensor,
+    ) -> Result<(Losses, Tensor), TchError> {
+        let (losses, gradient) = self.evaluate_everywhere(vgg, images)?;
+        let gradient = match &self.movable {
+            None => gradient,
+            Some(movable) => gradient.f_mul(&movable.f_to_kind(gradient.kind())?)?,
+        };
+        Ok((losses, gradient))
+    }
+
+    fn evaluate_everywhere(
         &self,
         vgg: &Vgg,
         images: &Tensor,
@@ -121,6 +137,7 @@ impl Objective {
             aims: aims.collect::<Result<_, TchError>>()?,
             variation_weight: of_rows(&self.variation_weight)?,
             range_weight: of_rows(&self.range_weight)?,
+            movable: of_rows(&self.movable)?,
             tiles: self.tiles.clone(),
         })
     }

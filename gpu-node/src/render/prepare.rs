@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use atelier_proto::settings::{
-    Colour, Features, Layer, LayerWeights, LossKind, RenderSettings, Start, fit,
+    Colour, Features, Layer, LayerWeights, LossKind, RenderSettings, fit,
 };
 use tch::{Device, Kind, TchError, Tensor};
 
@@ -58,6 +58,7 @@ impl Preparer<'_> {
             aims: together,
             variation_weight: self.weights(rows, |settings| settings.tv_weight)?,
             range_weight: self.weights(rows, |settings| settings.range_weight)?,
+            movable: self.movable(rows, side)?,
             tiles,
         })
     }
@@ -73,58 +74,13 @@ impl Preparer<'_> {
         counts.then(|| self.row_values(&weights)).transpose()
     }
 
-    /// The image that a row begins a scale with, given the one that it left the coarser scale with.
-    ///
-    /// Enlarging makes no detail, and style is detail to no small part: where the render began from the photo, the
-    /// photo's own is laid over, which saves the first evaluations of every scale.
-    pub(super) fn finer(
+    /// The photo as a row looks at it.
+    pub(super) fn photo(
         &self,
         row: &Row<'_>,
-        coarser: &Tensor,
-        side: u32,
-    ) -> Result<Tensor, RenderError> {
-        let (width, height) = row.size_at(side);
-        let enlarged = pixels::enlarge(coarser, width, height)?;
-        let Some(photo) = row.photo().filter(|_| row.settings.start == Start::Photo) else {
-            return Ok(enlarged);
-        };
-        let photo = self.photo(row, photo, (width, height))?;
-        Ok(enlarged.f_add(&pixels::detail(&photo, coarser)?)?)
-    }
-
-    /// The image of a row before its first evaluation, `[1, 3, height, width]`.
-    pub(super) fn start(&self, row: &Row<'_>, side: u32) -> Result<Tensor, RenderError> {
-        let settings = &row.settings;
-        let (width, height) = row.size_at(side);
-        let noise = || {
-            pixels::noise(
-                settings.seed,
-                settings.noise_level,
-                width,
-                height,
-                self.device,
-            )
-        };
-        let Some(input) = row.start_input()? else {
-            return Ok(noise()?);
-        };
-        Ok(match settings.start {
-            Start::Painting | Start::File => {
-                pixels::covering(&input.picture, width, height, self.device)?
-            }
-            Start::Noise | Start::Photo => self.photo(row, input, (width, height))?,
-            Start::Mix => {
-                let photo = self.photo(row, input, (width, height))?;
-                let share = settings.noise_share;
-                photo
-                    .f_mul_scalar(1.0 - share)?
-                    .f_add(&noise()?.f_mul_scalar(share)?)?
-            }
-        })
-    }
-
-    /// The photo as a row looks at it.
-    fn photo(&self, row: &Row<'_>, photo: &Input, size: (u32, u32)) -> Result<Tensor, TchError> {
+        photo: &Input,
+        size: (u32, u32),
+    ) -> Result<Tensor, TchError> {
         let image = pixels::to_tensor(&photo.picture, size.0, size.1, self.device)?;
         match row.settings.colour {
             // Colours come back at the end; until then brightness alone is painted.

@@ -117,6 +117,31 @@ fn each_artist_paints_where_the_mask_is() {
 }
 
 #[test]
+fn where_no_artist_applies_the_picture_is_the_photo() {
+    let photo = picture(64, 48, 0);
+    let mask = GrayImage::from_fn(64, 48, |x, _| Luma([if x < 32 { 255 } else { 0 }]));
+    for start in ["start=photo", "start=noise"] {
+        let mut job = job(0, &["size=64", "scales=2", "iterations=10", start]);
+        job.photo = Some(input(photo.clone()));
+        job.paintings[0].mask = Some(MaskInput {
+            digest: Digest::of(mask.as_raw()),
+            mask: Arc::new(mask.clone()),
+        });
+        let rendered = render(&job).unwrap();
+        let painted = rendered.picture.to_rgb8();
+        let moved = |columns: std::ops::Range<u32>| {
+            let photo = photo.to_rgb8();
+            let pixels = columns.flat_map(|x| (0..48).map(move |y| (x, y)));
+            let moved =
+                pixels.filter(|(x, y)| painted.get_pixel(*x, *y) != photo.get_pixel(*x, *y));
+            moved.count()
+        };
+        assert_eq!(moved(32..64), 0, "{start}");
+        assert!(moved(0..32) > 32 * 48 / 2, "{start}");
+    }
+}
+
+#[test]
 fn colours_are_whose_they_are_asked_to_be() {
     let painted = |colour: &str| {
         let mut job = job(
