@@ -187,25 +187,31 @@ async fn a_node_that_is_asked_to_leave_hands_back_what_it_has_rendered() -> anyh
     let work = tempfile::tempdir()?;
     let grid = submit(&cluster, work.path(), 2, ITERATIONS).await?;
     let bucket = cluster.bucket().await?;
-    cluster
+    // Whose inputs were there first is rendered first.
+    let (begun, prepared) = cluster
         .until(&grid, "one cell rendering and one prepared", |answer| {
             let is_leased = |cell: &v1::Cell| cell.state() == CellState::Leased;
             let [first, second] = answer.cells.as_slice() else {
                 return None;
             };
-            (is_rendering(first) && is_leased(second)).then_some(())
+            [(0, first, 1, second), (1, second, 0, first)]
+                .into_iter()
+                .find(|(_, begun, _, prepared)| is_rendering(begun) && is_leased(prepared))
+                .map(|(begun, _, prepared, _)| (begun, prepared))
         })
         .await?;
     cluster.nodes[0].signal(Signal::TERM)?;
     assert!(cluster.nodes[0].wait().await?.success());
-    let bytes = bucket.get(&key(&grid, 0)?, BYTES_MAX).await?;
+    let bytes = bucket.get(&key(&grid, begun)?, BYTES_MAX).await?;
     let left = evaluations_of(&bytes)?;
     assert!(left > 0);
     let answer = cluster.grid(&grid).await?;
     let is_queued = |cell: &v1::Cell| cell.state() == CellState::Queued;
     assert!(answer.cells.iter().all(is_queued), "at no cost");
     // As if another cell had left it there.
-    bucket.put(&key(&grid, 1)?, bytes.into(), "", None).await?;
+    bucket
+        .put(&key(&grid, prepared)?, bytes.into(), "", None)
+        .await?;
 
     let args = [&never[..], &["--metrics", "127.0.0.1:0"]].concat();
     cluster.start_node_with(&args)?;
