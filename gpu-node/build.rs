@@ -3,24 +3,27 @@
 
 use std::path::PathBuf;
 
-/// The part in C++.
-const SHIM: &str = "src/render/tf32.cpp";
+/// The parts in C++.
+const SHIMS: [&str; 2] = ["src/render/packed.cpp", "src/render/tf32.cpp"];
 
 fn main() {
     println!("cargo::rerun-if-env-changed=LIBTORCH");
     println!("cargo::rerun-if-env-changed=LIBTORCH_LIB");
     println!("cargo::rerun-if-env-changed=LIBTORCH_INCLUDE");
-    println!("cargo::rerun-if-changed={SHIM}");
+    for shim in SHIMS {
+        println!("cargo::rerun-if-changed={shim}");
+    }
     let place = |variable: &str, folder: &str| {
         let root = std::env::var_os(variable).or_else(|| std::env::var_os("LIBTORCH"));
         root.map(|root| PathBuf::from(root).join(folder))
     };
     let mut shim = cc::Build::new();
-    shim.cpp(true).std("c++17").file(SHIM).warnings(false);
+    shim.cpp(true).std("c++17").files(SHIMS).warnings(false);
     if let Some(headers) = place("LIBTORCH_INCLUDE", "include") {
+        shim.include(headers.join("torch/csrc/api/include"));
         shim.include(headers);
     }
-    shim.compile("atelier_tf32");
+    shim.compile("atelier_shims");
     if let Some(library) = place("LIBTORCH_LIB", "lib") {
         println!("cargo::rustc-link-arg=-Wl,-rpath,{}", library.display());
     }

@@ -30,6 +30,7 @@ mod lbfgs;
 mod loss;
 mod memory;
 mod optimiser;
+mod packed;
 mod peak;
 mod pixels;
 mod precision;

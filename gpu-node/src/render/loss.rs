@@ -180,7 +180,9 @@ impl Objective {
     }
 
     fn losses(&self, images: &Tensor, sums: &Sums) -> Result<Losses, TchError> {
-        let nothing = Tensor::f_zeros([images.size()[0]], (images.kind(), images.device()))?;
+        // 0, or not a number where a pixel is none: rectification on its way may make that 0, and no loss would show it.
+        let nothing = images.f_detach()?.f_mul_scalar(0.0)?.f_flatten(1, -1)?;
+        let nothing = nothing.f_sum_dim_intlist(1, false, None)?;
         let mut content = nothing.shallow_clone();
         let mut style = nothing;
         for (layer, aim) in &self.aims {

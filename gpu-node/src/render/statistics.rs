@@ -28,18 +28,19 @@ impl Moments {
         guidance: Option<&Tensor>,
         loss: LossKind,
     ) -> Result<Self, TchError> {
-        let flat = features.f_flatten(2, 3)?;
+        // One row a position: with channels side by side in memory neither this nor its gradient is copied about.
+        let flat = features.f_permute([0, 2, 3, 1])?.f_flatten(1, 2)?;
         let weighted = match guidance {
-            Some(guidance) => flat.f_mul(&guidance.f_flatten(2, 3)?)?,
+            Some(guidance) => flat.f_mul(&guidance.f_permute([0, 2, 3, 1])?.f_flatten(1, 2)?)?,
             None => flat.shallow_clone(),
         };
         // Both factors are the features, so the gradient is twice that through one of them: half the work on the way back.
-        let product = products(&weighted, &flat.f_detach()?.f_transpose(1, 2)?)?;
+        let product = products(&flat.f_detach()?.f_transpose(1, 2)?, &weighted)?;
         Ok(Self {
             second: product.f_mul_scalar(2.0)?.f_sub(&product.f_detach()?)?,
             first: match loss {
                 LossKind::Relative => Some(by_row(&weighted, |row| {
-                    row.f_sum_dim_intlist(2, true, None)
+                    row.f_sum_dim_intlist(1, true, None)?.f_transpose(1, 2)
                 })?),
                 LossKind::Gatys | LossKind::NeuralStyle => None,
             },

@@ -68,11 +68,11 @@ fn settings(assignments: &[&str]) -> RenderSettings {
     patch.resolve()
 }
 
-/// [`narrow_weights`] on the processors.
+/// [`narrow_weights`] on the processors, arranged as renders have them.
 fn narrow(convolutions: Kind) -> Vgg {
     let numbers = Numbers {
         convolutions,
-        channels_last: false,
+        channels_last: true,
     };
     Vgg::load(&narrow_weights(), Device::Cpu, numbers).unwrap()
 }

@@ -6,6 +6,7 @@ use atelier_proto::settings::{Layer, LayerWeights, Padding, Pooling, RenderSetti
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::RenderError;
+use super::packed::PackedKernel;
 use super::statistics::by_row;
 use crate::weights::{Architecture, Convolution, VggWeights};
 
@@ -39,12 +40,22 @@ pub(super) struct Vgg {
     numbers: Numbers,
 }
 
-/// One convolution.
+/// One convolution with its rectification.
 #[derive(Debug)]
 struct Stage {
     layer: Layer,
-    kernel: Tensor,
+    /// Channels that come out.
+    channels: i64,
+    kernel: Kernel,
     bias: Tensor,
+}
+
+/// A 3×3 kernel.
+#[derive(Debug)]
+enum Kernel {
+    /// `[out, in, 3, 3]`.
+    Plain(Tensor),
+    Packed(PackedKernel),
 }
 
 impl Vgg {
@@ -59,10 +70,12 @@ impl Vgg {
             let kernel = kernel
                 .f_to_device(device)?
                 .f_to_kind(numbers.convolutions)?;
+            let bias = bias.f_to_device(device)?.f_to_kind(numbers.convolutions)?;
             Ok(Stage {
                 layer: convolution.layer,
-                kernel: arranged(&kernel, numbers.channels_last)?,
-                bias: bias.f_to_device(device)?.f_to_kind(numbers.convolutions)?,
+                channels: kernel.size()[0],
+                kernel: Kernel::of(&kernel, &bias, numbers.channels_last)?,
+                bias,
             })
         });
         let colours = |values: &[f32; 3]| {
@@ -89,7 +102,7 @@ impl Vgg {
     pub(super) fn layers(&self) -> impl Iterator<Item = (Layer, i64)> + Clone + '_ {
         self.stages
             .iter()
-            .map(|stage| (stage.layer, stage.kernel.size()[0]))
+            .map(|stage| (stage.layer, stage.channels))
     }
 
     /// Says whether every layer that the settings name is there.
@@ -143,13 +156,50 @@ impl Vgg {
                 block = stage.layer.block();
                 features = pool(&features, pooling)?;
             }
-            features = convolve(&features, &stage.kernel, Some(&stage.bias), padding)?.f_relu_()?;
+            features = stage.rectified(&features, padding)?;
             if wanted.remove(&stage.layer) {
                 found.insert(stage.layer, features.shallow_clone());
             }
         }
         Ok(found)
     }
+}
+
+impl Kernel {
+    /// Of `[out, in, 3, 3]`, in the quickest way that there is. `[out]`, the bias, is looked at only: what is not a finite
+    /// number must reach the loss, and packed kernels rectify it to 0.
+    fn of(kernel: &Tensor, bias: &Tensor, channels_last: bool) -> Result<Self, TchError> {
+        let packed = if channels_last && is_finite(kernel)? && is_finite(bias)? {
+            PackedKernel::of(kernel)?
+        } else {
+            None
+        };
+        Ok(match packed {
+            Some(packed) => Self::Packed(packed),
+            None => Self::Plain(arranged(kernel, channels_last)?),
+        })
+    }
+}
+
+impl Stage {
+    /// `[batch, in, height, width]` → `[batch, channels, height, width]`.
+    fn rectified(&self, features: &Tensor, padding: Padding) -> Result<Tensor, TchError> {
+        match &self.kernel {
+            Kernel::Plain(kernel) => {
+                convolve(features, kernel, Some(&self.bias), padding)?.f_relu_()
+            }
+            Kernel::Packed(kernel) => {
+                let (padded, margin) = padded(features, padding)?;
+                by_row(&padded, |row| {
+                    kernel.convolve_rectified(row, &self.bias, margin)
+                })
+            }
+        }
+    }
+}
+
+fn is_finite(tensor: &Tensor) -> Result<bool, TchError> {
+    Ok(tensor.f_isfinite()?.f_all()?.f_int64_value(&[])? != 0)
 }
 
 /// The same values with channels side by side in memory, if so wanted. (The bindings cannot ask for a memory format;
@@ -183,11 +233,16 @@ pub(super) fn convolve(
     bias: Option<&Tensor>,
     padding: Padding,
 ) -> Result<Tensor, TchError> {
-    let (padded, margin) = match padding {
+    let (padded, margin) = padded(features, padding)?;
+    by_row(&padded, |row| row.f_conv2d(kernel, bias, 1, margin, 1, 1))
+}
+
+/// Features for a convolution that keeps height and width, and how many positions of zeros are still to go around them.
+fn padded(features: &Tensor, padding: Padding) -> Result<(Tensor, i64), TchError> {
+    Ok(match padding {
         Padding::Zero => (features.shallow_clone(), 1),
         Padding::Replicate => (replicated(features)?, 0),
-    };
-    by_row(&padded, |row| row.f_conv2d(kernel, bias, 1, margin, 1, 1))
+    })
 }
 
 /// The border positions once more around feature maps.

@@ -339,23 +339,35 @@ fn without_a_finite_loss_a_job_fails_with_its_reason() {
     assert!(error.is_refusal());
 }
 
+/// On a network with as many channels as real ones have: with the few of [`super::narrow_weights`] nothing evens out what is
+/// rounded, and one picture says little anyway, since paths part on the way.
 #[test]
 fn bfloat16_delivers_within_three_per_cent_of_float32() {
-    let render = |precision| {
+    let losses = |precision| -> Vec<f64> {
         let options = crate::render::RendererOptions {
             precision,
             ..crate::render::RendererOptions::default()
         };
-        let network = crate::weights::Network::Trained(super::narrow_weights());
+        let network = crate::weights::Network::Untrained { seed: 1 };
         let mut renderer = crate::render::Renderer::load(network, &options).unwrap();
-        let job = job(0, &["iterations=60", "scales=2"]);
-        renderer.render(&job, &mut Unwatched).unwrap().loss
+        let settings = [
+            "size=96",
+            "iterations=30",
+            "scales=2",
+            "content_layers=conv3_1",
+            "style_layers=conv1_1,conv2_1,conv3_1",
+        ];
+        let jobs = (0..4).map(|number| job(number, &settings));
+        let pictures = jobs.map(|job| renderer.render(&job, &mut Unwatched).unwrap());
+        pictures.map(|picture| picture.loss).collect()
     };
-    let exact = render(crate::render::Precision::Float32);
-    let halves = render(crate::render::Precision::Bfloat16);
+    let exact = losses(crate::render::Precision::Float32);
+    let halves = losses(crate::render::Precision::Bfloat16);
+    let ratios = halves.iter().zip(&exact).map(|(half, exact)| half / exact);
+    let mean = ratios.sum::<f64>() / exact.len() as f64;
     assert!(
-        halves <= exact * 1.03,
-        "{halves} in bfloat16, {exact} in float32"
+        mean <= 1.03,
+        "{mean}: {halves:?} in bfloat16, {exact:?} in float32"
     );
-    assert!(halves.to_bits() != exact.to_bits(), "it was not bfloat16");
+    assert!(halves != exact, "it was not bfloat16");
 }
