@@ -3,11 +3,11 @@
 PYTHON ?= python3
 CARGO ?= cargo
 
-.PHONY: help setup demo test lint bench
+.PHONY: help setup demo test lint bench bench-coordinator soak
 .DEFAULT_GOAL := help
 
 help: ## Shows this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Gets libtorch into .libtorch/, after which plain cargo and editors work
 	@$(PYTHON) deploy/libtorch/bootstrap.py
@@ -22,6 +22,16 @@ test: setup ## Passes every test, after installing what they need where it can
 bench: setup ## Renders one grid by us and by a PyTorch loop, and writes BENCHMARKS.md (WEIGHTS=FILE, BENCH="OPTIONS")
 	@$(CARGO) build --release --workspace --bins
 	@$(PYTHON) gpu-node/bench/compare.py $(if $(WEIGHTS),--weights "$(WEIGHTS)") $(BENCH)
+
+bench-coordinator: setup ## Puts load on one coordinator, and writes BENCHMARKS.md (BENCH="OPTIONS"; BENCH=--quick tries it out)
+	@$(CARGO) build --release --workspace --bins
+	@folder=$$(ls -d /usr/lib/postgresql/*/bin /usr/pgsql-*/bin 2>/dev/null | tail -n 1); \
+	  if [ -n "$$folder" ]; then export ATELIER_TEST_POSTGRES="$${ATELIER_TEST_POSTGRES:-$$folder}"; fi; \
+	  exec "$${CARGO_TARGET_DIR:-target}/release/bench-coordinator" \
+	    $(if $(filter --quick,$(BENCH)),,--write BENCHMARKS.md) $(BENCH)
+
+soak: setup ## Lets faults happen at random for ten minutes and audits what is left (SOAK=SECONDS, SEED=NUMBER)
+	@CARGO="$(CARGO)" PYTHON="$(PYTHON)" ATELIER_SOAK="$(SOAK)" ATELIER_SOAK_SEED="$(SEED)" tests/run.sh soak
 
 lint: setup ## Checks formatting and lints, warnings as errors
 	@$(CARGO) fmt --all -- --check

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# Runs every test of the workspace, after getting what the tests need beyond Rust and libtorch:
-#   Chromium  looks at galleries as people do
-#   moto      is an S3 that we did not write
+# Runs every test of the workspace, or with the argument `soak` the long one alone, after getting what the tests need
+# beyond Rust and libtorch:
+#   Chromium    looks at galleries as people do
+#   moto        is an S3 that we did not write
+#   PostgreSQL  keeps the truth of several coordinators
 # Each is installed where that is possible without asking. Where it is not, the tests that need it are skipped, loudly;
 # with CI=true that is a failure instead.
 set -euo pipefail
@@ -34,6 +36,33 @@ if ATELIER_TEST_CHROMIUM=$(find_chromium); then
     export ATELIER_TEST_CHROMIUM
 else
     skipped+=("the gallery in a browser: install Chromium, as in 'apt-get install chromium'")
+fi
+
+find_postgres() {
+    local folder
+    for folder in /usr/lib/postgresql/*/bin /usr/pgsql-*/bin; do
+        if [ -x "$folder/initdb" ]; then echo "$folder" && return; fi
+    done
+    folder=$(command -v initdb) && dirname "$folder"
+}
+
+install_postgres() {
+    command -v apt-get >/dev/null || return 1
+    as_root apt-get update -qq
+    # Without a server of the system's own: each test starts one that is its own.
+    as_root mkdir -p /etc/postgresql-common
+    echo 'create_main_cluster = false' | as_root tee /etc/postgresql-common/createcluster.conf
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql
+}
+
+if ! find_postgres >/dev/null; then
+    echo "tests: installing PostgreSQL"
+    (install_postgres) >/dev/null 2>&1 || true
+fi
+if ATELIER_TEST_POSTGRES=$(find_postgres); then
+    export ATELIER_TEST_POSTGRES
+else
+    skipped+=("several coordinators on PostgreSQL: install it, as in 'apt-get install postgresql'")
 fi
 
 # The stamp names the version, so that a change of it installs anew.
@@ -72,4 +101,8 @@ export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
 # The cluster tests run the programs, so these are built first. With all targets, because without the tests' own
 # dependencies those that they share would be built a second time with other features.
 "$cargo" build --workspace --all-targets
-"$cargo" test --workspace
+if [ "${1:-}" = soak ]; then
+    "$cargo" test -p atelier-tests --test it faults_at_random -- --ignored --nocapture
+else
+    "$cargo" test --workspace
+fi

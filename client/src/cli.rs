@@ -2,13 +2,23 @@
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::commands::audit::AuditArgs;
 use crate::commands::cancel::CancelArgs;
+use crate::commands::delete::DeleteArgs;
 use crate::commands::demo::DemoArgs;
+use crate::commands::drain::DrainArgs;
 use crate::commands::fetch::FetchArgs;
 use crate::commands::list::ListArgs;
 use crate::commands::local::LocalArgs;
+use crate::commands::nodes::NodesArgs;
+use crate::commands::pause::PauseArgs;
+use crate::commands::priority::PriorityArgs;
+use crate::commands::quarantine::QuarantineArgs;
+use crate::commands::resume::ResumeArgs;
+use crate::commands::retry::RetryArgs;
 use crate::commands::show::ShowArgs;
 use crate::commands::submit::SubmitArgs;
+use crate::commands::undrain::UndrainArgs;
 use crate::commands::watch::WatchArgs;
 use crate::exit::Exit;
 
@@ -31,15 +41,17 @@ pub struct Cli {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Options of every command")]
 pub struct GlobalArgs {
-    /// URL of the coordinator
+    /// URL of the coordinator, or URLs with commas between of several over one database; one that does not answer is
+    /// passed over for the next
     #[arg(
-        long,
+        long = "coordinator",
         global = true,
         env = "ATELIER_COORDINATOR",
         default_value = "http://127.0.0.1:7878",
+        value_delimiter = ',',
         value_name = "URL"
     )]
-    pub coordinator: String,
+    pub coordinators: Vec<String>,
     /// Print data as JSON, one value a line
     #[arg(long, global = true)]
     pub json: bool,
@@ -72,10 +84,30 @@ pub enum Command {
     List(ListArgs),
     /// Show a grid with its cells
     Show(ShowArgs),
+    /// Hand out no more cells of a grid
+    Pause(PauseArgs),
+    /// Undo a pause
+    Resume(ResumeArgs),
+    /// Change a grid's share of the nodes
+    Priority(PriorityArgs),
+    /// Queue failed cells of a grid again
+    Retry(RetryArgs),
     /// Cancel a grid: every cell that has not ended
     Cancel(CancelArgs),
+    /// Forget an ended grid, and its pictures in the bucket
+    Delete(DeleteArgs),
     /// Fetch the gallery of a grid to this machine
     Fetch(FetchArgs),
+    /// Check that a grid's cells, pictures and gallery are as they are told
+    Audit(AuditArgs),
+    /// List nodes, newest first
+    Nodes(NodesArgs),
+    /// Have a node finish what it holds and leave
+    Drain(DrainArgs),
+    /// Undo a drain
+    Undrain(UndrainArgs),
+    /// Give a node no work until somebody has looked at it
+    Quarantine(QuarantineArgs),
     /// Run a whole atelier on this machine: a coordinator and nodes
     Local(LocalArgs),
     /// Render a sample grid on this machine, with nothing set up before
@@ -103,17 +135,105 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn the_command_line_is_sound_and_its_help_is_as_it_was() {
+    fn command() -> clap::Command {
         let mut command = Cli::command()
             .term_width(100)
             // The environment of whoever runs this test would show in the help otherwise.
-            .mut_args(|arg| arg.hide_env_values(true));
+            .mut_args(|arg| arg.hide_env_values(true))
+            .mut_subcommands(|command| command.mut_args(|arg| arg.hide_env_values(true)));
         command.build();
+        command
+    }
+
+    #[test]
+    fn the_command_line_is_sound_and_its_help_is_as_it_was() {
+        let mut command = command();
         command.clone().debug_assert();
         insta::assert_snapshot!("help", command.render_help());
         let submit = command.find_subcommand_mut("submit");
         let help = submit.map(|submit| submit.render_help().to_string());
         insta::assert_snapshot!("submit_help", help.unwrap_or_default());
+    }
+
+    #[test]
+    fn each_command_explains_itself() {
+        let mut command = command();
+        let helps = command.get_subcommands_mut().filter_map(|command| {
+            let told_elsewhere = ["submit", "help"].contains(&command.get_name());
+            let help = command.render_help().to_string();
+            // What every command knows is in the snapshot of the whole.
+            let (own, rest) = help.split_once("Options of every command:")?;
+            let (_, examples) = rest.split_once("Examples:")?;
+            (!told_elsewhere).then(|| {
+                let name = command.get_name();
+                format!("=== {name}\n{own}Examples:{examples}")
+            })
+        });
+        insta::assert_snapshot!("commands_help", helps.collect::<Vec<_>>().join("\n"));
+    }
+
+    fn parsed(arguments: &[&str]) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from([&["atelier"], arguments].concat())
+    }
+
+    #[test]
+    fn several_coordinators_are_named_with_commas_or_one_by_one() {
+        let arguments = [
+            "list",
+            "--coordinator",
+            "http://a:1,http://b:1",
+            "--coordinator",
+            "http://c:1",
+        ];
+        let urls = parsed(&arguments).unwrap().global.coordinators;
+        assert_eq!(urls, ["http://a:1", "http://b:1", "http://c:1"]);
+        let arguments = ["--coordinator", "http://a:1,http://b:1", "nodes"];
+        let urls = parsed(&arguments).unwrap().global.coordinators;
+        assert_eq!(urls, ["http://a:1", "http://b:1"]);
+    }
+
+    #[test]
+    fn a_priority_may_be_below_0_and_has_bounds() {
+        let priority = |value| match parsed(&["priority", "ride", value])?.command {
+            Command::Priority(args) => Ok(args.priority),
+            other => panic!("{other:?}"),
+        };
+        let well: Result<_, clap::Error> = priority("-100");
+        assert_eq!(well.unwrap(), -100);
+        for wrong in ["-101", "101", "high", "1.5"] {
+            assert!(priority(wrong).is_err(), "{wrong}");
+        }
+        assert!(parsed(&["submit", "grid.toml", "--priority", "-20"]).is_ok());
+    }
+
+    #[test]
+    fn a_quarantine_has_a_reason_or_is_lifted() {
+        let quarantine = |rest: &[&str]| parsed(&[&["quarantine", "studio-1"], rest].concat());
+        assert!(quarantine(&["--reason", "stripes"]).is_ok());
+        assert!(quarantine(&["--lift"]).is_ok());
+        assert!(quarantine(&[]).is_err());
+        assert!(quarantine(&["--reason", ""]).is_err());
+        assert!(quarantine(&["--reason", "stripes", "--lift"]).is_err());
+    }
+
+    #[test]
+    fn no_command_takes_an_option_from_those_of_every_command() {
+        let root = command();
+        let of_every = root.get_arguments().filter(|arg| arg.is_global_set());
+        let of_every: Vec<&str> = of_every.filter_map(clap::Arg::get_long).collect();
+        assert!(of_every.contains(&"log"));
+        for command in Cli::command().get_subcommands() {
+            for option in command.get_arguments().filter_map(clap::Arg::get_long) {
+                let name = command.get_name();
+                assert!(!of_every.contains(&option), "{name} --{option}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_list_is_of_one_submitter_or_of_another() {
+        assert!(parsed(&["list", "--state", "active", "--state", "paused", "--mine"]).is_ok());
+        assert!(parsed(&["list", "--state", "deleted"]).is_err());
+        assert!(parsed(&["list", "--mine", "--submitter", "ann"]).is_err());
     }
 }

@@ -1,12 +1,22 @@
 //! One module a command: its arguments, and what it does.
 
+pub mod audit;
 pub mod cancel;
+pub mod delete;
 pub mod demo;
+pub mod drain;
 pub mod fetch;
 pub mod list;
 pub mod local;
+pub mod nodes;
+pub mod pause;
+pub mod priority;
+pub mod quarantine;
+pub mod resume;
+pub mod retry;
 pub mod show;
 pub mod submit;
+pub mod undrain;
 pub mod watch;
 
 use crate::cli::{Cli, Command};
@@ -24,7 +34,7 @@ pub async fn run(cli: Cli, printer: &Printer) -> Result<Exit, Error> {
     let context = || -> Result<Context, Error> {
         Ok(Context {
             printer: printer.clone(),
-            coordinator: Coordinator::new(&cli.global.coordinator)?,
+            coordinator: Coordinator::new(&cli.global.coordinators)?,
             shutdown: shutdown.clone(),
         })
     };
@@ -33,8 +43,18 @@ pub async fn run(cli: Cli, printer: &Printer) -> Result<Exit, Error> {
         Command::Watch(args) => watch::run(&context()?, args).await,
         Command::List(args) => list::run(&context()?, args).await,
         Command::Show(args) => show::run(&context()?, args).await,
+        Command::Pause(args) => pause::run(&context()?, args).await,
+        Command::Resume(args) => resume::run(&context()?, args).await,
+        Command::Priority(args) => priority::run(&context()?, args).await,
+        Command::Retry(args) => retry::run(&context()?, args).await,
         Command::Cancel(args) => cancel::run(&context()?, args).await,
+        Command::Delete(args) => delete::run(&context()?, args).await,
         Command::Fetch(args) => fetch::run(context()?, args).await,
+        Command::Audit(args) => audit::run(&context()?, args).await,
+        Command::Nodes(args) => nodes::run(&context()?, args).await,
+        Command::Drain(args) => drain::run(&context()?, args).await,
+        Command::Undrain(args) => undrain::run(&context()?, args).await,
+        Command::Quarantine(args) => quarantine::run(&context()?, args).await,
         // These two bring a coordinator of their own.
         Command::Local(args) => local::run(printer, shutdown, args).await,
         Command::Demo(args) => demo::run(printer, shutdown, args).await,

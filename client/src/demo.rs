@@ -100,7 +100,7 @@ async fn paint_in(
         let samples = samples.map_err(DemoError::Samples)?;
         let context = Context {
             printer: printer.clone(),
-            coordinator: Coordinator::new(&url)?,
+            coordinator: Coordinator::new(&[&url])?,
             // The grid does not go on without us, so what is said of interrupted grids does not hold here.
             shutdown: CancellationToken::new(),
         };

@@ -5,6 +5,7 @@ use std::io;
 use atelier_gallery::bucket::BucketError;
 use atelier_proto::storage::IncompleteStorage;
 
+use crate::cell_ref::CellError;
 use crate::coordinator::{ConvertError, RpcError};
 use crate::demo::DemoError;
 use crate::exit::Exit;
@@ -13,6 +14,7 @@ use crate::grid_file::GridFileError;
 use crate::grid_ref::PickError;
 use crate::inputs::InputError;
 use crate::local::LocalError;
+use crate::node_ref::NodeError;
 use crate::plan::PlanError;
 use crate::sources::SourceError;
 
@@ -43,6 +45,20 @@ pub enum Error {
     /// GRID names none, or several.
     #[error(transparent)]
     Pick(#[from] PickError),
+    /// CELL names none.
+    #[error(transparent)]
+    Cell(#[from] CellError),
+    /// NODE names none, or several.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    /// What cannot be undone wants a yes, and there is nobody to give it.
+    #[error(
+        "`atelier {command}` asks before it does so, and here is nobody to ask\nhint: say --yes if you mean it"
+    )]
+    NobodyToAsk {
+        /// The command.
+        command: &'static str,
+    },
     /// A call to the coordinator.
     #[error(transparent)]
     Rpc(#[from] RpcError),
@@ -72,7 +88,7 @@ pub enum Error {
     /// Standard output cannot be written.
     #[error("cannot write to standard output: {0}")]
     Output(#[source] io::Error),
-    /// Ctrl-C or another signal; what goes on elsewhere is said in the text.
+    /// Ctrl-C, another signal or a no; what goes on elsewhere is said in the text.
     #[error("{0}")]
     Interrupted(String),
     /// Signal handlers, or something else that every system has.
@@ -94,8 +110,11 @@ impl Error {
             | Self::Source(_)
             | Self::Plan(_)
             | Self::Input(_)
-            | Self::Setting { .. } => Exit::BadInput,
+            | Self::Setting { .. }
+            | Self::NobodyToAsk { .. } => Exit::BadInput,
             Self::Pick(error) => error.exit(),
+            Self::Cell(error) => error.exit(),
+            Self::Node(error) => error.exit(),
             Self::Rpc(error) => error.exit(),
             Self::Convert(_) | Self::Storage(_) | Self::System { .. } => Exit::Unexpected,
             Self::Bucket(error) => bucket_exit(error),

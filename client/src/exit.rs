@@ -12,8 +12,8 @@ pub enum Exit {
     Unexpected = 1,
     /// The command line, a grid file or a picture is wrong; nothing was submitted.
     BadInput = 2,
-    /// No grid has this id or name.
-    NoSuchGrid = 3,
+    /// No grid, cell or node has this id or name.
+    NotFound = 3,
     /// The coordinator cannot be reached, is too busy or refuses this client.
     CoordinatorUnavailable = 4,
     /// The S3 endpoint cannot be reached or refuses the credentials.
@@ -24,22 +24,28 @@ pub enum Exit {
     GridCancelled = 7,
     /// A file or folder on this machine cannot be written.
     CannotWrite = 8,
-    /// Ctrl-C, or another signal to end.
+    /// The grid, cell or node is in a state in which this cannot be done.
+    NotNow = 9,
+    /// An audit found differences.
+    Differs = 10,
+    /// Ctrl-C, another signal to end, or a no to what was asked.
     Interrupted = 130,
 }
 
 impl Exit {
     /// Every code, in ascending order.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Ok,
         Self::Unexpected,
         Self::BadInput,
-        Self::NoSuchGrid,
+        Self::NotFound,
         Self::CoordinatorUnavailable,
         Self::StorageUnavailable,
         Self::CellsFailed,
         Self::GridCancelled,
         Self::CannotWrite,
+        Self::NotNow,
+        Self::Differs,
         Self::Interrupted,
     ];
 
@@ -54,13 +60,15 @@ impl Exit {
             Self::Ok => "done",
             Self::Unexpected => "unexpected: please report it",
             Self::BadInput => "wrong usage, grid file or picture; nothing was submitted",
-            Self::NoSuchGrid => "no such grid",
+            Self::NotFound => "no such grid, cell or node",
             Self::CoordinatorUnavailable => "the coordinator cannot be reached or is too busy",
             Self::StorageUnavailable => "S3 cannot be reached or refuses the credentials",
             Self::CellsFailed => "the grid ended with failed cells",
             Self::GridCancelled => "the grid was cancelled",
             Self::CannotWrite => "cannot write here: no space or no permission",
-            Self::Interrupted => "interrupted (Ctrl-C)",
+            Self::NotNow => "not as things stand: the grid, cell or node is in another state",
+            Self::Differs => "the audit found something that is not as it is told",
+            Self::Interrupted => "interrupted (Ctrl-C), or answered with no",
         }
     }
 

@@ -24,7 +24,7 @@ pub use self::error::FetchError;
 use crate::printer::Printer;
 
 /// `gallery.json` and `index.html` of 10,000 cells take some 10 MiB each.
-const TEXT_BYTES_MAX: u64 = 128 << 20;
+pub(crate) const TEXT_BYTES_MAX: u64 = 128 << 20;
 /// Files on their way at once.
 const DOWNLOADS_MAX: usize = 8;
 /// Further tries at a file whose way was broken off.

@@ -4,6 +4,8 @@
 //! name = "Sunday ride"
 //! photos = ["photos/*.jpg"]            # relative to this file
 //! reconstructions = true               # also each photo and each artist alone
+//! priority = 20                        # -100 to 100: each 20 double its share of the nodes
+//! labels = { gpu = "h100" }            # only nodes with these get its cells
 //!
 //! [[photo]]                            # besides `photos` or instead of them
 //! path = "ride.jpg"
@@ -31,7 +33,8 @@ mod document;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use atelier_proto::settings::SettingsPatch;
@@ -41,7 +44,7 @@ pub use self::document::{GridFileError, Problem};
 use crate::plan::{ArtistPlan, BoundMask, MaskPlan, PaintingPlan, PhotoPlan, SweptSetting};
 use crate::sources;
 
-const GRID_KEYS: [&str; 7] = [
+const GRID_KEYS: [&str; 9] = [
     "name",
     "photos",
     "photo",
@@ -49,9 +52,14 @@ const GRID_KEYS: [&str; 7] = [
     "render",
     "sweep",
     "reconstructions",
+    "priority",
+    "labels",
 ];
 const PHOTO_KEYS: [&str; 4] = ["path", "name", "start", "masks"];
 const ARTIST_KEYS: [&str; 5] = ["name", "paintings", "weights", "masks", "render"];
+
+/// What a priority may be.
+const PRIORITIES: RangeInclusive<i32> = -100..=100;
 
 /// How a grid without photos may come to some.
 const PHOTOS_EXAMPLE: &str = "photos = [\"photos/*.jpg\"], at the top of the file";
@@ -71,6 +79,10 @@ pub struct GridFile {
     pub sweep: Vec<SweptSetting>,
     /// `reconstructions`.
     pub reconstructions: bool,
+    /// `priority`.
+    pub priority: Option<i32>,
+    /// `labels`.
+    pub labels: BTreeMap<String, String>,
     /// Files in named folders that are no pictures by their names.
     pub skipped: Vec<PathBuf>,
 }
@@ -122,6 +134,8 @@ impl Reader<'_> {
             settings,
             sweep,
             reconstructions: grid.boolean("reconstructions")?.unwrap_or_default(),
+            priority: priority(grid)?,
+            labels: labels(grid)?,
             skipped: self.skipped,
         })
     }
@@ -315,6 +329,39 @@ impl Reader<'_> {
         self.skipped.append(&mut found.skipped);
         Ok(found.items)
     }
+}
+
+fn priority(grid: &Table<'_>) -> Result<Option<i32>, GridFileError> {
+    let Some(value) = grid.value("priority") else {
+        return Ok(None);
+    };
+    let wanted = "a whole number from -100 to 100";
+    let Ok(priority) = document::deserialized::<i64>(value) else {
+        return Err(grid.wrong_type("priority", wanted, value));
+    };
+    let in_range = i32::try_from(priority).ok();
+    let in_range = in_range.filter(|priority| PRIORITIES.contains(priority));
+    in_range.map(Some).ok_or_else(|| {
+        let problem = Problem::Value {
+            key: "priority".to_owned(),
+            problem: format!("{priority} is not {wanted}"),
+        };
+        grid.document.at(&value.span(), problem)
+    })
+}
+
+fn labels(grid: &Table<'_>) -> Result<BTreeMap<String, String>, GridFileError> {
+    let mut labels = BTreeMap::new();
+    if let Some(table) = grid.table("labels")? {
+        for (key, value) in table.entries() {
+            let name = key.get_ref().to_string();
+            let Some(value) = value.get_ref().as_str() else {
+                return Err(table.wrong_type(&name, "text in quotes", value));
+            };
+            labels.insert(name, value.to_owned());
+        }
+    }
+    Ok(labels)
 }
 
 fn settings(table: &Table<'_>) -> Result<SettingsPatch, GridFileError> {

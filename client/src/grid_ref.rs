@@ -2,8 +2,8 @@
 
 use atelier_proto::ids::GridId;
 
-use crate::coordinator::Coordinator;
 use crate::coordinator::view::Summary;
+use crate::coordinator::{Coordinator, GridFilter};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::text::{printable, shortened};
@@ -14,6 +14,8 @@ const GRIDS_MAX: usize = 100_000;
 const PREFIX_CHARACTERS_MIN: usize = 4;
 /// Grids that are named when several are meant.
 const CANDIDATES_MAX: usize = 5;
+/// Characters in the name of a grid.
+const NAME_CHARACTERS_MAX: usize = 300;
 
 /// Why GRID names no grid.
 #[derive(Debug, thiserror::Error)]
@@ -46,7 +48,7 @@ impl PickError {
     /// The exit code that tells scripts of it.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::None { .. } => Exit::NoSuchGrid,
+            Self::None { .. } => Exit::NotFound,
             Self::Several { .. } => Exit::BadInput,
         }
     }
@@ -69,15 +71,32 @@ pub async fn resolve(coordinator: &Coordinator, wanted: &str) -> Result<GridId, 
     if let Ok(id) = wanted.parse() {
         return Ok(id);
     }
-    let (grids, _) = coordinator.list(GRIDS_MAX).await?;
+    // A name is looked for by the coordinator, which saves bringing all grids here.
+    let alike = GridFilter {
+        name: wanted.chars().take(NAME_CHARACTERS_MAX).collect(),
+        ..GridFilter::default()
+    };
+    let (mut grids, _) = coordinator.list(&alike, GRIDS_MAX).await?;
+    grids.retain(|grid| grid.name == wanted);
+    if grids.is_empty() && may_begin_an_id(wanted) {
+        (grids, _) = coordinator.list(&GridFilter::default(), GRIDS_MAX).await?;
+    }
     Ok(pick(wanted, &grids)?)
+}
+
+/// Whether ids of grids or nodes may begin so.
+pub fn may_begin_an_id(wanted: &str) -> bool {
+    wanted.len() >= PREFIX_CHARACTERS_MIN
+        && wanted
+            .bytes()
+            .all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
 }
 
 /// The one grid of this name or, failing that, with an id that begins so.
 fn pick(wanted: &str, grids: &[Summary]) -> Result<GridId, PickError> {
     let named = |grid: &&Summary| grid.name == wanted;
     let mut candidates: Vec<&Summary> = grids.iter().filter(named).collect();
-    if candidates.is_empty() && wanted.len() >= PREFIX_CHARACTERS_MIN {
+    if candidates.is_empty() && may_begin_an_id(wanted) {
         let prefix = wanted.to_ascii_lowercase();
         let begins_so = |grid: &&Summary| grid.grid_id.to_string().starts_with(&prefix);
         candidates = grids.iter().filter(begins_so).collect();
@@ -97,19 +116,13 @@ fn pick(wanted: &str, grids: &[Summary]) -> Result<GridId, PickError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::coordinator::view::{CellCounts, GridState};
+    use crate::coordinator::tests::summary;
 
     fn grid(id: &str, name: &str) -> Summary {
         Summary {
             grid_id: id.parse().unwrap(),
             name: name.to_owned(),
-            state: GridState::Finished,
-            cells: CellCounts::default(),
-            submitted_at: None,
-            finished_at: None,
-            sequence: 1,
-            gallery_complete: true,
-            priority: 0,
+            ..summary()
         }
     }
 
@@ -126,7 +139,7 @@ mod tests {
         assert_eq!(pick("02890A5D-ac", &grids).unwrap(), grids[2].grid_id);
         for nothing in ["", "028", "sunday", "Tuesday"] {
             let error = pick(nothing, &grids).unwrap_err();
-            assert_eq!(error.exit(), Exit::NoSuchGrid);
+            assert_eq!(error.exit(), Exit::NotFound);
         }
         for several in ["Monday", "01890a5d"] {
             let error = pick(several, &grids).unwrap_err();

@@ -4,14 +4,19 @@
 //! - [`cli`]: what can be asked for; [`commands`]: one module a command; [`context`]: what they share
 //! - [`sources`] and [`grid_file`]: what a person names, as files and settings; [`plan`]: the grid that it makes
 //! - [`inputs`]: pictures checked, and put into the bucket; [`coordinator`]: the only code that knows gRPC
-//! - [`grid_ref`]: GRID on the command line; [`progress`]: a grid while it renders
-//! - [`fetch`]: a gallery brought here; [`local`]: a whole atelier on this machine; [`demo`] and [`samples`]
+//! - [`grid_ref`], [`cell_ref`], [`node_ref`]: GRID, CELL and NODE on the command line; [`submitter`]: who this is
+//! - [`progress`]: a grid while it renders; [`confirm`]: a yes before what cannot be undone
+//! - [`fetch`]: a gallery brought here; [`audit`]: whether all is as it is told
+//! - [`local`]: a whole atelier on this machine; [`demo`] and [`samples`]
 //! - [`printer`], [`text`], [`error`], [`exit`], [`interrupt`]: what a person and a script get to see
 //!
 //! Nothing here renders or names torch.
 
+pub mod audit;
+pub mod cell_ref;
 pub mod cli;
 pub mod commands;
+pub mod confirm;
 pub mod context;
 pub mod coordinator;
 pub mod demo;
@@ -23,11 +28,13 @@ pub mod grid_ref;
 pub mod inputs;
 pub mod interrupt;
 pub mod local;
+pub mod node_ref;
 pub mod plan;
 pub mod printer;
 pub mod progress;
 pub mod samples;
 pub mod sources;
+pub mod submitter;
 pub mod text;
 
 use crate::cli::Cli;

@@ -7,7 +7,7 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use atelier_proto::settings::SettingsPatch;
@@ -21,6 +21,12 @@ use crate::text::{counted, shortened};
 
 /// Characters in the name of a grid, photo or artist.
 const NAME_CHARACTERS_MAX: usize = 300;
+/// Characters in the name of a submitter.
+const SUBMITTER_CHARACTERS_MAX: usize = 100;
+/// Labels of one grid.
+const LABELS_MAX: usize = 32;
+/// Characters in the name of a label, or in its value.
+const LABEL_CHARACTERS_MAX: usize = 100;
 /// Paintings of one artist.
 const PAINTINGS_MAX: usize = 64;
 /// Cells of one grid. A coordinator draws its own, lower line; this one keeps a sweep that multiplied out
@@ -43,6 +49,12 @@ pub struct Plan {
     /// Whether each variant has a cell for each photo alone and for each artist alone besides, as far as content and style
     /// have a weight in it.
     pub reconstructions: bool,
+    /// -100 to 100: among the grids of its submitter, each 20 double its share of the nodes.
+    pub priority: i32,
+    /// What nodes must have to get its cells.
+    pub labels: BTreeMap<String, String>,
+    /// Who submits it; may be empty.
+    pub submitter: String,
     /// Files that lay beside the pictures and are none by their names.
     pub skipped: Vec<PathBuf>,
 }
@@ -56,6 +68,12 @@ pub struct Wishes<'a> {
     pub settings: &'a [String],
     /// Cells of photos and of artists alone besides.
     pub reconstructions: bool,
+    /// Its share of the nodes.
+    pub priority: Option<i32>,
+    /// Labels, besides those of a grid file.
+    pub labels: &'a [(String, String)],
+    /// Who submits.
+    pub submitter: &'a str,
 }
 
 /// A photo of a grid.
@@ -136,6 +154,9 @@ impl Plan {
             variants: Vec::new(),
             settings: assignments(wishes.settings)?,
             reconstructions: wishes.reconstructions,
+            priority: wishes.priority.unwrap_or_default(),
+            labels: wishes.labels.iter().cloned().collect(),
+            submitter: wishes.submitter.to_owned(),
             skipped,
         };
         plan.check()?;
@@ -147,6 +168,8 @@ impl Plan {
         let settings = assignments(wishes.settings)?;
         let file = grid_file::read(path)?;
         let name = wishes.name.map(str::to_owned).or(file.name);
+        let mut labels = file.labels;
+        labels.extend(wishes.labels.iter().cloned());
         let plan = Self {
             name: name.unwrap_or_else(|| sources::stem(path)),
             photos: file.photos,
@@ -154,6 +177,9 @@ impl Plan {
             variants: variants(&file.sweep)?,
             settings: settings.over(file.settings),
             reconstructions: wishes.reconstructions || file.reconstructions,
+            priority: wishes.priority.or(file.priority).unwrap_or_default(),
+            labels,
+            submitter: wishes.submitter.to_owned(),
             skipped: file.skipped,
         };
         plan.check()?;

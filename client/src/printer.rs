@@ -63,6 +63,11 @@ impl Printer {
         }
     }
 
+    /// Whether only data, warnings and errors are wanted.
+    pub fn quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// Whether data is wanted as JSON.
     pub fn json_wanted(&self) -> bool {
         self.json
@@ -128,6 +133,20 @@ impl Printer {
             self.tint(Tone::Bad, "error:"),
             self.tint_hint(&full_text(error))
         ));
+    }
+
+    /// A question, after which a person may write on the same line; asked even when quiet.
+    pub fn question(&self, text: &str) {
+        // Nobody is there to answer when standard error cannot be written.
+        let write = || {
+            let mut stderr = io::stderr().lock();
+            let _ = write!(stderr, "{text} ");
+            let _ = stderr.flush();
+        };
+        match &self.bars {
+            Some(bars) => bars.suspend(write),
+            None => write(),
+        }
     }
 
     /// A word made to stand out, where the terminal can.

@@ -1,34 +1,28 @@
 //! A grid while it renders: bars on a terminal, a line now and then elsewhere, on standard error only.
 
+mod absence;
 mod bars;
 mod board;
 mod lines;
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
-
 use atelier_proto::clock::Stopwatch;
 use atelier_proto::ids::{CellId, GridId};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
+use self::absence::Absence;
 use self::bars::Bars;
 pub use self::board::Board;
 use self::lines::Lines;
 use crate::context::Context;
-use crate::coordinator::view::{CellCounts, CellNames, CellState, Change, GridState};
+use crate::coordinator::view::{CellCounts, CellNames, CellState, Change, GridState, Summary};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::printer::{Printer, Tone};
-use crate::text::{counted, printable, shortened};
+use crate::text::{counted, printable, rough_duration, shortened};
 
-/// How long a coordinator may be away, as for a restart, before a watch gives up.
-const LOST_DURATION_MAX: Duration = Duration::from_mins(1);
-/// Between two tries to take a watch up again.
-const RECONNECT_PAUSE: Duration = Duration::from_millis(500);
-/// A stream that held for so long was no failed try.
-const STEADY_DURATION: Duration = Duration::from_secs(10);
 /// Failed cells that are told one by one.
 const FAILURES_TOLD_MAX: usize = 10;
 
@@ -79,6 +73,7 @@ impl Ended {
     pub fn exit(&self) -> Exit {
         match self.state {
             GridState::Cancelled => Exit::GridCancelled,
+            GridState::Deleted => Exit::NotFound,
             _ if self.counts.failed > 0 => Exit::CellsFailed,
             _ => Exit::Ok,
         }
@@ -109,67 +104,142 @@ impl Ended {
 /// # Errors
 /// `Interrupted` on Ctrl-C, while the grid goes on; a coordinator that stays away.
 pub async fn follow(context: &Context, grid: GridId) -> Result<Ended, Error> {
-    follow_each(context, grid, |_, _| Ok(())).await
+    let detail = if context.printer.quiet() {
+        Detail::Counts
+    } else {
+        Detail::Cells
+    };
+    follow_with(context, grid, detail, |_, _| Ok(())).await
 }
 
-/// As [`follow`], and `each` gets every change.
+/// As [`follow`], and `each` gets every change with its cells, each once.
 pub async fn follow_each(
     context: &Context,
     grid: GridId,
-    mut each: impl FnMut(&Board, &Change) -> Result<(), Error>,
+    each: impl FnMut(&Board, &Change) -> Result<(), Error>,
+) -> Result<Ended, Error> {
+    follow_with(context, grid, Detail::Cells, each).await
+}
+
+/// How closely a grid is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Detail {
+    Cells,
+    /// Nobody sees the cells before the end.
+    Counts,
+}
+
+async fn follow_with(
+    context: &Context,
+    grid: GridId,
+    detail: Detail,
+    each: impl FnMut(&Board, &Change) -> Result<(), Error>,
 ) -> Result<Ended, Error> {
     let words = format!("interrupted; the grid goes on, and `atelier watch {grid}` shows it again");
     let following = async {
-        let mut board = Board::new(context.coordinator.get(grid).await?);
-        let mut display = Display::new(&context.printer, &board);
-        let mut lost: Option<Stopwatch> = None;
-        while !board.summary().is_over() {
-            let since = Stopwatch::start();
-            let broken = watch_once(context, &mut board, &mut display, &mut each).await;
-            if since.elapsed() >= STEADY_DURATION {
-                lost = None;
-            }
-            match broken {
-                Ok(()) => {}
-                Err(Error::Rpc(error)) if error.is_passing() => match lost {
-                    None => {
-                        lost = Some(Stopwatch::start());
-                        context.printer.warn(&format!(
-                            "lost the coordinator at {}; trying for a minute to find it again",
-                            context.coordinator.url()
-                        ));
-                    }
-                    Some(lost) if lost.elapsed() < LOST_DURATION_MAX => {}
-                    Some(_) => return Err(error.into()),
-                },
+        let board = Board::new(context.coordinator.get(grid).await?);
+        let display = Display::new(&context.printer, &board);
+        let mut watch = Watch {
+            context,
+            detail,
+            board,
+            display,
+            each,
+            has_told: false,
+            open: None,
+            has_old_cells: false,
+        };
+        let mut absence = Absence::default();
+        loop {
+            let error = match watch.go_on().await {
+                Ok(ended) => return Ok(ended),
+                Err(Error::Rpc(error)) if error.is_passing() => error,
                 Err(error) => return Err(error),
+            };
+            let held = watch.open.take().map(|since| since.elapsed());
+            let Some(pause) = absence.broken_after(held.unwrap_or_default()) else {
+                return Err(error.into());
+            };
+            if absence.is_new() {
+                context.printer.warn(&format!(
+                    "lost the coordinator at {}; trying for a minute to go on",
+                    context.coordinator.url()
+                ));
             }
-            if !board.summary().is_over() {
-                tokio::time::sleep(RECONNECT_PAUSE).await;
-            }
+            context.coordinator.pass_on();
+            tokio::time::sleep(pause).await;
         }
-        drop(display);
-        Ok(board.ended())
     };
     context.unless_interrupted(&words, following).await
 }
 
-/// Watches until the coordinator has no more to say or the connection breaks.
-async fn watch_once(
-    context: &Context,
-    board: &mut Board,
-    display: &mut Display,
-    each: &mut impl FnMut(&Board, &Change) -> Result<(), Error>,
-) -> Result<(), Error> {
-    let summary = board.summary();
-    let (grid, sequence) = (summary.grid_id, board.sequence());
-    let mut changes = context.coordinator.watch(grid, sequence).await?;
-    while let Some(change) = changes.next().await? {
-        let news = board.apply(&change);
-        display.update(board, &news);
-        each(board, &change)?;
+/// A watch that outlives its streams.
+struct Watch<'a, Each> {
+    context: &'a Context,
+    detail: Detail,
+    board: Board,
+    display: Display,
+    each: Each,
+    /// Whether `each` has had a change already.
+    has_told: bool,
+    /// Since when there is a stream.
+    open: Option<Stopwatch>,
+    /// Whether the cells are as they once were, since only counts were asked for.
+    has_old_cells: bool,
+}
+
+impl<Each: FnMut(&Board, &Change) -> Result<(), Error>> Watch<'_, Each> {
+    /// Goes on after the last change that is known, to the end of the grid.
+    async fn go_on(&mut self) -> Result<Ended, Error> {
+        let coordinator = &self.context.coordinator;
+        let grid = self.board.summary().grid_id;
+        let summary_only = self.detail == Detail::Counts;
+        while !self.board.is_over() || self.lacks_failures() {
+            if self.board.is_over() {
+                // It is not over if somebody had cells tried again meanwhile.
+                self.board = Board::new(coordinator.get(grid).await?);
+                self.has_old_cells = false;
+                continue;
+            }
+            let sequence = self.board.sequence();
+            let mut changes = coordinator.watch(grid, sequence, summary_only).await?;
+            self.open = Some(Stopwatch::start());
+            self.has_old_cells |= summary_only;
+            while let Some(change) = changes.next().await? {
+                self.take(change)?;
+            }
+            if !self.board.is_over() {
+                return Err(changes.ended_early().into());
+            }
+        }
+        Ok(self.board.ended())
     }
-    Ok(())
+
+    /// Whether cells failed of which it is not known why, which is told at the end.
+    fn lacks_failures(&self) -> bool {
+        self.has_old_cells && self.board.summary().cells.failed > 0
+    }
+
+    fn take(&mut self, mut change: Change) -> Result<(), Error> {
+        let known = self.board.sequence();
+        let news = self.board.apply(&mut change);
+        self.display.update(&self.board, &news);
+        // Every stream begins with how the grid stands, whether or not that is new.
+        let is_new = change.sequence > known || !change.cells.is_empty();
+        if is_new || !self.has_told {
+            self.has_told = true;
+            (self.each)(&self.board, &change)?;
+        }
+        Ok(())
+    }
+}
+
+/// What is to be expected of a grid, to stand behind how far it is: `, 4 min 10 s left, $0.12 of about $0.40`.
+fn outlook(summary: &Summary) -> String {
+    let time_left = summary.time_left.filter(|_| !summary.state.has_ended());
+    let time_left = time_left.map(|time| format!(", {} left", rough_duration(time)));
+    let cost = summary.cost().map(|cost| format!(", {cost}"));
+    time_left.into_iter().chain(cost).collect()
 }
 
 /// A cell that has just come to a picture or lost an attempt.

@@ -43,9 +43,60 @@ pub fn duration(duration: Duration) -> String {
     }
 }
 
+/// A duration that is only estimated: `3 s`, `4 min 10 s`, `2 h 5 min`.
+pub fn rough_duration(rough: Duration) -> String {
+    match rough.as_secs() {
+        seconds @ 0..60 => format!("{seconds} s"),
+        _ => duration(rough),
+    }
+}
+
+/// How long ago something was: `3 s ago`, `4 min ago`, `2 h ago`, `3 days ago`.
+pub fn ago(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0..60 => format!("{seconds} s ago"),
+        60..3600 => format!("{} min ago", seconds / 60),
+        3600..86_400 => format!("{} h ago", seconds / 3600),
+        _ => format!("{} ago", counted((seconds / 86_400) as usize, "day")),
+    }
+}
+
+/// US dollars: `$1.25`; what is less than a cent and not nothing is `<$0.01`.
+pub fn dollars(dollars: f64) -> String {
+    if dollars > 0.0 && dollars < 0.01 {
+        "<$0.01".to_owned()
+    } else {
+        format!("${dollars:.2}")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_and_sums_are_as_short_as_people_say_them() {
+        let told = [0, 59, 60, 3599, 3600, 86_399, 86_400, 300_000].map(Duration::from_secs);
+        assert_eq!(
+            told.map(ago),
+            [
+                "0 s ago",
+                "59 s ago",
+                "1 min ago",
+                "59 min ago",
+                "1 h ago",
+                "23 h ago",
+                "1 day ago",
+                "3 days ago"
+            ]
+        );
+        let told = [0, 59, 250, 7500].map(Duration::from_secs);
+        let rough = ["0 s", "59 s", "4 min 10 s", "2 h 5 min"];
+        assert_eq!(told.map(rough_duration), rough);
+        let told = [0.0, 0.0099, 0.01, 2.5, 1234.567].map(dollars);
+        assert_eq!(told, ["$0.00", "<$0.01", "$0.01", "$2.50", "$1234.57"]);
+    }
 
     #[test]
     fn a_name_cannot_steer_the_terminal() {

@@ -7,8 +7,12 @@ use std::time::Duration;
 use atelier_proto::listen::{Exposed, check_exposure};
 use atelier_proto::telemetry::LogFormat;
 use clap::Parser;
+use secrecy::SecretString;
 
+use crate::collector::Keeping;
 use crate::domain::lease::LeaseRules;
+use crate::domain::share::Shares;
+use crate::ledger::Rules;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -17,11 +21,13 @@ Exit codes:
   2  wrong usage
   4  cannot listen: the address is in use or not this machine's
   5  the S3 bucket cannot be reached or used
-  8  the data folder cannot be written or is in use
+  8  the data folder cannot be written or is in use, or the database cannot be reached or used
 
 Examples:
   atelier-coordinator
-  atelier-coordinator --data /srv/atelier --s3-bucket galleries --s3-region eu-central-1";
+  atelier-coordinator --data /srv/atelier --s3-bucket galleries --s3-region eu-central-1
+  ATELIER_DATABASE='postgres://atelier@db/atelier?sslmode=verify-full' \\
+      atelier-coordinator --s3-bucket galleries --s3-region eu-central-1";
 
 /// Accepts grids, splits them into cells, leases them to nodes, and keeps the truth
 ///
@@ -61,13 +67,55 @@ pub struct Cli {
     #[arg(long, env = "ATELIER_LEASE_DURATION", default_value = "30s", value_name = "DURATION",
           value_parser = parse_lease_duration)]
     pub lease_duration: Duration,
+    /// URL of a PostgreSQL database [default: a file in the data folder]
+    #[arg(
+        long,
+        env = "ATELIER_DATABASE",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    pub database: Option<SecretString>,
+    /// Most connections to PostgreSQL for calls
+    #[arg(long, env = "ATELIER_DATABASE_CONNECTIONS_MAX", default_value_t = 16, value_name = "COUNT",
+          requires = "database", value_parser = clap::value_parser!(u32).range(2..=1000))]
+    pub database_connections_max: u32,
+    /// How long grids are known after they have ended; their galleries stay in the bucket [default: for ever]
+    #[arg(long, env = "ATELIER_HISTORY", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub history: Option<Duration>,
+    /// How long photos and paintings are kept that no grid refers to [default: for ever]
+    #[arg(long, env = "ATELIER_UNUSED_INPUTS", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub unused_inputs: Option<Duration>,
+    /// How long after the end of a grid its place in the bucket is looked through for what nothing refers to
+    #[arg(long, env = "ATELIER_GRACE_PERIOD", default_value = "15m", value_name = "DURATION",
+          value_parser = humantime::parse_duration)]
+    pub grace_period: Duration,
     /// Attempts of a cell that may fail or be lost before the cell fails
-    #[arg(long, env = "ATELIER_ATTEMPTS_MAX", default_value_t = 3, value_name = "COUNT",
+    #[arg(long, env = "ATELIER_ATTEMPTS_MAX", default_value_t = 5, value_name = "COUNT",
           value_parser = clap::value_parser!(u32).range(1..=100))]
     pub attempts_max: u32,
+    /// Nodes on which a cell may fail or be lost before the cell fails
+    #[arg(long, env = "ATELIER_FAILED_NODES_MAX", default_value_t = 3, value_name = "COUNT",
+          value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub failed_nodes_max: u32,
+    /// A node that makes no evaluation of a cell for so long, and for 50 times as long as usual, loses it
+    #[arg(long, env = "ATELIER_STALL_DURATION", default_value = "5m", value_name = "DURATION",
+          value_parser = parse_stall_duration)]
+    pub stall_duration: Duration,
+    /// Share of a submitter against the others, as in ann=3; those who are not named have 1
+    #[arg(long = "submitter-weight", env = "ATELIER_SUBMITTER_WEIGHTS", value_name = "NAME=WEIGHT",
+          value_delimiter = ',', value_parser = parse_weight)]
+    pub submitter_weights: Vec<(String, f64)>,
+    /// Most cells of one submitter that nodes hold at once [default: no limit]
+    #[arg(long, env = "ATELIER_SUBMITTER_RUNNING_MAX", value_name = "COUNT",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub submitter_running_max: Option<u32>,
+    /// Most cells of one submitter that have not ended; a grid that brings more is refused [default: no limit]
+    #[arg(long, env = "ATELIER_SUBMITTER_OPEN_MAX", value_name = "COUNT",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub submitter_open_max: Option<u32>,
     /// Cells that one grid may have
     #[arg(long, env = "ATELIER_CELLS_MAX", default_value_t = 10_000, value_name = "COUNT",
-          value_parser = clap::value_parser!(u32).range(1..=100_000))]
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub cells_max: u32,
     /// Keep inputs and galleries in this bucket instead of the data folder. Everyone signs with AWS credentials of
     /// their own
@@ -123,10 +171,28 @@ pub struct Config {
     pub data: PathBuf,
     /// Where the bytes live.
     pub bucket: BucketConfig,
-    /// The rules of leases and attempts.
-    pub rules: LeaseRules,
+    /// The database.
+    pub database: DatabaseConfig,
+    /// How long things are kept that are of no more use.
+    pub keeping: Keeping,
+    /// The rules of leases, attempts and shares.
+    pub rules: Rules,
     /// Most cells of one grid.
     pub cells_max: u32,
+}
+
+/// Where the truth lives.
+#[derive(Debug, Clone)]
+pub enum DatabaseConfig {
+    /// In the data folder.
+    Sqlite,
+    /// In PostgreSQL.
+    Postgres {
+        /// Where, and as whom.
+        url: SecretString,
+        /// Most connections for calls.
+        connections_max: u32,
+    },
 }
 
 /// Where the bytes live.
@@ -194,9 +260,30 @@ impl TryFrom<Cli> for Config {
             listen: cli.listen,
             data: cli.data,
             bucket,
-            rules: LeaseRules {
-                lease_duration: cli.lease_duration,
-                attempts_max: cli.attempts_max,
+            database: match cli.database {
+                None => DatabaseConfig::Sqlite,
+                Some(url) => DatabaseConfig::Postgres {
+                    url,
+                    connections_max: cli.database_connections_max,
+                },
+            },
+            keeping: Keeping {
+                history: cli.history,
+                unused_inputs: cli.unused_inputs,
+                grace_period: cli.grace_period,
+            },
+            rules: Rules {
+                lease: LeaseRules {
+                    lease_duration: cli.lease_duration,
+                    attempts_max: cli.attempts_max,
+                    failed_nodes_max: cli.failed_nodes_max,
+                    stall_duration: cli.stall_duration,
+                },
+                shares: Shares {
+                    submitter_weights: cli.submitter_weights.into_iter().collect(),
+                    submitter_running_max: cli.submitter_running_max.unwrap_or(u32::MAX),
+                    submitter_open_max: cli.submitter_open_max.unwrap_or(u32::MAX),
+                },
             },
             cells_max: cli.cells_max,
         })
@@ -209,6 +296,29 @@ fn parse_lease_duration(text: &str) -> Result<Duration, String> {
         Ok(duration)
     } else {
         Err("it must be from 1s to 1h".to_owned())
+    }
+}
+
+fn parse_stall_duration(text: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if (Duration::from_secs(1)..=Duration::from_hours(24)).contains(&duration) {
+        Ok(duration)
+    } else {
+        Err("it must be from 1s to 24h".to_owned())
+    }
+}
+
+fn parse_weight(text: &str) -> Result<(String, f64), String> {
+    let (name, weight) = text
+        .rsplit_once('=')
+        .ok_or("write it as in ann=3".to_owned())?;
+    let weight: f64 = weight
+        .parse()
+        .map_err(|_| format!("{weight:?} is no number"))?;
+    if (0.001..=1000.0).contains(&weight) {
+        Ok((name.to_owned(), weight))
+    } else {
+        Err("a weight must be from 0.001 to 1000".to_owned())
     }
 }
 

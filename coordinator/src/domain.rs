@@ -2,11 +2,15 @@
 //!
 //! Nothing here does I/O, reads a clock or names tonic or sqlx: the time is an argument.
 
+pub mod attempt;
 pub mod block;
 pub mod cell;
+pub mod effort;
+pub mod facts;
 pub mod field;
 pub mod grid;
 pub mod keys;
 pub mod lease;
 pub mod node;
+pub mod share;
 pub mod summary;

@@ -60,69 +60,69 @@ pub async fn expire(ledger: &Ledger) -> Result<(), StoreError> {
 #[cfg(test)]
 mod tests {
     use atelier_proto::clock::Clock;
-    use atelier_proto::ids::{GridId, NodeId, RequestId};
+    use atelier_proto::ids::{GridId, RequestId};
     use jiff::Timestamp;
 
     use super::*;
-    use crate::dispatch::give;
+    use crate::dispatch::{Answer, give};
     use crate::domain::block::Wanted;
     use crate::domain::grid::GridSpec;
     use crate::domain::grid::tests::draft;
     use crate::domain::lease::LeaseRules;
     use crate::domain::node::Node;
+    use crate::domain::node::tests::node;
+    use crate::domain::share::Shares;
+    use crate::ledger::Rules;
     use crate::store::NewGrid;
-    use crate::store::sqlite::SqliteStore;
+    use crate::store::sql::SqlStore;
 
     #[tokio::test]
     async fn the_cell_of_a_node_that_falls_silent_goes_to_another_one_and_the_waiting_are_told() {
         let folder = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(&folder.path().join("test.db"))
+        let store = SqlStore::sqlite(&folder.path().join("test.db"))
             .await
             .unwrap();
         let clock = Clock::manual(Timestamp::from_second(1_800_000_000).unwrap());
-        let rules = LeaseRules {
-            lease_duration: Duration::from_secs(30),
-            attempts_max: 3,
+        let rules = Rules {
+            lease: LeaseRules::default(),
+            shares: Shares::even(),
         };
         let ledger = Ledger::new(Arc::new(store), clock.clone(), rules);
         let new = NewGrid {
             grid: GridId::generate(),
             request: RequestId::generate(),
+            submitter: String::new(),
+            priority: 0,
             spec: GridSpec::accept(draft(1, 1), 10).unwrap(),
         };
         ledger.create_grid(new).await.unwrap();
-        let [silent, other] = [NodeId::generate(), NodeId::generate()];
-        for id in [silent, other] {
-            let node = Node {
-                id,
-                name: "node".to_owned(),
-                device: "cpu".to_owned(),
-                memory_bytes: 1,
-                batch_capacity: 1,
-                version: String::new(),
-                instance_id: String::new(),
-                labels: [].into(),
-            };
+        let [silent, other] = [node(), node()];
+        for node in [&silent, &other] {
             let now = ledger.now();
-            ledger.store().register_node(&node, now).await.unwrap();
+            ledger.store().register_node(node, now).await.unwrap();
         }
-        let wanted = Wanted {
-            cells_max: 2,
-            cached: [].into(),
+        let attempts_of = async |node: &Node| -> Vec<u32> {
+            let wanted = Wanted {
+                cells_max: 2,
+                ..Wanted::default()
+            };
+            match give(&ledger, node.id, &wanted).await.unwrap() {
+                Answer::Cells(given) => given.iter().map(|cell| cell.attempt).collect(),
+                Answer::Nothing => Vec::new(),
+                Answer::Drain => panic!("nobody drains it"),
+            }
         };
-        let given = give(&ledger, silent, &wanted).await.unwrap();
-        assert_eq!(given.len(), 1);
-        assert!(give(&ledger, other, &wanted).await.unwrap().is_empty());
+        assert_eq!(attempts_of(&silent).await, [1]);
+        assert!(attempts_of(&other).await.is_empty());
 
         clock.advance(Duration::from_secs(29));
         expire(&ledger).await.unwrap();
-        assert!(give(&ledger, other, &wanted).await.unwrap().is_empty());
+        assert!(attempts_of(&other).await.is_empty());
 
         let bell = ledger.queued_bell();
         clock.advance(Duration::from_secs(1));
         expire(&ledger).await.unwrap();
         assert!(bell.has_changed().unwrap());
-        let given = give(&ledger, other, &wanted).await.unwrap();
-        assert_eq!(given[0].attempt, 2);
+        assert_eq!(attempts_of(&other).await, [2]);
     }
 }

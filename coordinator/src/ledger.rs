@@ -1,40 +1,77 @@
 //! The store, the clock and the rules in one hand, and the bells that tell who waits that something has happened.
 //!
 //! Whoever changes a grid or a cell does it through here, so that nobody forgets to ring. The bells carry no state:
-//! whoever misses one looks again after [`POLL_INTERVAL`], which is also how a change by another process would be seen.
+//! whoever misses one looks again after [`POLL_INTERVAL`], which is also how a change by another process is seen.
+//!
+//! What is kept here beside that only saves work, and is true or told to be old: what never changes of a grid
+//! ([`facts`]), what was measured ([`measurements`]), which nodes were heard of ([`sightings`]). Events of cells that come
+//! at the same time are committed together ([`commits`]).
+
+mod commits;
+mod facts;
+mod measurements;
+mod sightings;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use atelier_proto::clock::Clock;
-use atelier_proto::ids::{CellId, GridId};
+use atelier_proto::ids::{CellId, GridId, NodeId};
 use jiff::Timestamp;
 use tokio::sync::watch;
 
+use self::commits::Commits;
+use self::facts::FactsCache;
+use self::measurements::Measurements;
+use self::sightings::Sightings;
 use crate::domain::cell::{Cell, Event};
+use crate::domain::effort::Speeds;
+use crate::domain::facts::GridFacts;
 use crate::domain::lease::LeaseRules;
-use crate::store::{NewGrid, Store, StoreError, Submitted, Verdict};
+use crate::domain::share::Shares;
+use crate::store::{Measurement, NewGrid, Steering, Store, StoreError, Submitted, Verdict};
 
 /// How often whoever waits for a change looks without having heard a bell.
 pub const POLL_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A node that was not heard of for so long does not count as active: several renewals are missing.
+const ACTIVE_FOR: Duration = Duration::from_secs(10);
+
+/// The rules by which a ledger is kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rules {
+    /// Of leases and attempts.
+    pub lease: LeaseRules,
+    /// Of who is served.
+    pub shares: Shares,
+}
 
 /// The store with the bells.
 #[derive(Debug)]
 pub struct Ledger {
     store: Arc<dyn Store>,
     clock: Clock,
-    rules: LeaseRules,
+    rules: Arc<Rules>,
+    commits: Commits,
+    facts: FactsCache,
+    measurements: Measurements,
+    sightings: Sightings,
     queued: watch::Sender<()>,
     changed: watch::Sender<()>,
 }
 
 impl Ledger {
-    /// A ledger over a store.
-    pub fn new(store: Arc<dyn Store>, clock: Clock, rules: LeaseRules) -> Self {
+    /// A ledger over a store. What commits lives until the ledger is dropped, on the runtime that this is called on.
+    pub fn new(store: Arc<dyn Store>, clock: Clock, rules: Rules) -> Self {
+        let rules = Arc::new(rules);
         Self {
+            commits: Commits::start(store.clone(), clock.clone(), rules.clone()),
             store,
             clock,
             rules,
+            facts: FactsCache::default(),
+            measurements: Measurements::default(),
+            sightings: Sightings::default(),
             queued: watch::Sender::new(()),
             changed: watch::Sender::new(()),
         }
@@ -47,7 +84,12 @@ impl Ledger {
 
     /// The rules of leases.
     pub fn rules(&self) -> &LeaseRules {
-        &self.rules
+        &self.rules.lease
+    }
+
+    /// The rules of who is served.
+    pub fn shares(&self) -> &Shares {
+        &self.rules.shares
     }
 
     /// The time.
@@ -65,33 +107,116 @@ impl Ledger {
         self.changed.subscribe()
     }
 
+    /// What never changes of a grid.
+    ///
+    /// # Errors
+    /// When there is no such grid, or the store fails.
+    pub async fn facts(&self, grid: GridId) -> Result<Arc<GridFacts>, StoreError> {
+        if let Some(facts) = self.facts.get(grid) {
+            return Ok(facts);
+        }
+        let facts = Arc::new(GridFacts::new(grid, self.store.spec(grid).await?));
+        self.facts.keep(facts.clone());
+        Ok(facts)
+    }
+
+    /// What is known of how long cells take; some seconds old.
+    pub fn speeds(&self) -> Arc<Speeds> {
+        self.measurements.speeds()
+    }
+
+    /// Notes how long a cell took.
+    pub fn measured(&self, measurement: Measurement) {
+        self.measurements.note(measurement);
+    }
+
+    /// Notes that a node was heard of.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownNode`] if it has not registered.
+    pub async fn node_seen(&self, node: NodeId) -> Result<(), StoreError> {
+        if !self.sightings.knows(node) {
+            self.store.node(node).await?;
+        }
+        self.sightings.note(node, self.now());
+        Ok(())
+    }
+
+    /// How many nodes this coordinator hears of.
+    pub fn nodes_active(&self) -> usize {
+        let now = self.now();
+        let since = now.checked_sub(ACTIVE_FOR).unwrap_or(now);
+        self.sightings.since(since)
+    }
+
+    /// Keeps what was noted, and learns what others noted.
+    ///
+    /// # Errors
+    /// When the store fails; what was noted is then kept the next time.
+    pub async fn keep_notes(&self) -> Result<(), StoreError> {
+        self.measurements.keep(self.store()).await?;
+        self.sightings.keep(self.store()).await
+    }
+
     /// Keeps a grid; see [`Store::create_grid`].
     pub async fn create_grid(&self, grid: NewGrid) -> Result<(Submitted, bool), StoreError> {
-        let created = self.store.create_grid(grid, self.now()).await?;
-        self.queued.send_replace(());
+        let created = self
+            .store
+            .create_grid(grid, self.now(), self.shares())
+            .await?;
+        self.ring_queued().await;
         self.changed.send_replace(());
         Ok(created)
     }
 
+    /// Pauses, resumes or re-prioritises a grid; see [`Store::steer`].
+    pub async fn steer(&self, grid: GridId, steering: Steering) -> Result<bool, StoreError> {
+        let steered = self.store.steer(grid, steering).await?;
+        if steered {
+            self.ring_queued().await;
+            self.changed.send_replace(());
+        }
+        Ok(steered)
+    }
+
     /// Cancels a grid; see [`Store::cancel_grid`].
     pub async fn cancel_grid(&self, grid: GridId) -> Result<u32, StoreError> {
-        let cancelled = self
-            .store
-            .cancel_grid(grid, self.now(), &self.rules)
-            .await?;
+        let cancelled = self.store.cancel_grid(grid, self.now()).await?;
         self.changed.send_replace(());
         Ok(cancelled)
     }
 
+    /// Queues cells anew; see [`Store::retry`].
+    pub async fn retry(&self, grid: GridId, places: Option<&[u32]>) -> Result<u32, StoreError> {
+        let now = self.now();
+        let queued = self.store.retry(grid, places, now, self.rules()).await?;
+        if queued > 0 {
+            self.ring_queued().await;
+            self.changed.send_replace(());
+        }
+        Ok(queued)
+    }
+
+    /// Marks a grid deleted; see [`Store::delete_grid`].
+    pub async fn delete_grid(&self, grid: GridId) -> Result<(), StoreError> {
+        self.store.delete_grid(grid, self.now()).await?;
+        self.facts.forget(grid);
+        self.changed.send_replace(());
+        Ok(())
+    }
+
     /// Applies events to cells; see [`Store::apply`].
     pub async fn apply(&self, events: Vec<(CellId, Event)>) -> Result<Vec<Verdict>, StoreError> {
-        let verdicts = self.store.apply(events, self.now(), &self.rules).await?;
+        if events.is_empty() {
+            return Ok(Vec::new());
+        }
+        let verdicts = self.commits.apply(events).await?;
         let changed = || {
             let applied = verdicts.iter().filter_map(|verdict| verdict.as_ref().ok());
             applied.filter(|applied| applied.changed)
         };
         if changed().any(|applied| matches!(applied.cell, Cell::Queued { .. })) {
-            self.queued.send_replace(());
+            self.ring_queued().await;
         }
         if changed().next().is_some() {
             self.changed.send_replace(());
@@ -106,5 +231,24 @@ impl Ledger {
             self.changed.send_replace(());
         }
         Ok(kept)
+    }
+
+    /// Rings here when cells were queued through another process.
+    ///
+    /// # Errors
+    /// When that can no longer be heard.
+    pub async fn hear_others(&self) -> Result<(), StoreError> {
+        let rung = || {
+            self.queued.send_replace(());
+        };
+        self.store.listen(&rung).await
+    }
+
+    async fn ring_queued(&self) {
+        self.queued.send_replace(());
+        // Whoever does not hear it looks after a while.
+        if let Err(error) = self.store.ring().await {
+            tracing::debug!(%error, "other coordinators cannot be told of queued cells");
+        }
     }
 }

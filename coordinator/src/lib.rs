@@ -1,20 +1,24 @@
 //! Accepts grids, splits them into cells, leases them to nodes, keeps the truth.
 //!
 //! - [`domain`]: pure decisions: the state machine of a cell, what a grid must be, which cells a node gets
-//! - [`store`]: the truth, in `SQLite`
+//! - [`store`]: the truth, in `SQLite` or PostgreSQL
 //! - [`ledger`]: the store with its clock, its rules and the bells that tell of changes
-//! - [`dispatch`]: gives cells to nodes; [`expiry`]: takes them back when a lease is over
+//! - [`dispatch`]: gives cells to nodes; [`estimates`]: how long they take
 //! - [`rpc`]: the gRPC services
-//! - [`publisher`]: `gallery.json` and `index.html`
+//! - [`lead`]: what one coordinator does for all: [`expiry`] takes cells back when a lease is over, [`publisher`] writes
+//!   `gallery.json` and `index.html`, [`collector`] removes what is to be forgotten
 //! - [`s3`]: the embedded S3 endpoint; [`storage`]: that one or another; [`credentials`]: its keys
 //! - [`config`], [`data_folder`]: what it is told, and where it keeps things
 
+pub mod collector;
 pub mod config;
 pub mod credentials;
 pub mod data_folder;
 pub mod dispatch;
 pub mod domain;
+pub mod estimates;
 pub mod expiry;
+pub mod lead;
 pub mod ledger;
 pub mod publisher;
 pub mod rpc;
@@ -25,6 +29,8 @@ pub mod store;
 mod error;
 
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod tests;
 
 use std::net::SocketAddr;
@@ -34,16 +40,17 @@ use std::time::Duration;
 use atelier_gallery::bucket::Bucket;
 use atelier_proto::clock::Clock;
 use atelier_proto::storage::Storage;
+use secrecy::ExposeSecret as _;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use self::config::{BucketConfig, Config};
+use self::config::{BucketConfig, Config, DatabaseConfig};
 use self::data_folder::DataFolder;
 pub use self::error::RunError;
 use self::ledger::Ledger;
-use self::publisher::Publisher;
-use self::store::sqlite::SqliteStore;
+use self::store::Store;
+use self::store::sql::SqlStore;
 
 /// How long calls in hand may take to end when the coordinator leaves.
 const GRACE_PERIOD: Duration = Duration::from_secs(10);
@@ -94,7 +101,10 @@ pub async fn run(
     ready: impl FnOnce(&Ready),
 ) -> Result<(), RunError> {
     let folder = DataFolder::open(&config.data)?;
-    let store = Arc::new(SqliteStore::open(&folder.database()).await?);
+    let opening = open_store(&config, &folder);
+    let Some(store) = shutdown.run_until_cancelled(opening).await.transpose()? else {
+        return Ok(());
+    };
     let tasks = TaskTracker::new();
     // A server that ends by itself takes the others with it; what it ended with is asked for last.
     let mut servers = Vec::new();
@@ -133,11 +143,13 @@ pub async fn run(
         cells_max: config.cells_max,
         shutdown: shutdown.clone(),
         tasks: tasks.clone(),
+        pulses: rpc::Pulses::default(),
     };
     let grpc = rpc::serve(context, listeners.grpc);
     serve(Box::pin(async { Ok(grpc.await?) }));
-    tasks.spawn(expiry::run(ledger.clone(), shutdown.clone()));
-    tasks.spawn(Publisher::new(ledger, bucket).run(shutdown.clone()));
+    tasks.spawn(estimates::run(ledger.clone(), shutdown.clone()));
+    tasks.spawn(hear_others(ledger.clone(), shutdown.clone()));
+    tasks.spawn(lead::run(ledger, bucket, config.keeping, shutdown.clone()));
     tracing::info!(grpc = ready_to_say.grpc, s3 = ready_to_say.s3, data = %config.data.display(), "serving");
     ready(&ready_to_say);
 
@@ -155,6 +167,29 @@ pub async fn run(
         server.await.map_err(RunError::Task)??;
     }
     Ok(())
+}
+
+async fn open_store(config: &Config, folder: &DataFolder) -> Result<Arc<dyn Store>, RunError> {
+    Ok(match &config.database {
+        DatabaseConfig::Sqlite => Arc::new(SqlStore::sqlite(&folder.database()).await?),
+        DatabaseConfig::Postgres {
+            url,
+            connections_max,
+        } => Arc::new(SqlStore::postgres(url.expose_secret(), *connections_max).await?),
+    })
+}
+
+/// Hears of what other coordinators queue, until `shutdown`.
+async fn hear_others(ledger: Arc<Ledger>, shutdown: CancellationToken) {
+    let hearing = async {
+        loop {
+            if let Err(error) = ledger.hear_others().await {
+                tracing::warn!(%error, "other coordinators cannot be heard; trying again");
+            }
+            tokio::time::sleep(ledger::POLL_INTERVAL).await;
+        }
+    };
+    shutdown.run_until_cancelled(hearing).await;
 }
 
 type Serving = std::pin::Pin<Box<dyn Future<Output = Result<(), RunError>> + Send>>;

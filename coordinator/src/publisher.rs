@@ -15,6 +15,7 @@ use atelier_gallery::bucket::{Bucket, BucketError};
 use atelier_gallery::keys::GridKeys;
 use atelier_gallery::manifest::ManifestError;
 use atelier_gallery::page;
+use atelier_proto::clock::Stopwatch;
 use atelier_proto::ids::{Digest, GridId};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
@@ -26,6 +27,8 @@ use crate::store::{StoreError, Unpublished};
 
 /// A grid that still renders is written at most this often.
 const DEBOUNCE: Duration = Duration::from_secs(2);
+/// A grid that takes long to write is written after so many times as long.
+const SHARE_OF_TIME: u32 = 20;
 /// How long a grid whose writing failed waits at first, and at most.
 const RETRY_DELAY_MIN: Duration = Duration::from_secs(1);
 const RETRY_DELAY_MAX: Duration = Duration::from_secs(30);
@@ -129,10 +132,12 @@ impl Publisher {
 
     async fn publish_one(&mut self, entry: Unpublished) {
         let mut written = self.written.remove(&entry.grid).unwrap_or_default();
+        let writing = Stopwatch::start();
         let wait = match self.publish(entry, &mut written).await {
             Ok(()) => {
                 written.failures = 0;
-                DEBOUNCE
+                // What takes long to write is not written all the time.
+                DEBOUNCE.max(writing.elapsed() * SHARE_OF_TIME)
             }
             Err(error) => {
                 let factor = 2_u32.saturating_pow(written.failures);
@@ -148,10 +153,10 @@ impl Publisher {
 
     async fn publish(&self, entry: Unpublished, written: &mut Written) -> Result<(), PublishError> {
         let store = self.ledger.store();
-        let spec = store.spec(entry.grid).await?;
+        let facts = self.ledger.facts(entry.grid).await?;
         let changes = store.changes(entry.grid, 0).await?;
         let summary = &changes.summary;
-        let manifest = describe(&spec, &changes);
+        let manifest = describe(&facts, &changes);
         let json = manifest.to_json()?;
         let digest = Digest::of(&json);
         if written.manifest != Some(digest) {
@@ -165,7 +170,7 @@ impl Publisher {
         }
         // Cells that are done have none: whoever put the picture has removed it.
         if summary.state.has_ended() || written.failed != summary.counts.failed {
-            sweep(&self.bucket, &spec, &changes).await;
+            sweep(&self.bucket, &facts, &changes).await;
             written.failed = summary.counts.failed;
         }
         written.sequence = summary.sequence;

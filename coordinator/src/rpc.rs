@@ -9,6 +9,8 @@ mod nodes;
 mod status;
 mod watch;
 
+pub(crate) use self::watch::Pulses;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,6 +52,8 @@ pub struct Context {
     pub shutdown: CancellationToken,
     /// The tasks that outlive their call.
     pub tasks: TaskTracker,
+    /// What is seen of the grids that are watched.
+    pub(crate) pulses: Pulses,
 }
 
 /// Why the services ended.
@@ -82,10 +86,10 @@ pub async fn serve(context: Context, listener: TcpListener) -> Result<(), ServeE
     let shutdown = context.shutdown.clone();
     let grids = GridsServer::new(grids::GridsService::new(context.clone()))
         .max_decoding_message_size(CLIENT_MESSAGE_BYTES_MAX);
-    let nodes = NodesServer::new(nodes::NodesService::new(context))
+    let nodes = NodesServer::new(nodes::NodesService::new(context.clone()))
         .max_decoding_message_size(NODE_MESSAGE_BYTES_MAX);
-    let fleet =
-        FleetServer::new(fleet::FleetService).max_decoding_message_size(NODE_MESSAGE_BYTES_MAX);
+    let fleet = FleetServer::new(fleet::FleetService::new(context))
+        .max_decoding_message_size(NODE_MESSAGE_BYTES_MAX);
     Server::builder()
         .concurrency_limit_per_connection(CALLS_PER_CONNECTION_MAX)
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))

@@ -3,23 +3,26 @@
 //! A store decides nothing. What becomes of a cell is the verdict of [`Cell::apply`]; the store reads the cell, asks,
 //! and persists the verdict if the cell is still as it was read. It knows neither gRPC nor the bucket.
 
-pub mod sqlite;
+pub mod sql;
 
 #[cfg(test)]
 mod conformance;
 
-use std::path::PathBuf;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use atelier_proto::ids::{CellId, GridId, NodeId, RequestId};
 use jiff::Timestamp;
 
+use crate::domain::attempt::FailedAttempt;
 use crate::domain::block::QueuedCell;
 use crate::domain::cell::{Cell, Event, Refusal};
-use crate::domain::grid::{GridSpec, Position};
+use crate::domain::effort::Speeds;
+use crate::domain::grid::GridSpec;
 use crate::domain::lease::LeaseRules;
-use crate::domain::node::Node;
-use crate::domain::summary::{Changes, GridSummary};
+use crate::domain::node::{Health, Node, NodeRecord};
+use crate::domain::share::{GridInLine, Shares};
+use crate::domain::summary::{Changes, GridState, GridSummary};
 
 /// A grid to be kept.
 #[derive(Debug)]
@@ -28,6 +31,10 @@ pub struct NewGrid {
     pub grid: GridId,
     /// The submission that makes it.
     pub request: RequestId,
+    /// Who submitted it.
+    pub submitter: String,
+    /// Its priority among the grids of its submitter.
+    pub priority: i32,
     /// What was submitted.
     pub spec: GridSpec,
 }
@@ -41,27 +48,52 @@ pub struct Submitted {
     pub cells: u32,
 }
 
-/// The grid to be served first, with its first queued cells.
-#[derive(Debug, Clone)]
-pub struct Queue {
-    /// The grid.
-    pub grid: GridId,
-    /// What was submitted.
-    pub spec: Arc<GridSpec>,
-    /// Queued cells in the order of service.
-    pub cells: Vec<QueuedCell>,
+/// Which grids are listed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Those in one of these states; none: in any.
+    pub states: Vec<GridState>,
+    /// Those of this submitter.
+    pub submitter: Option<String>,
+    /// Those whose name has this text in it, whatever its case.
+    pub name_contains: String,
 }
 
-/// Where a cell belongs.
-#[derive(Debug, Clone)]
-pub struct Located {
-    /// Its grid.
-    pub grid: GridId,
-    /// What was submitted.
-    pub spec: Arc<GridSpec>,
-    /// Where the cell is in it.
-    pub position: Position,
+/// What is done with a grid that has not ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Steering {
+    /// No more of its cells are handed out.
+    Pause,
+    /// They are again.
+    Resume,
+    /// It gets another share.
+    Priority(i32),
 }
+
+/// Every grid with cells that have not ended, oldest first, and the pass of each of their submitters.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Line {
+    /// The grids.
+    pub grids: Vec<GridInLine>,
+    /// The passes.
+    pub submitter_passes: HashMap<String, f64>,
+}
+
+/// One cell that was done, for what is known of how long cells take.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measurement {
+    /// What it ran on.
+    pub device: String,
+    /// See [`crate::domain::effort::Effort::kind`].
+    pub kind: String,
+    /// Seconds of optimisation.
+    pub seconds: f64,
+    /// See [`crate::domain::effort::Effort::work`].
+    pub work: f64,
+}
+
+/// A node's device and what an hour of it costs, US dollars.
+pub type DeviceAndPrice = (String, Option<f64>);
 
 /// A verdict that was kept.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,6 +104,8 @@ pub struct Applied {
     pub cell: Cell,
     /// Whether people see a difference.
     pub changed: bool,
+    /// See [`crate::domain::effort::Effort::work`].
+    pub work: f64,
 }
 
 /// Why an event had no effect.
@@ -83,6 +117,9 @@ pub enum Rejection {
     /// The state machine says no.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// Its grid is paused or has ended, so none of its cells is handed out.
+    #[error("no cells of the grid are handed out")]
+    NotServed,
 }
 
 /// What became of one event.
@@ -132,29 +169,67 @@ pub enum StoreError {
         /// What is wrong.
         problem: String,
     },
-    /// The database cannot be opened.
+    /// A submitter has too many cells that have not ended.
     #[error(
-        "cannot open the database {path}: {source}\nhint: is the disk full, or the folder not writable?"
+        "{submitter:?} has {open} cells that have not ended, and {cells} more would be above the limit of {most}"
     )]
+    TooManyOpen {
+        /// The submitter.
+        submitter: String,
+        /// Its cells that have not ended.
+        open: u64,
+        /// What it would add.
+        cells: u64,
+        /// The limit.
+        most: u32,
+    },
+    /// What is asked of a grid is for one that has not ended, or for one that has.
+    #[error("the grid {grid} is {}{hint}", state.word())]
+    WrongState {
+        /// The grid.
+        grid: GridId,
+        /// Where it stands.
+        state: GridState,
+        /// What to do.
+        hint: &'static str,
+    },
+    /// No cell that was chosen has ended without a picture.
+    #[error("the cell {0} cannot be tried again: {1}")]
+    NoRetry(CellId, Rejection),
+    /// The URL of a database is none.
+    #[error(
+        "{url:?} is not the URL of a database\nhint: write it as in postgres://user@host/atelier?sslmode=verify-full"
+    )]
+    BadUrl {
+        /// What was given, without a password.
+        url: String,
+    },
+    /// The database cannot be opened.
+    #[error("cannot open the database {database}: {source}\nhint: {hint}")]
     Open {
-        /// Its file.
-        path: PathBuf,
+        /// Its file, or where it is served.
+        database: String,
         /// Why.
         #[source]
         source: sqlx::Error,
+        /// What to look at.
+        hint: &'static str,
     },
     /// The database is of another version.
     #[error(
-        "cannot bring the database {path} up to date: {source}\n\
-         hint: a newer atelier-coordinator may have used it; start that one, or give another folder with --data"
+        "cannot bring the database {database} up to date: {source}\n\
+         hint: a newer atelier-coordinator may have used it; start that one, or name another with --data or --database"
     )]
     Migrate {
-        /// Its file.
-        path: PathBuf,
+        /// Its file, or where it is served.
+        database: String,
         /// Why.
         #[source]
         source: sqlx::migrate::MigrateError,
     },
+    /// The coordinator is leaving.
+    #[error("the coordinator is leaving")]
+    Ended,
     /// The database does not answer as it should.
     #[error("the database failed: {0}")]
     Database(#[from] sqlx::Error),
@@ -166,11 +241,13 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     /// Keeps a grid with all its cells queued; true if it is new.
     ///
     /// # Errors
-    /// [`StoreError::RequestReused`] if the same request made a grid of other content.
+    /// [`StoreError::RequestReused`] if the same request made a grid of other content, [`StoreError::TooManyOpen`] if its
+    /// submitter may not have so many.
     async fn create_grid(
         &self,
         grid: NewGrid,
         now: Timestamp,
+        shares: &Shares,
     ) -> Result<(Submitted, bool), StoreError>;
 
     /// The grid that a submission made, if it has come before.
@@ -179,39 +256,115 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     /// What was submitted as a grid.
     async fn spec(&self, grid: GridId) -> Result<Arc<GridSpec>, StoreError>;
 
+    /// A grid in short.
+    async fn summary(&self, grid: GridId) -> Result<GridSummary, StoreError>;
+
     /// A grid and those of its cells that changed after a sequence number, at one moment.
     async fn changes(&self, grid: GridId, after_sequence: u64) -> Result<Changes, StoreError>;
+
+    /// Attempts of a grid that brought no picture, cell by cell, at most so many.
+    async fn failed_attempts(
+        &self,
+        grid: GridId,
+        attempts_max: u32,
+    ) -> Result<Vec<FailedAttempt>, StoreError>;
 
     /// Grids, newest first, older than `before`.
     async fn grids(
         &self,
+        filter: &Filter,
         before: Option<GridId>,
         grids_max: u32,
     ) -> Result<Vec<GridSummary>, StoreError>;
 
+    /// Pauses, resumes or re-prioritises a grid; false if it was so already.
+    ///
+    /// # Errors
+    /// [`StoreError::WrongState`] if it has ended.
+    async fn steer(&self, grid: GridId, steering: Steering) -> Result<bool, StoreError>;
+
     /// Cancels a grid and every cell of it that has not ended; how many those were. An ended grid stays as it is.
-    async fn cancel_grid(
+    async fn cancel_grid(&self, grid: GridId, now: Timestamp) -> Result<u32, StoreError>;
+
+    /// Queues the failed or cancelled cells at these places anew, all or none of them, or every failed one; how many.
+    ///
+    /// # Errors
+    /// [`StoreError::NoRetry`] names the first that is not to be tried again.
+    async fn retry(
         &self,
         grid: GridId,
+        places: Option<&[u32]>,
         now: Timestamp,
         rules: &LeaseRules,
     ) -> Result<u32, StoreError>;
 
+    /// Marks an ended grid deleted: from then on it is found by [`Store::deleted`] alone. One that is marked already stays
+    /// so.
+    ///
+    /// # Errors
+    /// [`StoreError::WrongState`] if it has not ended.
+    async fn delete_grid(&self, grid: GridId, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Grids that are marked deleted, and when they were, the longest ago first.
+    async fn deleted(&self, grids_max: u32) -> Result<Vec<(GridId, Timestamp)>, StoreError>;
+
+    /// Grids that ended before a time, whose gallery is complete and in whose place in the bucket nobody has looked since
+    /// for what does not belong there, the longest ago first.
+    async fn unswept(
+        &self,
+        ended_before: Timestamp,
+        grids_max: u32,
+    ) -> Result<Vec<GridId>, StoreError>;
+
+    /// Keeps that somebody has looked, if the grid is still at this sequence.
+    async fn swept(&self, grid: GridId, sequence: u64) -> Result<(), StoreError>;
+
+    /// Grids that ended before a time and whose gallery is complete, the longest ago first.
+    async fn ended_before(
+        &self,
+        time: Timestamp,
+        grids_max: u32,
+    ) -> Result<Vec<GridId>, StoreError>;
+
+    /// Removes everything about a grid that has ended; another one stays.
+    async fn forget_grid(&self, grid: GridId) -> Result<(), StoreError>;
+
     /// Keeps what a node says of itself, anew if it has said so before.
     async fn register_node(&self, node: &Node, now: Timestamp) -> Result<(), StoreError>;
 
-    /// Keeps that a node was heard of.
-    ///
-    /// # Errors
-    /// [`StoreError::UnknownNode`] if it has not registered.
-    async fn node_seen(&self, node: NodeId, now: Timestamp) -> Result<(), StoreError>;
+    /// A node as it stands.
+    async fn node(&self, node: NodeId) -> Result<NodeRecord, StoreError>;
 
-    /// The grid to be served first (by priority, then by age) and at most so many of its cells that may be leased now.
-    async fn next_queue(&self, now: Timestamp, cells_max: u32)
-    -> Result<Option<Queue>, StoreError>;
+    /// Nodes that were heard of since a time, newest first, older than `before`.
+    async fn nodes(
+        &self,
+        before: Option<NodeId>,
+        seen_since: Timestamp,
+        nodes_max: u32,
+    ) -> Result<Vec<NodeRecord>, StoreError>;
 
-    /// Where a cell belongs.
-    async fn locate(&self, cell: CellId) -> Result<Located, StoreError>;
+    /// How many cells each node holds that holds some.
+    async fn cells_held(&self) -> Result<HashMap<NodeId, u32>, StoreError>;
+
+    /// Keeps when nodes were heard of.
+    async fn nodes_seen(&self, nodes: &[(NodeId, Timestamp)]) -> Result<(), StoreError>;
+
+    /// Keeps how a node gets on.
+    async fn set_health(&self, node: NodeId, health: &Health) -> Result<(), StoreError>;
+
+    /// Removes nodes that were last heard of before a time and hold nothing.
+    async fn forget_nodes(&self, seen_before: Timestamp) -> Result<u64, StoreError>;
+
+    /// Who waits to be served.
+    async fn line(&self) -> Result<Line, StoreError>;
+
+    /// At most so many cells of a grid that may be leased now, in the order of service.
+    async fn queued(
+        &self,
+        grid: GridId,
+        now: Timestamp,
+        cells_max: u32,
+    ) -> Result<Vec<QueuedCell>, StoreError>;
 
     /// Applies events in their order, all or none of them kept; a verdict for each.
     async fn apply(
@@ -219,6 +372,7 @@ pub trait Store: std::fmt::Debug + Send + Sync {
         events: Vec<(CellId, Event)>,
         now: Timestamp,
         rules: &LeaseRules,
+        shares: &Shares,
     ) -> Result<Vec<Verdict>, StoreError>;
 
     /// At most so many cells whose lease is over, the longest first.
@@ -229,4 +383,32 @@ pub trait Store: std::fmt::Debug + Send + Sync {
 
     /// Keeps that the gallery shows an ended grid as it is at a sequence number; false if the grid has moved on.
     async fn gallery_complete(&self, grid: GridId, sequence: u64) -> Result<bool, StoreError>;
+
+    /// Every speed that was measured.
+    async fn speeds(&self) -> Result<Speeds, StoreError>;
+
+    /// Keeps what was measured of cells.
+    async fn measured(&self, cells: &[Measurement]) -> Result<(), StoreError>;
+
+    /// The nodes that hold cells of a grid now.
+    async fn nodes_at(&self, grid: GridId) -> Result<Vec<DeviceAndPrice>, StoreError>;
+
+    /// Calls `rung` whenever cells may have been queued through another process; returns when that can no longer be heard.
+    async fn listen(&self, rung: &(dyn Fn() + Send + Sync)) -> Result<(), StoreError>;
+
+    /// Tells other processes that cells were queued.
+    async fn ring(&self) -> Result<(), StoreError>;
+
+    /// Becomes the one process that does what one does for all, if no other one is; `None` if another one is.
+    async fn lead(&self) -> Result<Option<Box<dyn Leadership>>, StoreError>;
+
+    /// Lets go of every connection; what was written stays.
+    async fn close(&self);
+}
+
+/// The right to do what one process does for all, for as long as it is held.
+#[async_trait::async_trait]
+pub trait Leadership: std::fmt::Debug + Send + Sync {
+    /// Whether it is still held.
+    async fn is_held(&mut self) -> bool;
 }

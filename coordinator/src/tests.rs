@@ -16,6 +16,8 @@ use tonic::transport::Channel;
 
 use super::*;
 use crate::domain::lease::LeaseRules;
+use crate::domain::share::Shares;
+use crate::ledger::Rules;
 
 struct Coordinator {
     grids: GridsClient<Channel>,
@@ -35,9 +37,15 @@ impl Coordinator {
                 listen: any,
                 public_url: None,
             },
-            rules: LeaseRules {
-                lease_duration: Duration::from_secs(30),
-                attempts_max: 3,
+            database: DatabaseConfig::Sqlite,
+            keeping: crate::collector::Keeping {
+                history: None,
+                unused_inputs: None,
+                grace_period: Duration::from_mins(15),
+            },
+            rules: Rules {
+                lease: LeaseRules::default(),
+                shares: Shares::even(),
             },
             cells_max: 3,
         };
@@ -75,6 +83,7 @@ impl Coordinator {
         let request = v1::WatchRequest {
             grid_id: grid_id.to_owned(),
             after_sequence: 0,
+            summary_only: false,
         };
         self.grids
             .clone()
@@ -289,6 +298,7 @@ async fn a_checkpoint_stays_while_its_cell_is_open_and_goes_when_it_has_ended() 
         cell: Some(held(&refused)),
         kind: v1::FailureKind::Refused.into(),
         reason: "no such layer".to_owned(),
+        log: String::new(),
     };
     nodes.fail(failed).await.unwrap();
     while is_there(&refused).await {

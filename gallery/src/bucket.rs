@@ -18,7 +18,9 @@ use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{Builder, Credentials, Region};
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use aws_sdk_s3::primitives::DateTime;
 use bytes::Bytes;
+use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
 
 pub use self::error::BucketError;
@@ -73,6 +75,8 @@ pub struct Object {
     pub key: String,
     /// Its length.
     pub bytes: u64,
+    /// When it was put, as far as the server says so.
+    pub put_at: Option<Timestamp>,
 }
 
 impl fmt::Debug for Bucket {
@@ -246,7 +250,11 @@ impl Bucket {
     pub async fn head(&self, key: &str) -> Result<Option<Object>, BucketError> {
         let call = self.client.head_object().bucket(self.name()).key(key);
         match call.send().await {
-            Ok(answer) => Ok(Some(object(key, answer.content_length()))),
+            Ok(answer) => Ok(Some(object(
+                key,
+                answer.content_length(),
+                answer.last_modified(),
+            ))),
             Err(error) => match classify(&self.place, Call::Head(key), &error) {
                 BucketError::NotFound { .. } => Ok(None),
                 other => Err(other),
@@ -279,11 +287,10 @@ impl Bucket {
         let mut objects = Vec::new();
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| classify(&self.place, Call::List(prefix), &error))?;
-            objects.extend(
-                page.contents()
-                    .iter()
-                    .map(|listed| object(listed.key().unwrap_or_default(), listed.size())),
-            );
+            objects.extend(page.contents().iter().map(|listed| {
+                let key = listed.key().unwrap_or_default();
+                object(key, listed.size(), listed.last_modified())
+            }));
             if objects.len() > LISTED_OBJECTS_MAX {
                 return Err(BucketError::TooMany {
                     prefix: prefix.to_owned(),
@@ -340,10 +347,11 @@ fn timeouts(sent_bytes: u64) -> TimeoutConfig {
         .build()
 }
 
-fn object(key: &str, length: Option<i64>) -> Object {
+fn object(key: &str, length: Option<i64>, put_at: Option<&DateTime>) -> Object {
     Object {
         key: key.to_owned(),
         bytes: u64::try_from(length.unwrap_or_default()).unwrap_or_default(),
+        put_at: put_at.and_then(|time| Timestamp::from_second(time.secs()).ok()),
     }
 }
 

@@ -81,6 +81,70 @@ impl GridKeys {
     }
 }
 
+/// The names of a grid, made into parts of keys. The same names give the same keys, whoever asks and whenever.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GridNames {
+    keys: GridKeys,
+    photos: Vec<String>,
+    artists: Vec<String>,
+    /// `None` for the only variant of a grid without a sweep.
+    variants: Vec<Option<String>>,
+}
+
+impl GridNames {
+    /// Of the names of its photos, artists and variants, each in their order.
+    pub fn new<'a>(
+        grid: GridId,
+        photos: impl IntoIterator<Item = &'a str>,
+        artists: impl IntoIterator<Item = &'a str>,
+        variants: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        let variants: Vec<&str> = variants.into_iter().collect();
+        let is_swept = variants.len() > 1 || variants.iter().any(|name| !name.is_empty());
+        let variants = slugs(variants).into_iter();
+        Self {
+            keys: GridKeys::new(grid),
+            photos: slugs(photos),
+            artists: slugs(artists),
+            variants: variants.map(|slug| is_swept.then_some(slug)).collect(),
+        }
+    }
+
+    /// The grid's keys.
+    pub fn keys(&self) -> GridKeys {
+        self.keys
+    }
+
+    /// File name, without its extension, of the cell of this photo and artist, or of one of them alone, by position;
+    /// `None` if the grid has no such cell.
+    pub fn stem(
+        &self,
+        photo: Option<usize>,
+        artist: Option<usize>,
+        variant: usize,
+    ) -> Option<String> {
+        let variant = self.variants.get(variant)?.as_deref();
+        Some(match (photo, artist) {
+            (Some(photo), Some(artist)) => {
+                cell_stem(self.photos.get(photo)?, self.artists.get(artist)?, variant)
+            }
+            (Some(photo), None) => content_stem(self.photos.get(photo)?, variant),
+            (None, Some(artist)) => style_stem(self.artists.get(artist)?, variant),
+            (None, None) => return None,
+        })
+    }
+
+    /// The key of a photo, reduced.
+    pub fn photo_original(&self, photo: usize) -> Option<String> {
+        Some(self.keys.photo_original(self.photos.get(photo)?))
+    }
+
+    /// The key of an artist's first painting, reduced.
+    pub fn artist_original(&self, artist: usize) -> Option<String> {
+        Some(self.keys.artist_original(self.artists.get(artist)?))
+    }
+}
+
 /// Slugs of names, in their order: `[a-z0-9-]`, 1 to [`SLUG_BYTES_MAX`] bytes, no dash at either end, no two dashes
 /// in a row, and no slug twice.
 ///
@@ -191,6 +255,36 @@ mod tests {
         );
         let checkpoint = keys.checkpoint("a--b");
         assert!(checkpoint.starts_with(&keys.checkpoints()), "{checkpoint}");
+    }
+
+    #[test]
+    fn a_cell_is_called_after_what_it_is_of_and_after_its_variant_where_there_are_several() {
+        let grid = "0197a3c4-5f00-7000-8000-000000000001".parse().unwrap();
+        let names = |variants: &[&'static str]| {
+            GridNames::new(grid, ["Hill", "Hill"], ["Monet"], variants.iter().copied())
+        };
+        let alone = names(&[""]);
+        assert_eq!(
+            alone.stem(Some(1), Some(0), 0).as_deref(),
+            Some("hill-2--monet")
+        );
+        assert_eq!(
+            alone.stem(Some(0), None, 0).as_deref(),
+            Some("hill_content")
+        );
+        assert_eq!(alone.stem(None, Some(0), 0).as_deref(), Some("monet_style"));
+        for nowhere in [(Some(2), Some(0), 0), (None, None, 0), (Some(0), None, 1)] {
+            let (photo, artist, variant) = nowhere;
+            assert_eq!(alone.stem(photo, artist, variant), None, "{nowhere:?}");
+        }
+        let swept = names(&["seed=1", "seed=2"]);
+        assert_eq!(
+            swept.stem(None, Some(0), 1).as_deref(),
+            Some("monet_style--seed-2")
+        );
+        let original = alone.keys().photo_original("hill-2");
+        assert_eq!(alone.photo_original(1), Some(original));
+        assert_eq!(alone.artist_original(1), None);
     }
 
     proptest! {

@@ -1,5 +1,7 @@
 //! The command line: what can be asked for, and the words that explain it.
 
+mod fleet;
+mod simulated;
 mod values;
 
 use std::net::SocketAddr;
@@ -9,6 +11,8 @@ use atelier_proto::settings::Preset;
 use atelier_proto::telemetry::LogFormat;
 use clap::{Args, Parser, Subcommand};
 
+pub use self::fleet::{DollarsPerHour, FleetArgs, Label, LabelsError};
+pub use self::simulated::{CellTime, Painter, Share, SimulatedArgs, Switch};
 pub use self::values::{ByteSize, MaskArg, PaintingArg};
 use crate::render::{DeviceChoice, Precision, RendererOptions};
 use crate::weights::{UNTRAINED_SEED, WeightsChoice};
@@ -55,6 +59,10 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Work for a coordinator until told to leave (Ctrl-C, SIGTERM)
+    #[command(after_help = "\
+Examples:
+  atelier-node run --coordinator http://10.0.0.7:7878 --label gpu=h100 --dollars-per-hour 2.99
+  atelier-node run --renderer simulated --simulated-nodes 1000 --simulated-uploads off --log warn")]
     Run(RunArgs),
     /// Render one photo in the style of one artist
     #[command(after_help = "\
@@ -161,7 +169,7 @@ pub struct CheckpointArgs {
 /// `atelier-node run`.
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// URL of the coordinator
+    /// URL of the coordinator, or of several that share a database, separated by commas
     #[arg(
         long,
         env = "ATELIER_COORDINATOR",
@@ -169,12 +177,26 @@ pub struct RunArgs {
         value_name = "URL"
     )]
     pub coordinator: String,
+    /// By what cells are rendered. `simulated` renders nothing: its cells take time, and become pictures of one colour. It
+    /// is there to put load on coordinators and buckets, and has no use for weights, device, precision, memory, batch,
+    /// cache and checkpoints
+    #[arg(
+        long = "renderer",
+        env = "ATELIER_RENDERER",
+        default_value = "libtorch",
+        value_name = "libtorch|simulated",
+        hide_possible_values = true
+    )]
+    pub painter: Painter,
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented at its type")]
     pub renderer: RendererArgs,
     /// What people call this node [default: its host name]
     #[arg(long, env = "ATELIER_NODE_NAME", value_name = "NAME")]
     pub name: Option<String>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at its type")]
+    pub fleet: FleetArgs,
     /// Folder for photos and paintings that may be needed again [default: in the user's cache]
     #[arg(long, env = "ATELIER_CACHE", value_name = "DIR")]
     pub cache: Option<PathBuf>,
@@ -194,6 +216,9 @@ pub struct RunArgs {
     /// Leave when standard input ends, so that whoever started this node takes it along
     #[arg(long)]
     pub exit_with_stdin: bool,
+    #[command(flatten, next_help_heading = "Only with --renderer simulated")]
+    #[expect(missing_docs, reason = "documented at its type")]
+    pub simulated: SimulatedArgs,
 }
 
 /// `atelier-node render`.

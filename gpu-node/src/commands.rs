@@ -8,11 +8,12 @@ mod weights;
 
 pub use self::error::CommandError;
 use crate::cli::Command;
+use crate::log_tail::LogTail;
 
-/// Does what the command line asks for.
-pub async fn run(command: Command) -> Result<(), CommandError> {
+/// Does what the command line asks for. `log` is what coordinators are told when a cell fails.
+pub async fn run(command: Command, log: LogTail) -> Result<(), CommandError> {
     match command {
-        Command::Run(args) => run::run(args).await,
+        Command::Run(args) => run::run(args, log).await,
         Command::Render(args) => render::render(args).await,
         Command::Weights(command) => weights::weights(command).await,
         Command::Bench(args) => bench::bench(args).await,

@@ -1,29 +1,34 @@
-//! The thread that owns the renderer.
+//! What paints the cells of a node: the renderer on its device, or a simulation that renders nothing.
 //!
-//! libtorch is synchronous and may panic, and a device renders one block at a time; so one OS thread owns
-//! the [`Renderer`] and takes blocks, while downloads and uploads go on beside it on the async runtime.
+//! Both take blocks of [`Order`]s and render them in batches, one after the other. A session does not know which it has.
+//!
+//! - [`device`]: the thread that owns the renderer; [`watch`]: what it does after each evaluation
+//! - [`simulated`]: timers instead of a device
 
+mod device;
+mod simulated;
 mod watch;
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
-use atelier_proto::clock::Stopwatch;
+use atelier_gallery::picture::{Picture, Provenance};
+use atelier_proto::ids::{CellId, Digest};
 use tokio::sync::{mpsc, oneshot, watch as latest};
 use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
-use self::watch::BlockWatch;
+use self::device::DeviceThread;
+use self::simulated::Simulated;
+pub use self::simulated::Simulation;
 use crate::device_time::AtHand;
+use crate::flat::{self, Flat, FlatFiles};
 use crate::metrics::Metrics;
-use crate::render::{
-    Checkpoint, RenderError, RenderJob, Rendered, Renderer, RendererOptions, Watch,
-};
+use crate::provenance::provenance;
+use crate::render::{Checkpoint, RenderError, RenderJob, Rendered, RendererOptions};
 use crate::weights::Network;
 
-/// Blocks that may wait at the executor besides the one it works on.
-const BLOCKS_WAITING_MAX: usize = 1;
 /// Checkpoints of one cell that may wait to be taken: one of the interval and the last one.
 const CHECKPOINTS_WAITING_MAX: usize = 2;
 
@@ -33,10 +38,13 @@ pub enum ExecutorError {
     /// The renderer said why.
     #[error(transparent)]
     Render(#[from] RenderError),
-    /// The renderer panicked. It took the whole block with it; the next one finds the network as it was, because
+    /// The renderer panicked. It took the whole batch with it; the next one finds the network as it was, because
     /// rendering changes nothing in it.
     #[error("the renderer panicked: {0}")]
     Panicked(String),
+    /// The simulation was told to let some cells fail.
+    #[error("a simulated failure")]
+    Simulated,
     /// The thread has ended.
     #[error("the executor has ended")]
     Ended,
@@ -68,16 +76,79 @@ pub struct About {
     pub memory_bytes: u64,
 }
 
+/// What an executor's work leaves in the bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Leaves {
+    /// Pictures, with thumbnails and header pictures.
+    pub pictures: bool,
+    /// Checkpoints.
+    pub checkpoints: bool,
+}
+
+/// What a cell is to become.
+#[derive(Debug, Clone, Copy)]
+pub struct Canvas {
+    /// The cell.
+    pub cell: CellId,
+    /// Of its picture, pixels.
+    pub width: u32,
+    /// Of its picture, pixels.
+    pub height: u32,
+}
+
+/// What a cell has become.
+#[derive(Debug)]
+pub struct Painted {
+    /// Its picture.
+    pub image: Image,
+    /// Seconds of the device that it took: in a batch, its share.
+    pub seconds: f64,
+    /// Evaluations made.
+    pub evaluations: u32,
+    /// Loss of the picture; 0 where nothing was rendered.
+    pub loss: f64,
+}
+
+/// The picture of a cell.
+#[derive(Debug)]
+pub enum Image {
+    /// It is still to be written as a file.
+    Rendered(Picture),
+    /// One colour, with the files that others of that colour share.
+    Flat(Flat, FlatFiles),
+    /// There is none, and nobody is to look for it.
+    Absent {
+        /// Of the picture that is not there, pixels.
+        width: u32,
+        /// See `width`.
+        height: u32,
+        /// What is told instead of a file's digest.
+        sha256: Digest,
+    },
+}
+
+impl From<Rendered> for Painted {
+    fn from(rendered: Rendered) -> Self {
+        Self {
+            image: Image::Rendered(rendered.picture),
+            seconds: rendered.seconds,
+            evaluations: rendered.evaluations,
+            loss: rendered.loss,
+        }
+    }
+}
+
 /// One cell of a block, with whoever waits for it.
 #[derive(Debug)]
 pub struct Order {
     pub(crate) job: RenderJob,
+    canvas: Canvas,
     /// Ends this cell alone, at its next evaluation but one at the latest.
     cancel: CancellationToken,
     progress: latest::Sender<Progress>,
     checkpoints: Option<CheckpointOrder>,
     at_hand: AtHand,
-    answer: oneshot::Sender<Result<Rendered, ExecutorError>>,
+    answer: oneshot::Sender<Result<Painted, ExecutorError>>,
     span: Span,
 }
 
@@ -98,12 +169,13 @@ impl CheckpointOrder {
 }
 
 /// What comes of one [`Order`].
-pub type Answer = oneshot::Receiver<Result<Rendered, ExecutorError>>;
+pub type Answer = oneshot::Receiver<Result<Painted, ExecutorError>>;
 
 impl Order {
-    /// An order and where its answer will be; within the current span, which goes with it to the thread.
+    /// An order and where its answer will be; within the current span, which goes with it to whoever renders.
     pub fn new(
         job: RenderJob,
+        canvas: Canvas,
         cancel: CancellationToken,
         progress: latest::Sender<Progress>,
         checkpoints: Option<CheckpointOrder>,
@@ -112,6 +184,7 @@ impl Order {
         let (answer, receiver) = oneshot::channel();
         let order = Self {
             job,
+            canvas,
             cancel,
             progress,
             checkpoints,
@@ -123,58 +196,65 @@ impl Order {
     }
 }
 
-struct Block {
-    orders: Vec<Order>,
-    ended: oneshot::Sender<()>,
+/// Takes the next batch off a block. Whoever was cancelled while it waited is told, and leaves room for another.
+fn next_batch(waiting: &mut VecDeque<Order>, cells_max: u32) -> Vec<Order> {
+    let mut batch = Vec::new();
+    while batch.len() < cells_max.max(1) as usize {
+        let Some(order) = waiting.pop_front() else {
+            break;
+        };
+        if order.cancel.is_cancelled() {
+            // Nobody waits any more when the cell was dropped.
+            let _ = order.answer.send(Err(RenderError::Cancelled.into()));
+        } else {
+            batch.push(order);
+        }
+    }
+    batch
 }
 
-/// A handle to the thread; the thread ends when the last handle is dropped.
+/// A handle to whatever paints; clones paint on the same device.
 #[derive(Debug, Clone)]
 pub struct Executor {
-    blocks: mpsc::Sender<Block>,
-    batch_wanted: latest::Receiver<u32>,
+    painter: Painter,
     about: About,
 }
 
+#[derive(Debug, Clone)]
+enum Painter {
+    Device(DeviceThread),
+    Simulated(Arc<Simulated>),
+}
+
 impl Executor {
-    /// Starts the thread and waits until it has loaded the network.
+    /// Starts the thread that owns a renderer, and waits until it has loaded the network.
     ///
     /// # Errors
-    /// What [`Renderer::load`] says, or [`ExecutorError::Ended`] when no thread can be had.
+    /// What [`crate::render::Renderer::load`] says, or [`ExecutorError::Ended`] when no thread can be had.
     pub async fn start(
         network: Network,
         options: RendererOptions,
         metrics: Metrics,
     ) -> Result<Self, ExecutorError> {
-        let (blocks, inbox) = mpsc::channel(BLOCKS_WAITING_MAX);
-        let (wanted, batch_wanted) = latest::channel(1);
-        let (loaded, about) = oneshot::channel();
-        std::thread::Builder::new()
-            .name("renderer".to_owned())
-            .spawn(move || {
-                let renderer = catch_unwind(|| Renderer::load(network, &options));
-                match renderer {
-                    Ok(Ok(mut renderer)) => {
-                        wanted.send_replace(renderer.batch_wanted());
-                        // The receiver is gone only when the program is ending.
-                        let _ = loaded.send(Ok(about_renderer(&renderer)));
-                        work(&mut renderer, inbox, &wanted, &metrics);
-                    }
-                    Ok(Err(error)) => {
-                        let _ = loaded.send(Err(error.into()));
-                    }
-                    Err(panic) => {
-                        let _ = loaded.send(Err(ExecutorError::Panicked(panic_text(&*panic))));
-                    }
-                }
-            })
-            .map_err(|_| ExecutorError::Ended)?;
-        let about = about.await.map_err(|_| ExecutorError::Ended)??;
+        let (thread, about) = DeviceThread::start(network, options, metrics).await?;
         Ok(Self {
-            blocks,
-            batch_wanted,
+            painter: Painter::Device(thread),
             about,
         })
+    }
+
+    /// Simulates a device, without a thread of its own. `seed` says which cells fail, if some are to.
+    pub fn simulated(
+        simulation: Simulation,
+        seed: u64,
+        files: FlatFiles,
+        metrics: Metrics,
+    ) -> Self {
+        let simulated = Simulated::new(simulation, seed, files, metrics);
+        Self {
+            painter: Painter::Simulated(Arc::new(simulated)),
+            about: simulated::about(),
+        }
     }
 
     /// What the renderer is.
@@ -182,164 +262,50 @@ impl Executor {
         &self.about
     }
 
-    /// Cells that are best rendered at once, by what the renderer has measured so far; 1 or more.
+    /// Cells that are best rendered at once; 1 or more.
     pub fn batch_wanted(&self) -> u32 {
-        (*self.batch_wanted.borrow()).max(1)
+        match &self.painter {
+            Painter::Device(thread) => thread.batch_wanted(),
+            Painter::Simulated(simulated) => simulated.simulation().batch,
+        }
     }
 
-    /// Renders a block after those ordered before it, and returns when it has ended. Each order is answered by itself.
+    /// What of its work goes into the bucket.
+    pub fn leaves(&self) -> Leaves {
+        match &self.painter {
+            Painter::Device(_) => Leaves {
+                pictures: true,
+                checkpoints: true,
+            },
+            Painter::Simulated(simulated) => Leaves {
+                pictures: simulated.simulation().leaves_pictures,
+                checkpoints: false,
+            },
+        }
+    }
+
+    /// What the file of a job's picture tells of how it came about.
+    pub fn provenance(&self, job: &RenderJob) -> Provenance {
+        match &self.painter {
+            Painter::Device(_) => provenance(job, &self.about.network),
+            Painter::Simulated(_) => flat::provenance(),
+        }
+    }
+
+    /// Renders a block after those ordered before it, and returns when it has ended. Each order is answered by itself,
+    /// at the end of its batch.
     ///
     /// # Errors
     /// [`ExecutorError::Ended`]; the orders have no other answer then.
     pub async fn render_block(&self, orders: Vec<Order>) -> Result<(), ExecutorError> {
-        let (ended, end) = oneshot::channel();
-        self.blocks
-            .send(Block { orders, ended })
-            .await
-            .map_err(|_| ExecutorError::Ended)?;
-        end.await.map_err(|_| ExecutorError::Ended)
-    }
-}
-
-fn about_renderer(renderer: &Renderer) -> About {
-    About {
-        network: renderer.network().to_owned(),
-        device: renderer.device().to_owned(),
-        precision: renderer.precision().to_owned(),
-        memory_bytes: renderer.memory_bytes(),
-    }
-}
-
-/// What the thread needs of a renderer; tests have one that does as it is told.
-trait RenderBlocks {
-    fn batch_wanted(&self) -> u32;
-    fn render_block(
-        &mut self,
-        jobs: &[RenderJob],
-        watch: &mut dyn Watch,
-    ) -> Vec<Result<Rendered, RenderError>>;
-}
-
-impl RenderBlocks for Renderer {
-    fn batch_wanted(&self) -> u32 {
-        self.batch_wanted()
-    }
-
-    fn render_block(
-        &mut self,
-        jobs: &[RenderJob],
-        watch: &mut dyn Watch,
-    ) -> Vec<Result<Rendered, RenderError>> {
-        self.render_block(jobs, watch)
-    }
-}
-
-fn work(
-    renderer: &mut impl RenderBlocks,
-    mut inbox: mpsc::Receiver<Block>,
-    wanted: &latest::Sender<u32>,
-    metrics: &Metrics,
-) {
-    while let Some(block) = inbox.blocking_recv() {
-        let (orders, cancelled): (Vec<_>, Vec<_>) = block
-            .orders
-            .into_iter()
-            .partition(|order| !order.cancel.is_cancelled());
-        for order in cancelled {
-            // Nobody waits any more when the cell was dropped.
-            let _ = order.answer.send(Err(RenderError::Cancelled.into()));
-        }
-        if !orders.is_empty() {
-            render(renderer, orders, metrics);
-            wanted.send_replace(renderer.batch_wanted());
-        }
-        let _ = block.ended.send(());
-    }
-}
-
-fn render(renderer: &mut impl RenderBlocks, orders: Vec<Order>, metrics: &Metrics) {
-    let cells = orders.len();
-    let mut jobs = Vec::with_capacity(cells);
-    let mut answers = Vec::with_capacity(cells);
-    let mut at_hand = Vec::with_capacity(cells);
-    let mut watch = BlockWatch::new(metrics);
-    for order in orders {
-        watch.add(
-            order.job.settings.evaluations_planned(),
-            order.cancel,
-            order.progress,
-            order.checkpoints,
-            order.span,
-        );
-        jobs.push(order.job);
-        answers.push(order.answer);
-        at_hand.push(order.at_hand);
-    }
-    let rendering = Stopwatch::start();
-    tracing::debug!(cells, "block begun");
-    metrics.block_begun(cells);
-    metrics.device().begin_block();
-    let results = catch_unwind(AssertUnwindSafe(|| {
-        let mut results = renderer.render_block(&jobs, &mut watch);
-        begin_anew(renderer, &mut jobs, &mut watch, &mut results);
-        results
-    }));
-    drop(at_hand);
-    metrics.device().end_block();
-    let time = metrics.device().read();
-    tracing::info!(
-        cells,
-        evaluations = watch.evaluations(),
-        seconds = rendering.seconds(),
-        idle_share = time.idle_share(),
-        idle_seconds = time.idle.as_secs_f64(),
-        "block ended"
-    );
-    match results {
-        Ok(results) => {
-            for (answer, result) in answers.into_iter().zip(results) {
-                let _ = answer.send(result.map_err(ExecutorError::from));
-            }
-        }
-        Err(panic) => {
-            let text = panic_text(&*panic);
-            tracing::error!(cells, text, "the renderer panicked");
-            for answer in answers {
-                let _ = answer.send(Err(ExecutorError::Panicked(text.clone())));
+        match &self.painter {
+            Painter::Device(thread) => thread.render_block(orders).await,
+            Painter::Simulated(simulated) => {
+                simulated.render_block(orders).await;
+                Ok(())
             }
         }
     }
-}
-
-/// Renders those again from their start whose checkpoint is of no use: a checkpoint saves work and never costs a picture.
-/// A node with another network, or of another version, may have left it.
-fn begin_anew(
-    renderer: &mut impl RenderBlocks,
-    jobs: &mut [RenderJob],
-    watch: &mut BlockWatch<'_>,
-    results: &mut [Result<Rendered, RenderError>],
-) {
-    for (number, (job, result)) in jobs.iter_mut().zip(results).enumerate() {
-        let Err(error) = result else { continue };
-        // Whatever is wrong before the first evaluation may be the checkpoint's fault.
-        let is_suspect = !matches!(error, RenderError::Cancelled) && !watch.has_begun(number);
-        if is_suspect && job.checkpoint.take().is_some() {
-            watch.note_useless_checkpoint(number, error);
-            let again = renderer.render_block(std::slice::from_ref(job), &mut watch.only(number));
-            *result = again
-                .into_iter()
-                .next()
-                .unwrap_or(Err(RenderError::Cancelled));
-        }
-    }
-}
-
-fn panic_text(panic: &(dyn Any + Send)) -> String {
-    panic
-        .downcast_ref::<String>()
-        .cloned()
-        .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
-        .unwrap_or_else(|| "no message".to_owned())
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Photos, paintings, masks and starts: on this node's disk by digest, so that a grid's inputs travel once a node, and
-//! decoded in memory, so that the cells of a block share them.
+//! decoded in memory, so that the cells of a block share them. A simulated node has [`stand_ins`].
 
-mod decoded;
+mod stand_ins;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,8 +15,9 @@ use image::GrayImage;
 use tokio::sync::Semaphore;
 use tokio::task::JoinError;
 
-use self::decoded::Shelf;
+use self::stand_ins::StandIns;
 use crate::render::Input;
+use crate::shelf::Shelf;
 
 /// Inputs that are fetched or decoded at once: enough to hide the network, and few enough that decoders leave memory
 /// and processors to the renderer.
@@ -35,12 +36,33 @@ pub struct InputCache {
     bytes_max: u64,
 }
 
-/// The inputs of a node: a folder of files and a shelf of decoded pictures.
+/// An input as a lease names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Named {
+    /// Of its file.
+    pub digest: Digest,
+    /// Pixels, upright.
+    pub width: u32,
+    /// Pixels, upright.
+    pub height: u32,
+}
+
+/// The inputs of a node.
 #[derive(Debug)]
-pub struct Inputs {
+pub struct Inputs(Source);
+
+#[derive(Debug)]
+enum Source {
+    Fetched(Fetched),
+    StandIns(StandIns),
+}
+
+/// A folder of files and a shelf of decoded pictures.
+#[derive(Debug)]
+struct Fetched {
     files: InputCache,
-    pictures: Shelf<Picture>,
-    masks: Shelf<GrayImage>,
+    pictures: Shelf<Digest, Picture>,
+    masks: Shelf<Digest, GrayImage>,
     at_once: Semaphore,
 }
 
@@ -70,16 +92,55 @@ pub enum InputError {
 impl Inputs {
     /// Inputs that are kept in this cache.
     pub fn new(files: InputCache) -> Self {
-        Self {
+        Self(Source::Fetched(Fetched {
             files,
             pictures: Shelf::new(DECODED_BYTES_MAX),
             masks: Shelf::new(DECODED_MASK_BYTES_MAX),
             at_once: Semaphore::new(INPUTS_AT_ONCE_MAX),
-        }
+        }))
+    }
+
+    /// Pictures of one colour instead: nothing is fetched, decoded or kept on disk.
+    pub fn simulated() -> Self {
+        Self(Source::StandIns(StandIns::default()))
     }
 
     /// A photo, painting or start, decoded.
-    pub async fn picture(&self, bucket: &Bucket, digest: Digest) -> Result<Input, InputError> {
+    pub async fn picture(&self, bucket: &Bucket, input: Named) -> Result<Input, InputError> {
+        match &self.0 {
+            Source::Fetched(fetched) => fetched.picture(bucket, input.digest).await,
+            Source::StandIns(stand_ins) => Ok(stand_ins.picture(input)),
+        }
+    }
+
+    /// A mask, decoded.
+    pub async fn mask(
+        &self,
+        bucket: &Bucket,
+        digest: Digest,
+    ) -> Result<Arc<GrayImage>, InputError> {
+        match &self.0 {
+            Source::Fetched(fetched) => fetched.mask(bucket, digest).await,
+            Source::StandIns(stand_ins) => Ok(stand_ins.mask(digest)),
+        }
+    }
+
+    /// Digests of the inputs that are at hand, the last used first, at most 1024.
+    pub async fn digests(&self) -> Vec<Digest> {
+        match &self.0 {
+            Source::Fetched(fetched) => {
+                let files = fetched.files.clone();
+                tokio::task::spawn_blocking(move || files.digests())
+                    .await
+                    .unwrap_or_default()
+            }
+            Source::StandIns(stand_ins) => stand_ins.digests(),
+        }
+    }
+}
+
+impl Fetched {
+    async fn picture(&self, bucket: &Bucket, digest: Digest) -> Result<Input, InputError> {
         let make = async || {
             let _place = self.at_once.acquire().await;
             let bytes = self.files.bytes(bucket, digest).await?;
@@ -91,12 +152,7 @@ impl Inputs {
         Ok(Input { picture, digest })
     }
 
-    /// A mask, decoded.
-    pub async fn mask(
-        &self,
-        bucket: &Bucket,
-        digest: Digest,
-    ) -> Result<Arc<GrayImage>, InputError> {
+    async fn mask(&self, bucket: &Bucket, digest: Digest) -> Result<Arc<GrayImage>, InputError> {
         let make = async || {
             let _place = self.at_once.acquire().await;
             let bytes = self.files.bytes(bucket, digest).await?;
@@ -105,14 +161,6 @@ impl Inputs {
             Ok::<_, InputError>((mask, bytes))
         };
         self.masks.get(digest, make).await
-    }
-
-    /// Digests of the inputs on disk, the last used first, at most 1024.
-    pub async fn digests(&self) -> Vec<Digest> {
-        let files = self.files.clone();
-        tokio::task::spawn_blocking(move || files.digests())
-            .await
-            .unwrap_or_default()
     }
 }
 

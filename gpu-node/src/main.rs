@@ -4,18 +4,19 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use atelier_node::cli::Cli;
-use atelier_proto::telemetry;
+use atelier_node::log_tail::{self, LogTail};
 use clap::Parser as _;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let ended = telemetry::init(&cli.log, cli.log_format)
+    let log = LogTail::default();
+    let ended = log_tail::init(&cli.log, cli.log_format, &log)
         .map_err(Into::into)
         .and_then(|()| {
             let runtime = tokio::runtime::Builder::new_multi_thread()
                 .enable_all()
                 .build()?;
-            runtime.block_on(atelier_node::commands::run(cli.command))
+            runtime.block_on(atelier_node::commands::run(cli.command, log))
         });
     match ended {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,8 +1,8 @@
 //! What a node tells Prometheus: every name, its help and its unit, and the endpoint that serves them.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -62,12 +62,16 @@ type Seconds = Counter<f64, AtomicU64>;
 
 /// The node's metrics; clones share them.
 #[derive(Debug, Clone)]
-pub struct Metrics(Arc<Inner>);
+pub struct Metrics {
+    all: Arc<Inner>,
+    device: DeviceMeter,
+}
 
 #[derive(Debug)]
 struct Inner {
     registry: Registry,
-    device: DeviceMeter,
+    /// Of every node of this process.
+    devices: Mutex<Vec<DeviceMeter>>,
     device_seconds: Family<Label, Seconds>,
     cells: Family<Label, Counter>,
     evaluations: Counter,
@@ -103,51 +107,75 @@ impl Default for Metrics {
             Unit::Other("cells".to_owned()),
             batch_cells.clone(),
         );
-        Self(Arc::new(Inner {
+        let device = DeviceMeter::default();
+        let all = Inner {
             registry,
-            device: DeviceMeter::default(),
+            devices: Mutex::new(vec![device.clone()]),
             device_seconds,
             cells,
             evaluations,
             batch_cells,
-        }))
+        };
+        Self {
+            all: Arc::new(all),
+            device,
+        }
     }
 }
 
 impl Metrics {
+    /// The metrics of one more node of this process: what is counted is told in sum.
+    #[must_use]
+    pub fn of_another_node(&self) -> Self {
+        let device = DeviceMeter::default();
+        self.devices().push(device.clone());
+        Self {
+            all: self.all.clone(),
+            device,
+        }
+    }
+
     /// The account of the device's time.
     pub fn device(&self) -> &DeviceMeter {
-        &self.0.device
+        &self.device
     }
 
     /// A cell's work at this node has ended.
     pub fn cell_ended(&self, outcome: Outcome) {
         let label = [("outcome", outcome.label())];
-        self.0.cells.get_or_create(&label).inc();
+        self.all.cells.get_or_create(&label).inc();
     }
 
-    /// One picture's loss was evaluated.
-    pub fn evaluated(&self) {
-        self.0.evaluations.inc();
+    /// The losses of so many pictures, or of one so many times, were evaluated.
+    pub fn evaluated(&self, evaluations: u64) {
+        self.all.evaluations.inc_by(evaluations);
     }
 
     /// The renderer was given a block.
     pub fn block_begun(&self, cells: usize) {
-        self.0.batch_cells.observe(cells as f64);
+        self.all.batch_cells.observe(cells as f64);
     }
 
     /// Everything in the text format of `OpenMetrics`, which Prometheus reads.
     pub fn text(&self) -> String {
-        let time = self.0.device.read();
-        for (state, total) in [("rendering", time.rendering), ("idle", time.idle)] {
-            let seconds = self.0.device_seconds.get_or_create(&[("state", state)]);
+        let times: Vec<_> = self.devices().iter().map(DeviceMeter::read).collect();
+        let rendering: Duration = times.iter().map(|time| time.rendering).sum();
+        let idle: Duration = times.iter().map(|time| time.idle).sum();
+        for (state, total) in [("rendering", rendering), ("idle", idle)] {
+            let seconds = self.all.device_seconds.get_or_create(&[("state", state)]);
             // Two scrapes at once may overtake each other; a counter must not fall.
             seconds.inc_by((total.as_secs_f64() - seconds.get()).max(0.0));
         }
         let mut text = String::new();
         // Writing to a string cannot fail.
-        let _ = encode(&mut text, &self.0.registry);
+        let _ = encode(&mut text, &self.all.registry);
         text
+    }
+
+    fn devices(&self) -> MutexGuard<'_, Vec<DeviceMeter>> {
+        // Every change is one push, so a panic elsewhere leaves the list whole.
+        let devices = self.all.devices.lock();
+        devices.unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -222,7 +250,7 @@ mod tests {
         metrics.cell_ended(Outcome::Done);
         metrics.cell_ended(Outcome::Done);
         metrics.cell_ended(Outcome::Failed);
-        metrics.evaluated();
+        metrics.evaluated(1);
         metrics.block_begun(3);
         metrics.device().begin_block();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -255,5 +283,29 @@ mod tests {
         assert!(ask("/").await.starts_with("HTTP/1.1 404"));
         shutdown.cancel();
         serving.await.unwrap();
+    }
+
+    #[test]
+    fn nodes_of_one_process_are_told_in_sum() {
+        let first = Metrics::default();
+        let second = first.of_another_node();
+        first.evaluated(2);
+        second.evaluated(3);
+        for node in [&first, &second] {
+            node.device().begin_block();
+        }
+        std::thread::sleep(Duration::from_millis(20));
+        for node in [&first, &second] {
+            node.device().end_block();
+            assert!(node.device().read().rendering >= Duration::from_millis(20));
+        }
+        let text = first.text();
+        assert!(
+            text.contains("atelier_node_evaluations_total 5\n"),
+            "{text}"
+        );
+        let rendering = "atelier_node_device_seconds_total{state=\"rendering\"} ";
+        let seconds = text.split(rendering).nth(1).unwrap().lines().next();
+        assert!(seconds.unwrap().parse::<f64>().unwrap() >= 0.04, "{text}");
     }
 }

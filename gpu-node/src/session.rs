@@ -1,21 +1,27 @@
 //! A node's life with a coordinator: register, lease, renew, leave.
 //!
-//! This module makes the connection and keeps the leases alive. It knows gRPC and no torch.
+//! This module keeps the leases alive. It knows gRPC and no torch, nor whether the node renders or simulates.
 //!
+//! - [`link`] is the way to the coordinator and the bucket
 //! - [`blocks`] keeps the device supplied: one block is rendered, the next one prepared, those before it are stored
 //! - [`attempt`] carries one leased cell from its inputs to its picture; [`leased`] is what it is told
 //! - [`store`] puts pictures into the bucket; [`checkpoints`] keeps what is half done there
-//! - [`verdicts`] tells the coordinator what became of a cell; [`held`] knows which cells this node holds
+//! - [`verdicts`] tells the coordinator what became of a cell, [`releases`] that it is given back; [`held`] knows which
+//!   cells this node holds
 
 mod attempt;
 mod blocks;
 mod checkpoints;
 mod held;
 mod leased;
+mod link;
+mod releases;
 mod store;
 mod verdicts;
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use atelier_gallery::bucket::{Bucket, BucketError};
@@ -28,14 +34,17 @@ use backon::{ExponentialBuilder, Retryable as _};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 use tonic::{Code, Status};
 
 use self::checkpoints::CHECKPOINT_PUTS_MAX;
 use self::held::HeldCells;
+pub use self::link::Link;
+use self::releases::Releases;
 use self::store::KnownKeys;
 use crate::executor::Executor;
 use crate::inputs::Inputs;
+use crate::log_tail::LogTail;
 use crate::metrics::Metrics;
 
 /// How long any other call may take.
@@ -46,14 +55,29 @@ const LEAVE_TIMEOUT: Duration = Duration::from_secs(15);
 /// What a session needs to know.
 #[derive(Debug, Clone)]
 pub struct SessionConfig {
-    /// URL of the coordinator.
-    pub coordinator: String,
     /// What people call this node.
     pub name: String,
+    /// What grids may ask of their nodes.
+    pub labels: HashMap<String, String>,
+    /// US dollars that an hour of this node costs, if somebody knows.
+    pub dollars_per_hour: Option<f64>,
     /// How long to try to reach the coordinator at the start; machines of one fleet boot in any order.
     pub connect_timeout: Duration,
     /// How often what a cell has become is put where the coordinator wants its checkpoints.
     pub checkpoint_interval: Duration,
+}
+
+/// What a node works with.
+#[derive(Debug)]
+pub struct Equipment {
+    /// What renders.
+    pub executor: Executor,
+    /// Photos and paintings.
+    pub inputs: Inputs,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// The end of this process' log.
+    pub log: LogTail,
 }
 
 /// Why a session ended early.
@@ -95,10 +119,16 @@ struct Session {
     node: NodeId,
     nodes: NodesClient<Channel>,
     bucket: Bucket,
+    /// Turns of cells at the bucket.
+    at_bucket: Arc<Semaphore>,
     executor: Executor,
     inputs: Inputs,
     metrics: Metrics,
+    log: LogTail,
     held: HeldCells,
+    releases: Releases,
+    /// The coordinator has taken a picture from this node, and so knows how long its cells take.
+    is_measured: AtomicBool,
     /// Header pictures that are in the bucket already.
     headers: KnownKeys,
     checkpoint_interval: Duration,
@@ -110,13 +140,17 @@ struct Session {
 /// Works for a coordinator until `shutdown`, or until it drains this node; then gives back what it holds.
 pub async fn run(
     config: &SessionConfig,
-    executor: Executor,
-    inputs: Inputs,
-    metrics: Metrics,
+    link: &Link,
+    equipment: Equipment,
     shutdown: CancellationToken,
 ) -> Result<(), SessionError> {
+    let Equipment {
+        executor,
+        inputs,
+        metrics,
+        log,
+    } = equipment;
     let node = NodeId::generate();
-    let nodes = NodesClient::new(channel(&config.coordinator)?);
     let about = executor.about();
     let registration = v1::RegisterRequest {
         node_id: node.to_string(),
@@ -125,30 +159,37 @@ pub async fn run(
         memory_bytes: about.memory_bytes,
         batch_capacity: executor.batch_wanted(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        labels: config.labels.clone(),
+        dollars_per_hour: config.dollars_per_hour,
         ..v1::RegisterRequest::default()
     };
-    let register = register(config, &nodes, &registration);
+    let register = register(config, link, &registration);
     let Some(registered) = shutdown.run_until_cancelled(register).await.transpose()? else {
         return Ok(());
     };
     let storage = Storage::try_from(registered.storage.unwrap_or_default())?;
-    let bucket = Bucket::connect(&storage).await?;
-    bucket.check().await?;
+    let bucket = link.bucket(&storage, executor.leaves().pictures).await?;
     let renew_interval = registered
         .renew_interval
         .and_then(|interval| Duration::try_from(interval).ok())
         .unwrap_or(Duration::from_secs(2))
         .max(Duration::from_millis(100));
-    tracing::info!(%node, coordinator = config.coordinator, bucket = storage.bucket, "registered");
+    tracing::info!(
+        %node, name = config.name, coordinator = link.url, bucket = storage.bucket, "registered"
+    );
 
     let session = Arc::new(Session {
         node,
-        nodes,
+        nodes: link.nodes.clone(),
         bucket,
+        at_bucket: link.at_bucket.clone(),
         executor,
         inputs,
         metrics,
+        log,
         held: HeldCells::default(),
+        releases: Releases::default(),
+        is_measured: AtomicBool::new(false),
         headers: KnownKeys::default(),
         checkpoint_interval: config.checkpoint_interval,
         checkpoint_puts: Arc::new(Semaphore::new(CHECKPOINT_PUTS_MAX)),
@@ -172,31 +213,6 @@ pub async fn run(
     Ok(())
 }
 
-/// Says whether a URL can be a coordinator's, before anything is loaded on its account.
-pub fn check_url(url: &str) -> Result<(), SessionError> {
-    endpoint(url).map(drop)
-}
-
-fn channel(url: &str) -> Result<Channel, SessionError> {
-    let endpoint = endpoint(url)?
-        .connect_timeout(Duration::from_secs(5))
-        .http2_keep_alive_interval(Duration::from_secs(20))
-        .keep_alive_while_idle(true);
-    Ok(endpoint.connect_lazy())
-}
-
-fn endpoint(url: &str) -> Result<Endpoint, SessionError> {
-    let bad_url = || SessionError::BadUrl {
-        url: url.to_owned(),
-    };
-    let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|_| bad_url())?;
-    let uri = endpoint.uri();
-    if uri.host().is_none_or(str::is_empty) || uri.scheme_str() != Some("http") {
-        return Err(bad_url());
-    }
-    Ok(endpoint)
-}
-
 /// Whether the same call may succeed later.
 fn is_passing(status: &Status) -> bool {
     matches!(
@@ -214,12 +230,12 @@ fn timed<T>(message: T, timeout: Duration) -> tonic::Request<T> {
 
 async fn register(
     config: &SessionConfig,
-    nodes: &NodesClient<Channel>,
+    link: &Link,
     registration: &v1::RegisterRequest,
 ) -> Result<v1::RegisterResponse, SessionError> {
     let call = || async {
         let request = timed(registration.clone(), CALL_TIMEOUT);
-        nodes.clone().register(request).await
+        link.nodes.clone().register(request).await
     };
     let backoff = ExponentialBuilder::default()
         .with_jitter()
@@ -231,7 +247,7 @@ async fn register(
         .when(is_passing)
         .notify(|status, after| {
             tracing::info!(
-                coordinator = config.coordinator,
+                coordinator = link.url,
                 error = status.message(),
                 ?after,
                 "the coordinator cannot be reached yet"
@@ -241,7 +257,7 @@ async fn register(
         .map(tonic::Response::into_inner)
         .map_err(|status| {
             if is_passing(&status) {
-                let url = config.coordinator.clone();
+                let url = link.url.clone();
                 SessionError::Unreachable { url, status }
             } else {
                 SessionError::Refused(status)
@@ -252,6 +268,7 @@ async fn register(
 impl Session {
     /// A coordinator that lost its memory, or was replaced, learns of this node anew.
     async fn register_again(&self) {
+        self.is_measured.store(false, Ordering::Relaxed);
         let request = timed(self.registration.clone(), CALL_TIMEOUT);
         match self.nodes.clone().register(request).await {
             Ok(_) => tracing::info!("registered again"),
@@ -263,11 +280,13 @@ impl Session {
     async fn keep_renewing(self: Arc<Self>, interval: Duration, drain: CancellationToken) {
         let mut ticks = tokio::time::interval(interval);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut number = 0_u32;
         loop {
             ticks.tick().await;
+            number = number.wrapping_add(1);
             let request = v1::RenewRequest {
                 node_id: self.node.to_string(),
-                cells: self.held.progress(),
+                cells: self.held.renewal(number),
             };
             let waited = Stopwatch::start();
             match self.nodes.clone().renew(timed(request, CALL_TIMEOUT)).await {
@@ -278,12 +297,15 @@ impl Session {
                         drain.cancel();
                     }
                 }
-                Err(status) => tracing::warn!(
-                    code = ?status.code(),
-                    error = status.message(),
-                    seconds = waited.seconds(),
-                    "leases not renewed"
-                ),
+                Err(status) => {
+                    self.held.forget_told();
+                    tracing::warn!(
+                        code = ?status.code(),
+                        error = status.message(),
+                        seconds = waited.seconds(),
+                        "leases not renewed"
+                    );
+                }
             }
         }
     }
@@ -295,7 +317,7 @@ impl Session {
             .await
             .is_err()
         {
-            let cells = self.held.progress().len();
+            let cells = self.held.count();
             tracing::warn!(
                 cells,
                 "left before every cell was given back; their leases expire"
@@ -303,3 +325,6 @@ impl Session {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

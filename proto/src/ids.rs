@@ -74,11 +74,6 @@ uuid_id!(
     "grid id"
 );
 uuid_id!(
-    /// Names one cell of one grid.
-    CellId,
-    "cell id"
-);
-uuid_id!(
     /// Names one run of a node program.
     NodeId,
     "node id"
@@ -88,6 +83,59 @@ uuid_id!(
     RequestId,
     "request id"
 );
+
+/// Names one cell of one grid: the grid, and the cell's place in it.
+///
+/// A place, from 0, is an index into the grid's cells in the order of service, and follows from what was submitted: so an
+/// id needs no table that says what it is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CellId {
+    /// The grid.
+    pub grid: GridId,
+    /// Its place there.
+    pub place: u32,
+}
+
+/// Between a grid's id and a place.
+const PLACE_SEPARATOR: char = '/';
+
+impl fmt::Display for CellId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{PLACE_SEPARATOR}{}", self.grid, self.place)
+    }
+}
+
+impl FromStr for CellId {
+    type Err = MalformedId;
+
+    fn from_str(text: &str) -> Result<Self, MalformedId> {
+        let malformed = || MalformedId::new("cell id (a grid id, a slash and a number)", text);
+        let (grid, place) = text.split_once(PLACE_SEPARATOR).ok_or_else(malformed)?;
+        let id = Self {
+            grid: grid.parse().map_err(|_| malformed())?,
+            place: place.parse().map_err(|_| malformed())?,
+        };
+        // One id has one spelling: `+7` and `007` are numbers, too.
+        if place.len() == id.place.to_string().len() {
+            Ok(id)
+        } else {
+            Err(malformed())
+        }
+    }
+}
+
+impl Serialize for CellId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for CellId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
 
 /// SHA-256 of some bytes; displayed as 64 lower-case hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -161,6 +209,19 @@ mod tests {
         assert!(Uuid::nil().to_string().parse::<NodeId>().is_err());
         let id = GridId::generate();
         assert_eq!(id.to_string().parse(), Ok(id));
+    }
+
+    #[test]
+    fn a_cell_is_named_by_its_grid_and_its_place() {
+        let grid = GridId::generate();
+        let cell = CellId { grid, place: 42 };
+        assert_eq!(cell.to_string(), format!("{grid}/42"));
+        assert_eq!(cell.to_string().parse(), Ok(cell));
+        for place in ["", "-1", "+7", "007", "4294967296", "4/2"] {
+            let text = format!("{grid}/{place}");
+            assert!(text.parse::<CellId>().is_err(), "{text}");
+        }
+        assert!(grid.to_string().parse::<CellId>().is_err());
     }
 
     #[test]

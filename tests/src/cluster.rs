@@ -25,8 +25,12 @@ pub struct Cluster {
     pub grpc: String,
     /// URL of its S3 endpoint.
     pub s3: String,
+    /// What the coordinator was told beyond the usual.
+    args: Vec<String>,
     /// Nodes, in the order they were started.
     pub nodes: Vec<Running>,
+    /// Further coordinators, in the order they were started.
+    pub beside: Vec<Running>,
 }
 
 impl Cluster {
@@ -40,13 +44,26 @@ impl Cluster {
         Self::coordinator_in(args, &[]).await
     }
 
+    /// A coordinator alone, with further arguments that say where its S3 endpoint listens.
+    pub async fn coordinator_at_s3(args: &[&str]) -> anyhow::Result<Self> {
+        Self::started(&["--listen", "127.0.0.1:0"], args, &[]).await
+    }
+
     /// A coordinator alone, with further arguments and an environment.
     pub async fn coordinator_in(
         args: &[&str],
         environment: &[(&str, &str)],
     ) -> anyhow::Result<Self> {
-        let folder = tempfile::tempdir()?;
         let listen = ["--listen", "127.0.0.1:0", "--s3-listen", "127.0.0.1:0"];
+        Self::started(&listen, args, environment).await
+    }
+
+    async fn started(
+        listen: &[&str],
+        args: &[&str],
+        environment: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
         let mut start = coordinator_command(folder.path());
         start
             .args(listen)
@@ -57,9 +74,11 @@ impl Cluster {
         Ok(Self {
             grpc,
             s3,
+            args: args.iter().map(|&arg| arg.to_owned()).collect(),
             folder,
             coordinator,
             nodes: Vec::new(),
+            beside: Vec::new(),
         })
     }
 
@@ -70,7 +89,8 @@ impl Cluster {
         let mut start = coordinator_command(self.folder.path());
         start
             .args(["--listen", &address(&self.grpc)])
-            .args(["--s3-listen", &address(&self.s3)]);
+            .args(["--s3-listen", &address(&self.s3)])
+            .args(&self.args);
         self.coordinator = Running::start("coordinator-again", &mut start, &self.folder)?;
         ready(&mut self.coordinator).await?;
         Ok(())
@@ -110,6 +130,40 @@ impl Cluster {
         self.nodes
             .push(Running::start(&name, &mut start, &self.folder)?);
         Ok(())
+    }
+
+    /// Starts a process of nodes that render nothing and answer all the same, at the coordinator with this URL.
+    pub fn start_simulated(&mut self, coordinator: &str, args: &[&str]) -> anyhow::Result<()> {
+        let name = format!("simulated-{}", self.nodes.len());
+        let mut start = command("atelier-node", self.folder.path());
+        start
+            .args(["run", "--coordinator", coordinator, "--name", &name])
+            .args(["--renderer", "simulated", "--exit-with-stdin"])
+            .arg("--cache")
+            .arg(self.folder.path().join(&name))
+            .args(args);
+        self.nodes
+            .push(Running::start(&name, &mut start, &self.folder)?);
+        Ok(())
+    }
+
+    /// Starts one more coordinator; its URL. Where its bucket and its database are is for the arguments to say.
+    pub async fn start_beside(
+        &mut self,
+        args: &[&str],
+        environment: &[(&str, &str)],
+    ) -> anyhow::Result<String> {
+        let name = format!("beside-{}", self.beside.len());
+        let folder = self.folder.path().join(&name);
+        let mut start = coordinator_command(&folder);
+        start
+            .args(["--listen", "127.0.0.1:0"])
+            .args(args)
+            .envs(environment.iter().copied());
+        let mut coordinator = Running::start(&name, &mut start, &self.folder)?;
+        let (grpc, _) = ready(&mut coordinator).await?;
+        self.beside.push(coordinator);
+        Ok(grpc)
     }
 
     /// Runs `atelier` against this coordinator, in `folder`.

@@ -3,8 +3,11 @@
 //! Nothing here stands in for a part of Atelier: the database, the S3 endpoint, the network and the renderer are
 //! the ones that people run.
 
+pub mod bench;
 pub mod cluster;
 pub mod metrics;
 pub mod pictures;
+pub mod postgres;
 pub mod programs;
+pub mod proxy;
 pub mod tools;

@@ -13,6 +13,11 @@ pub fn moto() -> Option<PathBuf> {
     named("ATELIER_TEST_MOTO", "another S3 server")
 }
 
+/// The folder of PostgreSQL's programs.
+pub fn postgres() -> Option<PathBuf> {
+    named("ATELIER_TEST_POSTGRES", "PostgreSQL")
+}
+
 /// The folder with real weights and pictures.
 pub fn assets() -> Option<PathBuf> {
     named("ATELIER_TEST_ASSETS", "real weights and paintings")

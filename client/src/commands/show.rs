@@ -1,88 +1,38 @@
-//! `atelier show`: a grid with all that was submitted, and its cells.
+//! `atelier show`: a grid with all that was submitted, its cells, and the attempts that brought no picture.
 
-use atelier_proto::ids::{CellId, NodeId};
+mod shown;
+mod tables;
+
 use atelier_proto::settings::{RenderSettings, SettingsPatch};
 use clap::Args;
 use jiff::tz::TimeZone;
-use serde::Serialize;
 
-use super::list::{local_time, plain_table};
+pub(super) use self::shown::ShownCell;
+use self::shown::ShownGrid;
+use super::list::local_time;
 use crate::context::Context;
-use crate::coordinator::view::{
-    ArtistView, CellNames, CellState, CellView, GridView, PhotoView, PictureView, Summary,
-    VariantView,
-};
+use crate::coordinator::view::{GridView, Summary};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::grid_ref;
-use crate::text::{printable, shortened};
+use crate::text::{printable, rough_duration};
 
 /// `atelier show`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   atelier show \"Sunday ride\"
-  atelier show 01930c5e --json | jq -r '.cells[] | select(.state == \"failed\") | .failure'")]
+  atelier show \"Sunday ride\" --logs              # why attempts failed
+  atelier show 01930c5e --json | jq -r '.cells[] | select(.state == \"failed\") | .failure'
+
+Below the cells it shows the attempts that brought no picture, if there were some.")]
 pub struct ShowArgs {
     /// Id, beginning of an id, or name
     #[arg(value_name = "GRID")]
     pub grid: String,
-}
-
-/// A grid as `--json` has it.
-#[derive(Serialize)]
-struct ShownGrid<'a> {
-    grid: ShownHead<'a>,
-    cells: Vec<ShownCell<'a>>,
-}
-
-#[derive(Serialize)]
-struct ShownHead<'a> {
-    #[serde(flatten)]
-    summary: &'a Summary,
-    photos: &'a [PhotoView],
-    artists: &'a [ArtistView],
-    variants: &'a [VariantView],
-    reconstructions: bool,
-    settings: &'a SettingsPatch,
-}
-
-/// A cell as `--json` has it, by names.
-#[derive(Debug, Serialize)]
-pub(super) struct ShownCell<'a> {
-    cell_id: CellId,
-    /// None of an artist alone.
-    photo: Option<&'a str>,
-    /// None of a photo alone.
-    artist: Option<&'a str>,
-    variant: &'a str,
-    state: CellState,
-    attempts: u32,
-    node_id: Option<NodeId>,
-    evaluations: u32,
-    evaluations_planned: u32,
-    loss: f64,
-    picture: Option<&'a PictureView>,
-    failure: Option<&'a str>,
-}
-
-impl<'a> ShownCell<'a> {
-    pub(super) fn new(cell: &'a CellView, names: CellNames<'a>) -> Self {
-        Self {
-            cell_id: cell.cell_id,
-            photo: names.photo,
-            artist: names.artist,
-            variant: names.variant,
-            state: cell.state,
-            attempts: cell.attempts,
-            node_id: cell.node,
-            evaluations: cell.evaluations,
-            evaluations_planned: cell.evaluations_planned,
-            loss: cell.loss,
-            picture: cell.picture.as_ref(),
-            failure: cell.failure.as_deref(),
-        }
-    }
+    /// Also the end of each failed attempt's log
+    #[arg(long)]
+    pub logs: bool,
 }
 
 /// Shows the grid.
@@ -91,50 +41,21 @@ pub async fn run(context: &Context, args: ShowArgs) -> Result<Exit, Error> {
     let id = grid_ref::resolve(&context.coordinator, &args.grid).await?;
     let grid = context.coordinator.get(id).await?;
     if printer.json_wanted() {
-        printer.json(&ShownGrid {
-            grid: ShownHead {
-                summary: &grid.summary,
-                photos: &grid.photos,
-                artists: &grid.artists,
-                variants: &grid.variants,
-                reconstructions: grid.reconstructions,
-                settings: &grid.settings,
-            },
-            cells: grid
-                .cells
-                .iter()
-                .map(|cell| ShownCell::new(cell, names(&grid, cell)))
-                .collect(),
-        })?;
+        printer.json(&ShownGrid::new(&grid))?;
     } else {
-        printer.data(&text(&grid, &TimeZone::system()))?;
+        printer.data(&text(&grid, &TimeZone::system(), args.logs))?;
     }
     Ok(Exit::Ok)
 }
 
-fn names<'a>(grid: &'a GridView, cell: &CellView) -> CellNames<'a> {
-    let photo = |index: usize| grid.photos.get(index).map(|it| it.name.as_str());
-    let artist = |index: usize| grid.artists.get(index).map(|it| it.name.as_str());
-    let variant = grid.variants.get(cell.variant).map(|it| it.name.as_str());
-    CellNames {
-        photo: cell.photo.and_then(photo),
-        artist: cell.artist.and_then(artist),
-        variant: variant.unwrap_or_default(),
-    }
-}
-
-fn text(grid: &GridView, zone: &TimeZone) -> String {
-    let summary = &grid.summary;
-    let mut lines = vec![
-        printable(&summary.name),
-        format!("id         {}", summary.grid_id),
-        format!("state      {}: {}", summary.state, summary.cells),
-    ];
-    if let Some(time) = summary.submitted_at {
-        lines.push(format!("submitted  {}", local_time(time, zone)));
-    }
-    if let Some(time) = summary.finished_at {
-        lines.push(format!("ended      {}", local_time(time, zone)));
+fn text(grid: &GridView, zone: &TimeZone, with_logs: bool) -> String {
+    let mut lines = head(&grid.summary, zone);
+    if !grid.labels.is_empty() {
+        let labels = grid.labels.iter();
+        let labels: Vec<String> = labels
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        lines.push(format!("labels     {}", printable(&labels.join(" "))));
     }
     let changed = changed_settings(&grid.settings);
     if !changed.is_empty() {
@@ -147,51 +68,40 @@ fn text(grid: &GridView, zone: &TimeZone) -> String {
         }
     }
     lines.push(String::new());
-    lines.push(cell_table(grid));
+    lines.push(tables::cells(grid));
+    if !grid.failed_attempts.is_empty() {
+        lines.push("\nattempts that brought no picture".to_owned());
+        lines.push(tables::failed_attempts(grid, zone));
+        if with_logs {
+            lines.push(tables::logs(grid));
+        }
+    }
     lines.join("\n")
 }
 
-fn cell_table(grid: &GridView) -> String {
-    let has_variants = grid.variants.iter().any(|variant| !variant.name.is_empty());
-    let mut headings = vec!["PHOTO", "ARTIST"];
-    if has_variants {
-        headings.push("VARIANT");
-    }
-    headings.extend(["STATE", "ATTEMPTS", "LOSS", "SECONDS", "PICTURE"]);
-    let mut table = plain_table(&headings);
-    for cell in &grid.cells {
-        let names = names(grid, cell);
-        let name = |name: &str| printable(&shortened(name, 40));
-        let mut row = vec![
-            names.photo.map_or_else(|| "(style)".to_owned(), name),
-            names.artist.map_or_else(|| "(content)".to_owned(), name),
-        ];
-        if has_variants {
-            row.push(printable(names.variant));
-        }
-        let picture = cell.picture.as_ref();
-        row.extend([
-            state(cell),
-            cell.attempts.to_string(),
-            picture.map_or_else(String::new, |it| format!("{:.4}", it.loss)),
-            picture.map_or_else(String::new, |it| format!("{:.1}", it.seconds)),
-            match (picture, &cell.failure) {
-                (Some(picture), _) => printable(&picture.key),
-                (None, Some(reason)) => printable(&shortened(reason, 200)),
-                (None, None) => String::new(),
-            },
-        ]);
-        table.add_row(row);
-    }
-    table.trim_fmt()
-}
-
-fn state(cell: &CellView) -> String {
-    if cell.state == CellState::Rendering && cell.evaluations_planned > 0 {
-        format!("{} {:.0} %", cell.state, 100.0 * cell.fraction())
-    } else {
-        cell.state.to_string()
-    }
+fn head(summary: &Summary, zone: &TimeZone) -> Vec<String> {
+    let time = |time| local_time(time, zone);
+    let submitter = Some(&summary.submitter).filter(|name| !name.is_empty());
+    let priority = Some(summary.priority).filter(|priority| *priority != 0);
+    let time_left = summary.time_left.filter(|_| !summary.state.has_ended());
+    let lines = [
+        ("submitted", summary.submitted_at.map(time)),
+        ("ended", summary.finished_at.map(time)),
+        ("submitter", submitter.map(|name| printable(name))),
+        ("priority", priority.map(|it| it.to_string())),
+        ("time left", time_left.map(rough_duration)),
+        ("cost", summary.cost()),
+    ];
+    let lines = lines.into_iter();
+    let known = lines.filter_map(|(what, value)| Some(format!("{what:<9}  {}", value?)));
+    [
+        printable(&summary.name),
+        format!("id         {}", summary.grid_id),
+        format!("state      {}: {}", summary.state, summary.cells),
+    ]
+    .into_iter()
+    .chain(known)
+    .collect()
 }
 
 /// Settings that are not as they would be anyway: `size=512 start=noise`.
@@ -214,7 +124,11 @@ fn changed_settings(settings: &SettingsPatch) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::coordinator::tests::grid;
+    use crate::coordinator::view::{AttemptOutcome, CellCounts, CellState, FailedAttempt};
 
     #[test]
     fn only_settings_that_say_something_are_shown() {
@@ -230,5 +144,65 @@ mod tests {
             words,
             ["content_layers={\"conv4_2\":0.5}", "size=64", "start=noise"]
         );
+    }
+
+    /// A grid of which one cell failed twice, once with a log.
+    fn troubled() -> GridView {
+        let mut grid = grid(&[CellState::Done, CellState::Failed, CellState::Rendering]);
+        let summary = &mut grid.summary;
+        summary.name = "Sunday ride".to_owned();
+        summary.priority = 20;
+        summary.submitted_at = Some("2026-06-01T10:00:00Z".parse().unwrap());
+        summary.time_left = Some(Duration::from_secs(250));
+        (summary.dollars_spent, summary.dollars_expected) = (Some(0.12), Some(0.4));
+        summary.cells = CellCounts {
+            done: 1,
+            failed: 1,
+            rendering: 1,
+            ..CellCounts::default()
+        };
+        grid.labels = [("zone", "eu"), ("gpu", "h100")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into();
+        grid.cells[1].failure = Some("out of memory".to_owned());
+        grid.cells[2].artist = None;
+        (grid.cells[2].evaluations, grid.cells[2].evaluations_planned) = (30, 60);
+        let attempt = |attempt, outcome, reason: &str, log: Option<&str>| FailedAttempt {
+            cell_id: grid.cells[1].cell_id,
+            attempt,
+            node: "02890a5d-ac96-774b-bcce-b302099a8059".parse().unwrap(),
+            node_name: "studio-1".to_owned(),
+            ended_at: Some("2026-06-01T10:05:00Z".parse().unwrap()),
+            outcome,
+            reason: reason.to_owned(),
+            log: log.map(str::to_owned),
+        };
+        grid.failed_attempts = vec![
+            attempt(1, AttemptOutcome::Lost, "the node was lost", None),
+            attempt(
+                2,
+                AttemptOutcome::Failed,
+                "out of memory",
+                Some("INFO begun\n\tat scale 2\nERROR \u{1b}[31mout of memory\n"),
+            ),
+        ];
+        grid
+    }
+
+    #[test]
+    fn a_grid_is_told_with_its_failed_attempts_and_their_logs() {
+        let grid = troubled();
+        insta::assert_snapshot!("show", text(&grid, &TimeZone::UTC, true));
+        let without = text(&grid, &TimeZone::UTC, false);
+        assert!(!without.contains("INFO begun"), "{without}");
+        let json = serde_json::to_string_pretty(&ShownGrid::new(&grid)).unwrap();
+        insta::assert_snapshot!("show_json", json);
+    }
+
+    #[test]
+    fn a_grid_without_trouble_has_no_word_of_it() {
+        let told = text(&grid(&[CellState::Done]), &TimeZone::UTC, true);
+        assert!(!told.contains("attempts that"), "{told}");
+        assert!(!told.contains("log"), "{told}");
     }
 }

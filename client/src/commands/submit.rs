@@ -10,6 +10,7 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 use serde::Serialize;
 
+use super::priority::{PRIORITY_MAX, PRIORITY_MIN};
 use crate::context::Context;
 use crate::error::Error;
 use crate::exit::Exit;
@@ -17,6 +18,7 @@ use crate::inputs::{self, Sent};
 use crate::plan::{Plan, Wishes};
 use crate::printer::{Printer, Tone};
 use crate::progress::{counter, follow};
+use crate::submitter::{self, SUBMITTER_VARIABLE};
 use crate::text::{counted, printable, shortened};
 
 /// Files passed over that are named one by one.
@@ -40,6 +42,8 @@ A grid file:
   name = \"Sunday ride\"
   photos = [\"photos/*.jpg\"]              # relative to the file
   reconstructions = true                 # optional: each photo and each artist alone, too
+  priority = 20                          # optional, -100 to 100: each 20 double its share
+  labels = { gpu = \"h100\" }              # optional: only nodes with these get its cells
 
   [[photo]]                              # optional, for a photo with masks or a start
   path = \"ride.jpg\"
@@ -86,6 +90,21 @@ pub struct SubmitArgs {
     /// What to call the grid [default: as the grid file says, or else after photos and artists]
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
+    /// From -100 to 100: among your grids, each 20 double its share of the nodes [default: as the grid file says, or
+    /// else 0]
+    #[arg(
+        long,
+        value_name = "N",
+        allow_negative_numbers = true,
+        value_parser = clap::value_parser!(i32).range(PRIORITY_MIN..=PRIORITY_MAX)
+    )]
+    pub priority: Option<i32>,
+    /// Who submits, for fair shares and lists [default: your user's name]
+    #[arg(long, env = SUBMITTER_VARIABLE, value_name = "NAME")]
+    pub submitter: Option<String>,
+    /// A label that nodes must have to get cells of the grid, as in gpu=h100; may be said several times
+    #[arg(long = "label", value_name = "NAME=VALUE", value_parser = label)]
+    pub labels: Vec<(String, String)>,
     /// Wait until the grid has ended; the exit code tells how
     #[arg(long)]
     pub wait: bool,
@@ -117,10 +136,14 @@ pub async fn run(context: &Context, args: SubmitArgs) -> Result<Exit, Error> {
         .iter()
         .map(|name| format!("{PRESET_KEY}={name}"));
     let settings: Vec<String> = preset.chain(args.settings).collect();
+    let owner = args.submitter.unwrap_or_else(submitter::own);
     let wishes = Wishes {
         name: args.name.as_deref(),
         settings: &settings,
         reconstructions: args.reconstructions,
+        priority: args.priority,
+        labels: &args.labels,
+        submitter: &owner,
     };
     let plan = match (&args.file, &args.artists) {
         (Some(file), _) => Plan::from_file(file, &wishes)?,
@@ -202,6 +225,14 @@ pub async fn submit_plan(context: &Context, plan: Plan) -> Result<Submitted, Err
     })
 }
 
+/// A label of the command line.
+fn label(text: &str) -> Result<(String, String), &'static str> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("a label is NAME=VALUE, as in gpu=h100"),
+    }
+}
+
 fn tell_skipped(printer: &Printer, plan: &Plan) {
     let skipped = &plan.skipped;
     if skipped.is_empty() {
@@ -218,4 +249,20 @@ fn tell_skipped(printer: &Printer, plan: &Plan) {
         "passed over what has no picture's name: {}",
         told.join(", ")
     ));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_has_a_name_and_its_value_may_be_anything() {
+        let pair = |name: &str, value: &str| Ok((name.to_owned(), value.to_owned()));
+        assert_eq!(label("gpu=h100"), pair("gpu", "h100"));
+        assert_eq!(label("formula=a=b"), pair("formula", "a=b"));
+        assert_eq!(label("spot="), pair("spot", ""));
+        for wrong in ["gpu", "=h100", ""] {
+            assert!(label(wrong).is_err(), "{wrong}");
+        }
+    }
 }

@@ -9,7 +9,7 @@ use crate::coordinator::view::Summary;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::grid_ref;
-use crate::progress::follow_each;
+use crate::progress::{follow, follow_each};
 
 /// `atelier watch`.
 #[derive(Debug, Args)]
@@ -18,7 +18,8 @@ Examples:
   atelier watch \"Sunday ride\"
   atelier watch 01930c5e && atelier fetch 01930c5e
 
-Ctrl-C ends the watch, not the grid. With --json, each change is a line with the grid in short and the cells that \
+Ctrl-C ends the watch, not the grid. A coordinator that restarts is waited for, and another is asked if several are \
+named. With --json, each change is a line with the grid in short and the cells that \
 changed, and the last line tells how the grid ended.")]
 pub struct WatchArgs {
     /// Id, beginning of an id, or name
@@ -38,20 +39,21 @@ struct ShownChange<'a> {
 pub async fn run(context: &Context, args: WatchArgs) -> Result<Exit, Error> {
     let printer = &context.printer;
     let grid = grid_ref::resolve(&context.coordinator, &args.grid).await?;
-    let ended = follow_each(context, grid, |board, change| {
-        if !printer.json_wanted() {
-            return Ok(());
-        }
-        let cells = change.cells.iter();
-        printer.json(&ShownChange {
-            sequence: change.sequence,
-            grid: &change.summary,
-            cells: cells
-                .map(|cell| ShownCell::new(cell, board.names(cell)))
-                .collect(),
+    let ended = if printer.json_wanted() {
+        follow_each(context, grid, |board, change| {
+            let cells = change.cells.iter();
+            printer.json(&ShownChange {
+                sequence: change.sequence,
+                grid: &change.summary,
+                cells: cells
+                    .map(|cell| ShownCell::new(cell, board.names(cell)))
+                    .collect(),
+            })
         })
-    })
-    .await?;
+        .await?
+    } else {
+        follow(context, grid).await?
+    };
     ended.tell(printer);
     if printer.json_wanted() {
         printer.json(&ended)?;

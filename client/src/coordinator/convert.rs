@@ -1,18 +1,17 @@
 //! Wire types into views and plans into wire types, by hand.
 
-use std::path::Path;
+mod cells;
+mod grids;
+mod nodes;
+mod submission;
 
-use atelier_proto::ids::{CellId, Digest, GridId, MalformedId, NodeId, RequestId};
+use atelier_proto::ids::{CellId, MalformedId};
 use atelier_proto::settings::{SettingsError, SettingsPatch};
 use atelier_proto::v1;
 use jiff::Timestamp;
 
-use super::view::{
-    Accepted, ArtistView, CellCounts, CellState, CellView, Change, GridState, GridView, InputView,
-    MaskView, PaintingView, PhotoView, PictureView, Summary, VariantView,
-};
-use crate::inputs::{CheckedInput, CheckedInputs};
-use crate::plan::Plan;
+pub(super) use self::submission::{page_wanted, submission};
+use super::view::InputView;
 
 /// Why an answer of the coordinator cannot be so.
 #[derive(Debug, thiserror::Error)]
@@ -24,9 +23,9 @@ pub enum ConvertError {
     #[error(transparent)]
     MalformedId(#[from] MalformedId),
     /// A state that this client does not know.
-    #[error("it names an unknown {what} state ({value})")]
+    #[error("it names an unknown state of a {what} ({value})")]
     UnknownState {
-        /// Of a grid or a cell.
+        /// A grid, cell, attempt or node.
         what: &'static str,
         /// The number on the wire.
         value: i32,
@@ -51,105 +50,10 @@ pub enum ConvertError {
     },
 }
 
-/// What Submit is sent.
-pub(super) fn submission(
-    request_id: RequestId,
-    plan: &Plan,
-    inputs: &CheckedInputs,
-) -> v1::SubmitRequest {
-    let input = |path: &Path| inputs.get(path).map(wire_input);
-    let photos = plan.photos.iter().map(|photo| v1::Photo {
-        name: photo.name.clone(),
-        input: input(&photo.path),
-        masks: photo
-            .masks
-            .iter()
-            .map(|mask| v1::Mask {
-                name: mask.name.clone(),
-                input: input(&mask.path),
-            })
-            .collect(),
-        start: photo.start.as_deref().and_then(input),
-    });
-    let artists = plan.artists.iter().map(|artist| v1::Artist {
-        name: artist.name.clone(),
-        paintings: artist
-            .paintings
-            .iter()
-            .map(|painting| v1::Painting {
-                name: painting.name.clone(),
-                input: input(&painting.path),
-                weight: painting.weight,
-                mask: match &painting.mask {
-                    Some(bound) => bound.name.clone(),
-                    None => String::new(),
-                },
-            })
-            .collect(),
-        settings: Some((&artist.settings).into()),
-    });
-    let variants = plan.variants.iter().map(|variant| v1::Variant {
-        name: variant.name.clone(),
-        settings: Some((&variant.settings).into()),
-    });
-    v1::SubmitRequest {
-        request_id: request_id.to_string(),
-        name: plan.name.clone(),
-        photos: photos.collect(),
-        artists: artists.collect(),
-        variants: variants.collect(),
-        settings: Some((&plan.settings).into()),
-        reconstructions: plan.reconstructions,
-    }
-}
-
-fn wire_input(input: &CheckedInput) -> v1::Input {
-    v1::Input {
-        sha256: input.sha256.to_string(),
-        width: input.width,
-        height: input.height,
-    }
-}
-
-impl TryFrom<v1::SubmitResponse> for Accepted {
-    type Error = ConvertError;
-
-    fn try_from(wire: v1::SubmitResponse) -> Result<Self, ConvertError> {
-        Ok(Self {
-            grid_id: wire.grid_id.parse()?,
-            cells: wire.cells,
-            created: wire.created,
-        })
-    }
-}
-
-impl TryFrom<v1::GetResponse> for GridView {
-    type Error = ConvertError;
-
-    fn try_from(wire: v1::GetResponse) -> Result<Self, ConvertError> {
-        let grid = wire.grid.ok_or(ConvertError::Missing("grid"))?;
-        let view = Self {
-            summary: grid
-                .summary
-                .ok_or(ConvertError::Missing("summary"))?
-                .try_into()?,
-            settings: settings(grid.settings)?,
-            photos: all(grid.photos)?,
-            artists: all(grid.artists)?,
-            variants: all(grid.variants)?,
-            reconstructions: grid.reconstructions,
-            cells: all(wire.cells)?,
-        };
-        for cell in &view.cells {
-            let inside = cell.photo.is_none_or(|photo| photo < view.photos.len())
-                && cell.artist.is_none_or(|artist| artist < view.artists.len())
-                && cell.variant < view.variants.len().max(1);
-            if !inside {
-                return Err(ConvertError::OutOfGrid { cell: cell.cell_id });
-            }
-        }
-        Ok(view)
-    }
+/// A time by its seconds since 1970 and its nanoseconds.
+fn time(seconds_and_nanoseconds: Option<(i64, i32)>) -> Result<Option<Timestamp>, ConvertError> {
+    let time = |(seconds, nanoseconds)| Timestamp::new(seconds, nanoseconds);
+    Ok(seconds_and_nanoseconds.map(time).transpose()?)
 }
 
 fn all<Wire, View: TryFrom<Wire, Error = ConvertError>>(
@@ -171,196 +75,18 @@ fn input(wire: Option<v1::Input>) -> Result<InputView, ConvertError> {
     })
 }
 
-impl TryFrom<v1::GridSummary> for Summary {
-    type Error = ConvertError;
-
-    fn try_from(wire: v1::GridSummary) -> Result<Self, ConvertError> {
-        let state = match wire.state() {
-            v1::GridState::Active => GridState::Active,
-            v1::GridState::Paused => GridState::Paused,
-            v1::GridState::Finished => GridState::Finished,
-            v1::GridState::Cancelled => GridState::Cancelled,
-            v1::GridState::Unspecified => {
-                return Err(ConvertError::UnknownState {
-                    what: "grid",
-                    value: wire.state,
-                });
-            }
-        };
-        let cells = wire.cells.unwrap_or_default();
-        let time = |seconds, nanoseconds| Timestamp::new(seconds, nanoseconds);
-        Ok(Self {
-            grid_id: wire.grid_id.parse::<GridId>()?,
-            name: wire.name,
-            state,
-            cells: CellCounts {
-                queued: cells.queued,
-                leased: cells.leased,
-                rendering: cells.rendering,
-                done: cells.done,
-                failed: cells.failed,
-                cancelled: cells.cancelled,
-            },
-            submitted_at: wire
-                .submitted_at
-                .map(|it| time(it.seconds, it.nanos))
-                .transpose()?,
-            finished_at: wire
-                .finished_at
-                .map(|it| time(it.seconds, it.nanos))
-                .transpose()?,
-            sequence: wire.sequence,
-            gallery_complete: wire.gallery_complete,
-            priority: wire.priority,
-        })
-    }
-}
-
-impl TryFrom<v1::Photo> for PhotoView {
-    type Error = ConvertError;
-
-    fn try_from(wire: v1::Photo) -> Result<Self, ConvertError> {
-        Ok(Self {
-            name: wire.name,
-            input: input(wire.input)?,
-            masks: all(wire.masks)?,
-            start: match wire.start {
-                None => None,
-                start => Some(input(start)?),
-            },
-        })
-    }
-}
-
-impl TryFrom<v1::Mask> for MaskView {
-    type Error = ConvertError;
-
-    fn try_from(wire: v1::Mask) -> Result<Self, ConvertError> {
-        Ok(Self {
-            name: wire.name,
-            input: input(wire.input)?,
-        })
-    }
-}
-
-impl TryFrom<v1::Artist> for ArtistView {
-    type Error = ConvertError;
-
-    fn try_from(wire: v1::Artist) -> Result<Self, ConvertError> {
-        Ok(Self {
-            name: wire.name,
-            paintings: all(wire.paintings)?,
-            settings: settings(wire.settings)?,
-        })
-    }
-}
-
-impl TryFrom<v1::Painting> for PaintingView {
-    type Error = ConvertError;
-
-    fn try_from(wire: v1::Painting) -> Result<Self, ConvertError> {
-        Ok(Self {
-            name: wire.name,
-            input: input(wire.input)?,
-            weight: wire.weight,
-            mask: Some(wire.mask).filter(|mask| !mask.is_empty()),
-        })
-    }
-}
-
-impl TryFrom<v1::Variant> for VariantView {
-    type Error = ConvertError;
-
-    fn try_from(wire: v1::Variant) -> Result<Self, ConvertError> {
-        Ok(Self {
-            name: wire.name,
-            settings: settings(wire.settings)?,
-        })
-    }
-}
-
-impl TryFrom<v1::Cell> for CellView {
-    type Error = ConvertError;
-
-    fn try_from(wire: v1::Cell) -> Result<Self, ConvertError> {
-        let state = match wire.state() {
-            v1::CellState::Queued => CellState::Queued,
-            v1::CellState::Leased => CellState::Leased,
-            v1::CellState::Rendering => CellState::Rendering,
-            v1::CellState::Done => CellState::Done,
-            v1::CellState::Failed => CellState::Failed,
-            v1::CellState::Cancelled => CellState::Cancelled,
-            v1::CellState::Unspecified => {
-                return Err(ConvertError::UnknownState {
-                    what: "cell",
-                    value: wire.state,
-                });
-            }
-        };
-        let node = Some(wire.node_id).filter(|node| !node.is_empty());
-        let cell_id = wire.cell_id.parse()?;
-        if wire.photo.is_none() && wire.artist.is_none() {
-            return Err(ConvertError::OfNothing { cell: cell_id });
-        }
-        Ok(Self {
-            cell_id,
-            photo: wire.photo.map(|photo| photo as usize),
-            artist: wire.artist.map(|artist| artist as usize),
-            variant: wire.variant as usize,
-            state,
-            attempts: wire.attempts,
-            node: node.map(|node| node.parse::<NodeId>()).transpose()?,
-            evaluations: wire.evaluations,
-            evaluations_planned: wire.evaluations_planned,
-            loss: wire.loss,
-            picture: wire.result.map(PictureView::try_from).transpose()?,
-            failure: Some(wire.failure).filter(|failure| !failure.is_empty()),
-        })
-    }
-}
-
-impl TryFrom<v1::CellResult> for PictureView {
-    type Error = ConvertError;
-
-    fn try_from(wire: v1::CellResult) -> Result<Self, ConvertError> {
-        Ok(Self {
-            key: wire.picture_key,
-            thumbnail_key: wire.thumbnail_key,
-            sha256: wire.sha256.parse::<Digest>()?,
-            bytes: wire.bytes,
-            width: wire.width,
-            height: wire.height,
-            seconds: wire.seconds,
-            evaluations: wire.evaluations,
-            loss: wire.loss,
-            network: wire.network,
-            device: wire.device,
-        })
-    }
-}
-
-impl TryFrom<v1::WatchResponse> for Change {
-    type Error = ConvertError;
-
-    fn try_from(wire: v1::WatchResponse) -> Result<Self, ConvertError> {
-        Ok(Self {
-            sequence: wire.sequence,
-            summary: wire
-                .summary
-                .ok_or(ConvertError::Missing("summary"))?
-                .try_into()?,
-            cells: all(wire.cells)?,
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use atelier_proto::ids::GridId;
+
     use super::*;
+    use crate::coordinator::view::{
+        AttemptOutcome, CellView, FailedAttempt, GridView, NodeState, NodeView,
+    };
 
     fn cell(photo: u32, state: v1::CellState) -> v1::Cell {
         v1::Cell {
-            cell_id: CellId::generate().to_string(),
+            cell_id: format!("{}/0", GridId::generate()),
             photo: Some(photo),
             artist: Some(0),
             state: state.into(),
@@ -395,7 +121,48 @@ mod tests {
         let beyond = GridView::try_from(v1::GetResponse {
             grid: Some(grid),
             cells: vec![cell(0, v1::CellState::Queued)],
+            failed_attempts: Vec::new(),
         });
         assert!(matches!(beyond, Err(ConvertError::OutOfGrid { .. })));
+    }
+
+    #[test]
+    fn an_attempt_and_a_node_are_told_whole() {
+        let wire = v1::FailedAttempt {
+            cell_id: format!("{}/7", GridId::generate()),
+            attempt: 2,
+            node_id: "01890a5d-ac96-774b-bcce-b302099a8057".to_owned(),
+            outcome: v1::AttemptOutcome::Stuck.into(),
+            ..v1::FailedAttempt::default()
+        };
+        let attempt = FailedAttempt::try_from(wire.clone()).unwrap();
+        assert_eq!((attempt.cell_id.place, attempt.attempt), (7, 2));
+        assert_eq!(attempt.outcome, AttemptOutcome::Stuck);
+        assert_eq!(attempt.log, None, "an empty log is none");
+        let unknown = v1::FailedAttempt {
+            outcome: 99,
+            ..wire
+        };
+        let unknown = FailedAttempt::try_from(unknown).unwrap_err();
+        assert_eq!(
+            unknown.to_string(),
+            "it names an unknown state of a failed attempt (99)"
+        );
+
+        let wire = v1::Node {
+            node_id: "01890a5d-ac96-774b-bcce-b302099a8057".to_owned(),
+            state: v1::NodeState::Quarantined.into(),
+            labels: [("zone".to_owned(), "eu".to_owned())].into(),
+            ..v1::Node::default()
+        };
+        let node = NodeView::try_from(wire.clone()).unwrap();
+        assert_eq!(node.state, NodeState::Quarantined);
+        assert_eq!(node.labels["zone"], "eu");
+        assert_eq!(node.dollars_per_hour, None);
+        let nameless = v1::Node {
+            node_id: String::new(),
+            ..wire
+        };
+        assert!(NodeView::try_from(nameless).is_err());
     }
 }

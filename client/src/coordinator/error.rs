@@ -2,7 +2,7 @@
 
 use std::error::Error as _;
 
-use tonic::{Code, Status};
+use tonic::{Code, Status, TimeoutExpired};
 
 use crate::exit::Exit;
 
@@ -31,7 +31,8 @@ pub enum RpcError {
     },
     /// It answers, and cannot do its work.
     #[error(
-        "the coordinator at {url} cannot serve this now: {message}\nhint: try again in a moment"
+        "the coordinator at {url} cannot serve this now: {}",
+        hinted(message, "try again in a moment")
     )]
     Unavailable {
         /// Where it is.
@@ -59,13 +60,24 @@ pub enum RpcError {
         /// Its own words.
         message: String,
     },
+    /// What was asked for cannot be as things stand.
+    #[error("the coordinator refused: {message}")]
+    NotNow {
+        /// Its own words.
+        message: String,
+    },
     /// What was asked for does not exist there.
-    #[error("{message}\nhint: `atelier list` shows the grids at {url}")]
+    #[error(
+        "{}",
+        hinted(message, &format!("`atelier {shown_by}` shows what there is at {url}"))
+    )]
     NotFound {
         /// Where it is.
         url: String,
         /// Its own words.
         message: String,
+        /// The command that lists such things.
+        shown_by: &'static str,
     },
     /// It does not know the call, or is no coordinator at all.
     #[error(
@@ -78,7 +90,7 @@ pub enum RpcError {
         /// Its own words.
         message: String,
     },
-    /// As things stand it cannot be done, or the coordinator itself has failed.
+    /// The coordinator itself has failed.
     #[error("the coordinator at {url} failed: {message}")]
     Failed {
         /// Where it is.
@@ -88,14 +100,22 @@ pub enum RpcError {
     },
 }
 
+/// The message with its own hint, or else with this one.
+fn hinted(message: &str, hint: &str) -> String {
+    if message.contains("\nhint:") {
+        message.to_owned()
+    } else {
+        format!("{message}\nhint: {hint}")
+    }
+}
+
 impl RpcError {
     /// The error for a status.
     pub(super) fn new(url: &str, status: &Status) -> Self {
         let url = url.to_owned();
         let message = status.message().to_owned();
         match status.code() {
-            // A status that never was on the wire carries what broke as its source.
-            Code::Unavailable | Code::Unknown if status.source().is_some() => Self::Unreachable {
+            _ if is_broken_off(status) => Self::Unreachable {
                 url,
                 cause: deepest_cause(status),
             },
@@ -103,12 +123,15 @@ impl RpcError {
             Code::DeadlineExceeded | Code::Cancelled => Self::TimedOut { url },
             Code::Unauthenticated | Code::PermissionDenied => Self::Denied { url, message },
             Code::InvalidArgument => Self::Refused { message },
-            Code::NotFound => Self::NotFound { url, message },
+            Code::NotFound => Self::NotFound {
+                url,
+                message,
+                shown_by: "list",
+            },
+            Code::FailedPrecondition | Code::AlreadyExists => Self::NotNow { message },
             Code::Unimplemented => Self::Unimplemented { url, message },
             Code::Ok
             | Code::Unknown
-            | Code::AlreadyExists
-            | Code::FailedPrecondition
             | Code::Aborted
             | Code::OutOfRange
             | Code::Internal
@@ -116,11 +139,24 @@ impl RpcError {
         }
     }
 
+    /// The same error of a call about a node.
+    pub(super) fn of_nodes(self) -> Self {
+        match self {
+            Self::NotFound { url, message, .. } => Self::NotFound {
+                url,
+                message,
+                shown_by: "nodes",
+            },
+            other => other,
+        }
+    }
+
     /// The exit code that tells scripts of it.
     pub fn exit(&self) -> Exit {
         match self {
             Self::BadUrl { .. } | Self::Refused { .. } => Exit::BadInput,
-            Self::NotFound { .. } => Exit::NoSuchGrid,
+            Self::NotFound { .. } => Exit::NotFound,
+            Self::NotNow { .. } => Exit::NotNow,
             Self::Unreachable { .. }
             | Self::Unavailable { .. }
             | Self::TimedOut { .. }
@@ -141,9 +177,22 @@ impl RpcError {
             Self::BadUrl { .. }
             | Self::Denied { .. }
             | Self::Refused { .. }
+            | Self::NotNow { .. }
             | Self::NotFound { .. }
             | Self::Unimplemented { .. } => false,
         }
+    }
+}
+
+/// Whether the connection could not be had, or broke in the midst of the call: nobody is known to have answered.
+pub(super) fn is_broken_off(status: &Status) -> bool {
+    // A status that never was on the wire carries what broke as its source.
+    let mut causes = std::iter::successors(status.source(), |&cause| cause.source()).peekable();
+    let is_ours = causes.peek().is_some();
+    match status.code() {
+        Code::Unavailable | Code::Unknown => is_ours,
+        Code::Cancelled => is_ours && !causes.any(<dyn std::error::Error>::is::<TimeoutExpired>),
+        _ => false,
     }
 }
 
@@ -156,4 +205,23 @@ fn deepest_cause(status: &Status) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_coordinators_own_hint_comes_before_ours() {
+        let url = "http://a:1";
+        let plain = RpcError::new(url, &Status::resource_exhausted("too many open cells"));
+        assert!(
+            plain
+                .to_string()
+                .ends_with("open cells\nhint: try again in a moment")
+        );
+        let own = Status::not_found("no such grid\nhint: ask ann");
+        let own = RpcError::new(url, &own).to_string();
+        assert_eq!(own, "no such grid\nhint: ask ann");
+    }
 }

@@ -1,11 +1,22 @@
 //! Grids and cells as the coordinator tells of them, with names and ids that were checked.
 
-use std::fmt;
+mod attempt;
+mod cell;
+mod node;
 
-use atelier_proto::ids::{CellId, Digest, GridId, NodeId};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use atelier_proto::ids::{Digest, GridId};
 use atelier_proto::settings::SettingsPatch;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+
+pub use self::attempt::{AttemptOutcome, FailedAttempt};
+pub use self::cell::{CellNames, CellState, CellView, PictureView};
+pub use self::node::{NodeState, NodeView};
+use crate::text::dollars;
 
 /// What a submission became.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +41,8 @@ pub enum GridState {
     Finished,
     /// Cancelled by its owner.
     Cancelled,
+    /// Being forgotten.
+    Deleted,
 }
 
 impl GridState {
@@ -37,7 +50,7 @@ impl GridState {
     pub fn has_ended(self) -> bool {
         match self {
             Self::Active | Self::Paused => false,
-            Self::Finished | Self::Cancelled => true,
+            Self::Finished | Self::Cancelled | Self::Deleted => true,
         }
     }
 }
@@ -49,47 +62,7 @@ impl fmt::Display for GridState {
             Self::Paused => "paused",
             Self::Finished => "finished",
             Self::Cancelled => "cancelled",
-        })
-    }
-}
-
-/// Where a cell stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum CellState {
-    /// Waits for a node.
-    Queued,
-    /// A node has it and fetches what it needs.
-    Leased,
-    /// A node renders it.
-    Rendering,
-    /// Its picture is in the gallery.
-    Done,
-    /// Given up, for the reason in `failure`.
-    Failed,
-    /// Ended by a cancel.
-    Cancelled,
-}
-
-impl CellState {
-    /// Whether it changes no more.
-    pub fn has_ended(self) -> bool {
-        match self {
-            Self::Queued | Self::Leased | Self::Rendering => false,
-            Self::Done | Self::Failed | Self::Cancelled => true,
-        }
-    }
-}
-
-impl fmt::Display for CellState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Queued => "queued",
-            Self::Leased => "leased",
-            Self::Rendering => "rendering",
-            Self::Done => "done",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
+            Self::Deleted => "deleted",
         })
     }
 }
@@ -157,14 +130,45 @@ pub struct Summary {
     pub sequence: u64,
     /// The gallery shows every cell as it ended.
     pub gallery_complete: bool,
-    /// Higher is served first.
+    /// -100 to 100; for each 20, twice the share of the nodes.
     pub priority: i32,
+    /// Who submitted it; may be empty.
+    pub submitter: String,
+    /// Until its last cell has ended, at the speed of the nodes that work on it now.
+    #[serde(rename = "time_left_seconds", serialize_with = "seconds")]
+    pub time_left: Option<Duration>,
+    /// US dollars of its optimisation so far.
+    pub dollars_spent: Option<f64>,
+    /// US dollars of its optimisation when its last cell has ended.
+    pub dollars_expected: Option<f64>,
+}
+
+/// A duration as JSON has it.
+#[expect(clippy::ref_option, reason = "serde passes a reference to the field")]
+fn seconds<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    duration.map(|it| it.as_secs_f64()).serialize(serializer)
 }
 
 impl Summary {
     /// Whether nothing of the grid or its gallery changes any more.
     pub fn is_over(&self) -> bool {
-        self.state.has_ended() && self.gallery_complete
+        match self.state {
+            GridState::Active | GridState::Paused => false,
+            GridState::Finished | GridState::Cancelled => self.gallery_complete,
+            GridState::Deleted => true,
+        }
+    }
+
+    /// What it costs, for people: `$0.12 of about $0.40`; `None` if nobody knows.
+    pub fn cost(&self) -> Option<String> {
+        match (self.dollars_spent, self.dollars_expected) {
+            (Some(spent), Some(expected)) if !self.state.has_ended() => {
+                Some(format!("{} of about {}", dollars(spent), dollars(expected)))
+            }
+            (Some(spent), _) => Some(dollars(spent)),
+            (None, Some(expected)) => Some(format!("about {}", dollars(expected))),
+            (None, None) => None,
+        }
     }
 }
 
@@ -183,8 +187,26 @@ pub struct GridView {
     pub variants: Vec<VariantView>,
     /// Whether it has cells of photos and of artists alone.
     pub reconstructions: bool,
+    /// Labels that a node must have to get its cells.
+    pub labels: BTreeMap<String, String>,
     /// Its cells, whose positions lie within the lists above.
     pub cells: Vec<CellView>,
+    /// Attempts that brought no picture, cell by cell, oldest first.
+    pub failed_attempts: Vec<FailedAttempt>,
+}
+
+impl GridView {
+    /// What a cell of it is called.
+    pub fn names(&self, cell: &CellView) -> CellNames<'_> {
+        let photo = |index: usize| self.photos.get(index).map(|it| it.name.as_str());
+        let artist = |index: usize| self.artists.get(index).map(|it| it.name.as_str());
+        let variant = self.variants.get(cell.variant).map(|it| it.name.as_str());
+        CellNames {
+            photo: cell.photo.and_then(photo),
+            artist: cell.artist.and_then(artist),
+            variant: variant.unwrap_or_default(),
+        }
+    }
 }
 
 /// A picture that lies in the bucket.
@@ -254,99 +276,6 @@ pub struct VariantView {
     pub name: String,
     /// What it overrides.
     pub settings: SettingsPatch,
-}
-
-/// A cell as it stands.
-#[derive(Debug, Clone)]
-pub struct CellView {
-    /// Its id.
-    pub cell_id: CellId,
-    /// Position of its photo in the grid's list; none if it is of an artist alone.
-    pub photo: Option<usize>,
-    /// Position of its artist; none if it is of a photo alone.
-    pub artist: Option<usize>,
-    /// Position of its variant.
-    pub variant: usize,
-    /// Where it stands.
-    pub state: CellState,
-    /// Attempts started so far.
-    pub attempts: u32,
-    /// Node that holds or last held it.
-    pub node: Option<NodeId>,
-    /// Evaluations made in this attempt.
-    pub evaluations: u32,
-    /// Evaluations planned in this attempt; 0 before it has begun.
-    pub evaluations_planned: u32,
-    /// Last loss that the node reported.
-    pub loss: f64,
-    /// Its picture, when done.
-    pub picture: Option<PictureView>,
-    /// Why the last attempt failed.
-    pub failure: Option<String>,
-}
-
-impl CellView {
-    /// How much of it is done, 0 to 1.
-    pub fn fraction(&self) -> f64 {
-        if self.state.has_ended() {
-            return 1.0;
-        }
-        let planned = f64::from(self.evaluations_planned.max(1));
-        (f64::from(self.evaluations) / planned).min(1.0)
-    }
-}
-
-/// What a cell is called: its photo and its artist, or one of them alone, and its variant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CellNames<'a> {
-    /// The name of its photo; none if it is of an artist alone.
-    pub photo: Option<&'a str>,
-    /// The name of its artist; none if it is of a photo alone.
-    pub artist: Option<&'a str>,
-    /// The name of its variant; empty for the only one.
-    pub variant: &'a str,
-}
-
-impl fmt::Display for CellNames<'_> {
-    /// `photo × artist`, `photo (content)` or `artist (style)`, and the variant if there are several.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.photo, self.artist) {
-            (Some(photo), Some(artist)) => write!(f, "{photo} × {artist}")?,
-            (Some(photo), None) => write!(f, "{photo} (content)")?,
-            (None, artist) => write!(f, "{} (style)", artist.unwrap_or_default())?,
-        }
-        if self.variant.is_empty() {
-            return Ok(());
-        }
-        write!(f, "  {}", self.variant)
-    }
-}
-
-/// The picture of a cell.
-#[derive(Debug, Clone, Serialize)]
-pub struct PictureView {
-    /// Its key in the bucket.
-    pub key: String,
-    /// The key of its thumbnail.
-    pub thumbnail_key: String,
-    /// Digest of its bytes.
-    pub sha256: Digest,
-    /// Its length.
-    pub bytes: u64,
-    /// Pixels.
-    pub width: u32,
-    /// Pixels.
-    pub height: u32,
-    /// Seconds of optimisation.
-    pub seconds: f64,
-    /// Evaluations it took.
-    pub evaluations: u32,
-    /// Its loss.
-    pub loss: f64,
-    /// Which network painted it.
-    pub network: String,
-    /// On what.
-    pub device: String,
 }
 
 /// What has changed in a grid.

@@ -52,7 +52,7 @@ impl FetchError {
     /// The exit code that tells scripts of it.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::NoGallery { .. } => Exit::NoSuchGrid,
+            Self::NoGallery { .. } => Exit::NotFound,
             Self::Manifest(_) => Exit::Unexpected,
             Self::OtherGallery { .. } => Exit::BadInput,
             Self::Bucket(error) => bucket_exit(error),

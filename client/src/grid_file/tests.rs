@@ -108,6 +108,53 @@ fn every_error_names_its_line() {
     insta::assert_snapshot!("errors", all_told(GOOD, &cases));
 }
 
+const SHARED: &str = r#"photos = ["photos/*.png"]
+priority = -20
+labels = { zone = "eu", gpu = "h100" }
+
+[[artist]]
+paintings = ["artists/two.png"]
+"#;
+
+#[test]
+fn a_file_says_its_share_of_the_nodes_and_the_command_line_outweighs_it() {
+    let work = workplace(SHARED);
+    let path = work.path().join("grid.toml");
+    let plan = Plan::from_file(&path, &Wishes::default()).unwrap();
+    assert_eq!(plan.priority, -20);
+    let labels = |plan: &Plan| {
+        let labels = plan.labels.iter();
+        let labels: Vec<String> = labels
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        labels.join(" ")
+    };
+    assert_eq!(labels(&plan), "gpu=h100 zone=eu");
+    let wishes = Wishes {
+        priority: Some(0),
+        labels: &[("zone", "us"), ("spot", "")].map(|(name, value)| (name.into(), value.into())),
+        submitter: "ann",
+        ..Wishes::default()
+    };
+    let plan = Plan::from_file(&path, &wishes).unwrap();
+    assert_eq!((plan.priority, plan.submitter.as_str()), (0, "ann"));
+    assert_eq!(labels(&plan), "gpu=h100 spot= zone=us");
+}
+
+#[test]
+fn every_error_of_a_share_names_its_line() {
+    let cases = [
+        ("priority = -20", "priority = 101"),
+        ("priority = -20", "priority = 99999999999"),
+        ("priority = -20", "priority = \"high\""),
+        ("priority = -20", "priority = 1.5"),
+        ("priority = -20", "submitter = \"ann\""),
+        ("gpu = \"h100\"", "gpu = 1"),
+        ("{ zone = \"eu\", gpu = \"h100\" }", "[\"zone\"]"),
+    ];
+    insta::assert_snapshot!("errors_of_a_share", all_told(SHARED, &cases));
+}
+
 const MASKED: &str = r#"photos = ["photos/*.png"]
 reconstructions = true
 

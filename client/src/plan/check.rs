@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use atelier_proto::settings::{RenderSettings, Start};
 
 use super::{
-    CELLS_MAX, NAME_CHARACTERS_MAX, PAINTINGS_MAX, PhotoPlan, Plan, PlanError, VariantPlan,
+    CELLS_MAX, LABEL_CHARACTERS_MAX, LABELS_MAX, NAME_CHARACTERS_MAX, PAINTINGS_MAX, PhotoPlan,
+    Plan, PlanError, SUBMITTER_CHARACTERS_MAX, VariantPlan,
 };
 use crate::text::shortened;
 
@@ -19,6 +20,8 @@ impl Plan {
             return Err(PlanError::NoCells { what: "no artist" });
         }
         check_name("the grid", "--name", &self.name)?;
+        self.check_submitter()?;
+        self.check_labels()?;
         self.check_photos()?;
         self.check_artists()?;
         if self.cells() > CELLS_MAX {
@@ -32,6 +35,31 @@ impl Plan {
         self.check_masks()?;
         self.check_starts()?;
         self.check_weights()
+    }
+
+    fn check_submitter(&self) -> Result<(), PlanError> {
+        let characters = self.submitter.chars().count();
+        if characters > SUBMITTER_CHARACTERS_MAX {
+            return Err(PlanError::SubmitterLength { characters });
+        }
+        check_characters("the submitter", "--submitter", &self.submitter)
+    }
+
+    fn check_labels(&self) -> Result<(), PlanError> {
+        if self.labels.len() > LABELS_MAX {
+            return Err(PlanError::TooManyLabels {
+                labels: self.labels.len(),
+            });
+        }
+        for (name, value) in &self.labels {
+            let (of_name, of_value) = (name.chars().count(), value.chars().count());
+            if of_name == 0 || of_name.max(of_value) > LABEL_CHARACTERS_MAX {
+                return Err(PlanError::LabelLength { name: name.clone() });
+            }
+            check_characters("a label", "labels", name)?;
+            check_characters("the value of a label", "labels", value)?;
+        }
+        Ok(())
     }
 
     fn check_photos(&self) -> Result<(), PlanError> {
@@ -152,7 +180,11 @@ fn check_name(what: &'static str, place: &str, name: &str) -> Result<(), PlanErr
             characters,
         });
     }
-    if name.chars().any(char::is_control) {
+    check_characters(what, place, name)
+}
+
+fn check_characters(what: &'static str, place: &str, text: &str) -> Result<(), PlanError> {
+    if text.chars().any(char::is_control) {
         return Err(PlanError::ControlCharacter {
             what,
             place: place.to_owned(),

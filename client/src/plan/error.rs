@@ -1,7 +1,10 @@
 //! Why what was asked for makes no grid.
 
-use super::{CELLS_MAX, NAME_CHARACTERS_MAX, PAINTINGS_MAX};
-use crate::text::shortened;
+use super::{
+    CELLS_MAX, LABEL_CHARACTERS_MAX, LABELS_MAX, NAME_CHARACTERS_MAX, PAINTINGS_MAX,
+    SUBMITTER_CHARACTERS_MAX,
+};
+use crate::text::{printable, shortened};
 
 /// Why what was asked for makes no grid.
 #[derive(Debug, thiserror::Error)]
@@ -91,12 +94,33 @@ pub enum PlanError {
         /// Its length.
         characters: usize,
     },
-    /// A name that would steer a terminal, or break a line.
+    /// The name of a submitter that is too long.
     #[error(
-        "{place}: the name of {what} holds a control character\nhint: write it on one line, without tabs"
+        "--submitter: the name has {characters} characters, but may have {SUBMITTER_CHARACTERS_MAX} at most"
     )]
+    SubmitterLength {
+        /// Its length.
+        characters: usize,
+    },
+    /// More labels than a grid may have.
+    #[error("the grid has {labels} labels, but may have {LABELS_MAX} at most")]
+    TooManyLabels {
+        /// How many there are.
+        labels: usize,
+    },
+    /// A label that is empty or too long.
+    #[error(
+        "the label `{}` must have a name of 1 to {LABEL_CHARACTERS_MAX} characters, and a value of as many at most",
+        printable(&shortened(name, 80))
+    )]
+    LabelLength {
+        /// Its name.
+        name: String,
+    },
+    /// A name that would steer a terminal, or break a line.
+    #[error("{place}: {what} holds a control character\nhint: write it on one line, without tabs")]
     ControlCharacter {
-        /// Whose name it is.
+        /// What holds it.
         what: &'static str,
         /// Where it comes from.
         place: String,

@@ -34,6 +34,9 @@ fn plan(artists: &[&str]) -> Plan {
         variants: Vec::new(),
         settings: SettingsPatch::default(),
         reconstructions: false,
+        priority: 0,
+        labels: BTreeMap::new(),
+        submitter: "ann".to_owned(),
         skipped: Vec::new(),
     }
 }
@@ -93,6 +96,41 @@ fn artists_are_told_apart_and_names_have_a_length() {
         Err(PlanError::ControlCharacter { .. })
     ));
     assert!(matches!(plan(&[]).check(), Err(PlanError::NoCells { .. })));
+}
+
+#[test]
+fn a_submitter_and_labels_have_lengths_and_no_control_characters() {
+    let with = |submitter: &str, labels: &[(&str, &str)]| {
+        let labels = labels.iter();
+        let labels = labels.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let plan = Plan {
+            submitter: submitter.to_owned(),
+            labels: labels.collect(),
+            ..plan(&["Monet"])
+        };
+        plan.check().map_err(|error| error.to_string())
+    };
+    let long = "é".repeat(100);
+    let longer = "é".repeat(101);
+    assert_eq!(with("", &[]), Ok(()));
+    assert_eq!(with(&long, &[(&long, &long), ("spot", "")]), Ok(()));
+    let told = with(&longer, &[]).unwrap_err();
+    assert!(told.contains("101 characters"), "{told}");
+    for labels in [
+        [("", "x")],
+        [(longer.as_str(), "x")],
+        [("x", longer.as_str())],
+    ] {
+        let told = with("", &labels).unwrap_err();
+        assert!(told.contains("1 to 100"), "{told}");
+    }
+    let told = with("", &[("a", "b\nc")]).unwrap_err();
+    assert!(told.contains("control character"), "{told}");
+    assert!(with("a\nnn", &[]).is_err());
+    let many: Vec<String> = (0..33).map(|number| number.to_string()).collect();
+    let many: Vec<(&str, &str)> = many.iter().map(|name| (name.as_str(), "")).collect();
+    let told = with("", &many).unwrap_err();
+    assert!(told.contains("33 labels"), "{told}");
 }
 
 #[test]

@@ -7,8 +7,8 @@ use atelier_proto::ids::CellId;
 use indicatif::{MultiProgress, ProgressBar};
 
 use super::board::Board;
-use super::{News, style};
-use crate::coordinator::view::{CellState, CellView};
+use super::{News, outlook, style};
+use crate::coordinator::view::{CellState, CellView, GridState, Summary};
 use crate::printer::{Printer, Tone};
 use crate::text::{duration, printable, shortened};
 
@@ -100,17 +100,23 @@ impl Bars {
             bar.set_position(u64::from(cell.evaluations));
             bar.set_message(message(cell));
         }
-        let summary = board.summary();
-        let counts = summary.cells;
         self.grid
             .set_position((board.fraction() * STEPS as f64) as u64);
-        let ended = format!("{} of {} cells", counts.ended(), counts.total());
-        self.grid.set_message(if summary.state.has_ended() {
-            format!("{ended}, completing the gallery")
-        } else {
-            ended
-        });
+        self.grid.set_message(grid_message(board.summary()));
     }
+}
+
+fn grid_message(summary: &Summary) -> String {
+    let counts = summary.cells;
+    let ended = format!("{} of {} cells", counts.ended(), counts.total());
+    let state = match summary.state {
+        GridState::Active => "",
+        GridState::Paused => ", paused",
+        GridState::Finished | GridState::Cancelled | GridState::Deleted => {
+            ", completing the gallery"
+        }
+    };
+    format!("{ended}{state}{}", outlook(summary))
 }
 
 fn message(cell: &CellView) -> String {
@@ -129,5 +135,42 @@ impl Drop for Bars {
             bar.finish_and_clear();
         }
         self.grid.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::coordinator::tests::summary;
+    use crate::coordinator::view::CellCounts;
+
+    #[test]
+    fn the_bar_of_a_grid_tells_time_and_cost_where_they_are_known() {
+        let mut summary = Summary {
+            cells: CellCounts {
+                done: 3,
+                queued: 3,
+                ..CellCounts::default()
+            },
+            ..summary()
+        };
+        assert_eq!(grid_message(&summary), "3 of 6 cells");
+        summary.time_left = Some(Duration::from_secs(250));
+        summary.dollars_spent = Some(0.12);
+        summary.dollars_expected = Some(0.4);
+        assert_eq!(
+            grid_message(&summary),
+            "3 of 6 cells, 4 min 10 s left, $0.12 of about $0.40"
+        );
+        (summary.state, summary.time_left) = (GridState::Paused, None);
+        assert_eq!(
+            grid_message(&summary),
+            "3 of 6 cells, paused, $0.12 of about $0.40"
+        );
+        summary.state = GridState::Finished;
+        assert_eq!(
+            grid_message(&summary),
+            "3 of 6 cells, completing the gallery, $0.12"
+        );
     }
 }

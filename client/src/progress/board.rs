@@ -36,19 +36,24 @@ impl Board {
         }
     }
 
-    /// Takes a change in; what is worth telling of it comes back.
-    pub(super) fn apply(&mut self, change: &Change) -> Vec<News> {
+    /// Takes a change in, and leaves of its cells those that it tells anything new of. What is worth telling of them
+    /// comes back.
+    pub(super) fn apply(&mut self, change: &mut Change) -> Vec<News> {
         self.sequence = self.sequence.max(change.sequence);
         self.summary = change.summary.clone();
         let mut news = Vec::new();
-        for cell in &change.cells {
+        // After a broken connection, cells are told again that may have been told before.
+        change.cells.retain(|cell| {
             let Some(known) = self
                 .positions
                 .get(&cell.cell_id)
                 .and_then(|position| self.cells.get_mut(*position))
             else {
-                continue;
+                return false;
             };
+            if known == cell {
+                return false;
+            }
             let has_ended = cell.state != known.state && cell.state.has_ended();
             let has_failed = cell.failure.is_some() && cell.failure != known.failure;
             *known = cell.clone();
@@ -60,8 +65,15 @@ impl Board {
                     failure: cell.failure.clone(),
                 });
             }
-        }
+            true
+        });
         news
+    }
+
+    /// Whether nothing of the grid changes any more, and everything is known.
+    pub(super) fn is_over(&self) -> bool {
+        // Many changes come in parts; the grid is in each as it stands after all.
+        self.summary.is_over() && self.sequence >= self.summary.sequence
     }
 
     /// The grid in short.
@@ -132,69 +144,12 @@ fn nth(names: &[String], index: usize) -> &str {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use atelier_proto::ids::{Digest, GridId};
-    use atelier_proto::settings::SettingsPatch;
+mod tests {
+    use atelier_proto::ids::GridId;
 
     use super::*;
-    use crate::coordinator::view::{
-        ArtistView, CellCounts, GridState, InputView, PhotoView, VariantView,
-    };
-
-    pub(in crate::progress) fn grid(states: &[CellState]) -> GridView {
-        let cell = |(position, state): (usize, &CellState)| CellView {
-            cell_id: CellId::generate(),
-            photo: Some(position),
-            artist: Some(0),
-            variant: 0,
-            state: *state,
-            attempts: 1,
-            node: None,
-            evaluations: 0,
-            evaluations_planned: 0,
-            loss: 0.0,
-            picture: None,
-            failure: None,
-        };
-        let input = InputView {
-            sha256: Digest::of(b""),
-            width: 1,
-            height: 1,
-        };
-        GridView {
-            summary: Summary {
-                grid_id: GridId::generate(),
-                name: "Grid".to_owned(),
-                state: GridState::Active,
-                cells: CellCounts::default(),
-                submitted_at: None,
-                finished_at: None,
-                sequence: 7,
-                gallery_complete: false,
-                priority: 0,
-            },
-            settings: SettingsPatch::default(),
-            photos: (0..states.len())
-                .map(|number| PhotoView {
-                    name: format!("photo-{number}"),
-                    input: input.clone(),
-                    masks: Vec::new(),
-                    start: None,
-                })
-                .collect(),
-            artists: vec![ArtistView {
-                name: "Monet".to_owned(),
-                paintings: Vec::new(),
-                settings: SettingsPatch::default(),
-            }],
-            variants: vec![VariantView {
-                name: String::new(),
-                settings: SettingsPatch::default(),
-            }],
-            reconstructions: false,
-            cells: states.iter().enumerate().map(cell).collect(),
-        }
-    }
+    use crate::coordinator::tests::grid;
+    use crate::coordinator::view::{CellCounts, GridState};
 
     #[test]
     fn a_cell_of_a_photo_or_an_artist_alone_is_called_so() {
@@ -221,6 +176,7 @@ pub(super) mod tests {
     #[test]
     fn ends_and_failed_attempts_are_news_and_progress_is_not() {
         let grid = grid(&[CellState::Queued, CellState::Rendering]);
+        let known = grid.cells.clone();
         let mut change = Change {
             sequence: 8,
             summary: grid.summary.clone(),
@@ -229,23 +185,64 @@ pub(super) mod tests {
         let mut board = Board::new(grid);
         change.cells[0].evaluations = 30;
         change.cells[0].evaluations_planned = 60;
-        assert_eq!(board.apply(&change), []);
+        assert_eq!(board.apply(&mut change), []);
         assert!((board.fraction() - 0.25).abs() < 1e-9);
         assert_eq!(board.sequence(), 8);
 
         change.cells[0].state = CellState::Queued;
         change.cells[0].failure = Some("the node was lost".to_owned());
-        let news = board.apply(&change);
+        let mut again = change.clone();
+        let news = board.apply(&mut change);
         assert_eq!(news[0].label, "photo-1 × Monet");
         assert_eq!(news[0].state, CellState::Queued);
-        assert_eq!(board.apply(&change), [], "told once");
+        assert_eq!(board.apply(&mut again), [], "told once");
+        assert!(again.cells.is_empty());
 
         change.cells[0].state = CellState::Failed;
-        assert_eq!(board.apply(&change)[0].state, CellState::Failed);
+        assert_eq!(board.apply(&mut change)[0].state, CellState::Failed);
         assert_eq!(board.ended().failures[0].reason, "the node was lost");
 
         // A cell of some other grid changes nothing.
-        change.cells[0].cell_id = CellId::generate();
-        assert_eq!(board.apply(&change), []);
+        change.cells = vec![known[0].clone()];
+        change.cells[0].cell_id.grid = GridId::generate();
+        change.cells[0].state = CellState::Done;
+        assert_eq!(board.apply(&mut change), []);
+        assert!(change.cells.is_empty());
+    }
+
+    #[test]
+    fn what_is_told_again_is_left_out_and_a_change_in_parts_is_over_with_the_last() {
+        let grid = grid(&[CellState::Rendering, CellState::Rendering]);
+        let mut cells = grid.cells.clone();
+        let mut board = Board::new(grid);
+        for cell in &mut cells {
+            cell.state = CellState::Failed;
+        }
+        let summary = Summary {
+            state: GridState::Finished,
+            gallery_complete: true,
+            sequence: 9,
+            cells: CellCounts {
+                failed: 2,
+                ..CellCounts::default()
+            },
+            ..board.summary().clone()
+        };
+        let part = |sequence, cells: &[CellView]| Change {
+            sequence,
+            summary: summary.clone(),
+            cells: cells.to_vec(),
+        };
+        let mut first = part(8, &cells[..1]);
+        assert_eq!(board.apply(&mut first).len(), 1);
+        assert!(!board.is_over(), "a cell is missing");
+        assert_eq!(board.ended().failures.len(), 1);
+
+        // The connection broke; whoever goes on after 8 is sent the first cell again.
+        let mut rest = part(9, &cells);
+        assert_eq!(board.apply(&mut rest).len(), 1);
+        assert_eq!(rest.cells, cells[1..]);
+        assert!(board.is_over());
+        assert_eq!(board.ended().failures.len(), 2);
     }
 }

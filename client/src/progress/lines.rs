@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use atelier_proto::clock::Stopwatch;
 
-use super::News;
 use super::board::Board;
-use crate::coordinator::view::CellState;
+use super::{News, outlook};
+use crate::coordinator::view::{CellState, GridState, Summary};
 use crate::printer::Printer;
 use crate::text::{printable, shortened};
 
@@ -18,6 +18,8 @@ pub(super) struct Lines {
     since: Stopwatch,
     /// Tenths of the cells that had ended when the last line was written.
     tenth: u32,
+    /// The grid's state then.
+    state: GridState,
 }
 
 impl Lines {
@@ -26,6 +28,7 @@ impl Lines {
             printer,
             since: Stopwatch::start(),
             tenth: tenth(board),
+            state: board.summary().state,
         };
         lines.tell(board);
         lines
@@ -42,9 +45,10 @@ impl Lines {
                     .say(&format!("{} goes again: {reason}", item.label));
             }
         }
-        let tenth = tenth(board);
-        if tenth != self.tenth || self.since.elapsed() >= LINE_INTERVAL {
-            self.tenth = tenth;
+        let (tenth, state) = (tenth(board), board.summary().state);
+        let has_turned = tenth != self.tenth || state != self.state;
+        if has_turned || self.since.elapsed() >= LINE_INTERVAL {
+            (self.tenth, self.state) = (tenth, state);
             self.since = Stopwatch::start();
             self.tell(board);
         }
@@ -54,13 +58,48 @@ impl Lines {
         let summary = board.summary();
         // How it ended is told once, by the command.
         if !summary.state.has_ended() {
-            let name = printable(&shortened(&summary.name, 80));
-            self.printer.say(&format!("{name}: {}", summary.cells));
+            self.printer.say(&line(summary));
         }
     }
+}
+
+fn line(summary: &Summary) -> String {
+    let name = printable(&shortened(&summary.name, 80));
+    let paused = match summary.state {
+        GridState::Paused => " (paused)",
+        _ => "",
+    };
+    format!("{name}{paused}: {}{}", summary.cells, outlook(summary))
 }
 
 fn tenth(board: &Board) -> u32 {
     let cells = board.summary().cells;
     cells.ended() * 10 / cells.total().max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::coordinator::tests::summary;
+    use crate::coordinator::view::CellCounts;
+
+    #[test]
+    fn a_line_tells_counts_time_and_cost() {
+        let mut summary = Summary {
+            cells: CellCounts {
+                done: 3,
+                rendering: 1,
+                ..CellCounts::default()
+            },
+            time_left: Some(Duration::from_secs(5)),
+            dollars_spent: Some(0.004),
+            ..summary()
+        };
+        assert_eq!(
+            line(&summary),
+            "Grid: 3 done, 1 rendering, 5 s left, <$0.01"
+        );
+        (summary.state, summary.time_left) = (GridState::Paused, None);
+        assert_eq!(line(&summary), "Grid (paused): 3 done, 1 rendering, <$0.01");
+    }
 }

@@ -15,12 +15,15 @@ use super::lease::{Holder, LeaseRules};
 pub struct History {
     /// Attempts started: one for each lease. The number of the last one fences out those before; it never falls.
     pub started: u32,
-    /// How many of them were given back, which costs none of the attempts that a cell has.
+    /// How many of them cost none of the attempts that a cell has: they were given back, or somebody had the cell tried
+    /// again after them.
     pub released: u32,
     /// Node of the last attempt.
     pub node: Option<NodeId>,
     /// Why the last failed attempt failed.
     pub failure: Option<String>,
+    /// Nodes on which it failed or was lost, each once.
+    pub failed_on: Vec<NodeId>,
 }
 
 impl History {
@@ -35,7 +38,7 @@ impl History {
 }
 
 /// How far a node is with a cell.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy)]
 pub struct Progress {
     /// Evaluations made, with those of an earlier attempt that this one went on from.
     pub evaluations: u32,
@@ -43,6 +46,28 @@ pub struct Progress {
     pub planned: u32,
     /// Last loss; not a number before the first evaluation.
     pub loss: f64,
+}
+
+impl PartialEq for Progress {
+    /// All losses that are no finite number are equal, as they are once they were stored.
+    fn eq(&self, other: &Self) -> bool {
+        (self.evaluations, self.planned) == (other.evaluations, other.planned)
+            && (self.loss == other.loss || !(self.loss.is_finite() || other.loss.is_finite()))
+    }
+}
+
+/// What a node has done of a cell that it works on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rendering {
+    /// How far it is.
+    pub progress: Progress,
+    /// When it was first heard to work on it.
+    pub begun_at: Timestamp,
+    /// Evaluations that it had then.
+    pub evaluations_begun: u32,
+    /// When it is taken to be stuck, if it makes no evaluation until then; `None` while no evaluation is due, because the
+    /// device has done its part and the picture is on its way.
+    pub stalls_at: Option<Timestamp>,
 }
 
 /// What a node delivered for a cell. The picture's keys follow from the grid and are not kept twice.
@@ -80,10 +105,13 @@ pub struct CellResult {
 ///      attempts left                                   │ none left
 ///                                                      ├──────────────▶ failed
 ///    Cancel, from queued, leased and rendering ────────┴──────────────▶ cancelled
+///
+///    Retry, from failed and cancelled ────────────────────────────────▶ queued
 /// ```
 ///
 /// A lease whose time is over still counts until [`Event::Expire`] ends it, so the work of a node that was cut off
-/// for a moment, or whose coordinator was restarted, is not lost for the form's sake.
+/// for a moment, or whose coordinator was restarted, is not lost for the form's sake. A lease is never renewed beyond
+/// the time at which its node is taken to be stuck.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Cell {
     /// Waits for a node.
@@ -106,8 +134,8 @@ pub enum Cell {
         history: History,
         /// End of the lease, if it is not renewed.
         expires_at: Timestamp,
-        /// How far the node is.
-        progress: Progress,
+        /// What the node has done.
+        rendering: Rendering,
     },
     /// Its picture is in the bucket.
     Done {
@@ -158,16 +186,22 @@ pub enum Event {
         refused: bool,
         /// For people.
         reason: String,
+        /// The end of the node's log.
+        log: String,
     },
     /// Its holder gives it back unrendered.
     Release {
         /// Who says so.
         holder: Holder,
+        /// For people.
+        reason: String,
     },
     /// The time of its lease is over.
     Expire,
     /// Its grid is cancelled.
     Cancel,
+    /// Somebody wants it tried again although it has ended without a picture.
+    Retry,
 }
 
 /// Why an event changes nothing.
@@ -199,6 +233,9 @@ pub enum Refusal {
     /// Its lease has time left.
     #[error("the lease has time left")]
     NotExpired,
+    /// It has not ended.
+    #[error("the cell has not ended, so there is nothing to try again")]
+    NotEnded,
 }
 
 impl Cell {
@@ -255,20 +292,32 @@ impl Cell {
         }
     }
 
+    /// Whether the node that holds it has made no evaluation for too long.
+    pub fn is_stuck(&self, now: Timestamp) -> bool {
+        match self {
+            Self::Rendering { rendering, .. } => transitions::is_stuck(Some(*rendering), now),
+            Self::Queued { .. }
+            | Self::Leased { .. }
+            | Self::Done { .. }
+            | Self::Failed { .. }
+            | Self::Cancelled { .. } => false,
+        }
+    }
+
     /// Whether people see a difference between this cell and what it was; the end of a lease is not shown.
     pub fn looks_like(&self, before: &Self) -> bool {
         match (self, before) {
             (Self::Leased { history, .. }, Self::Leased { history: other, .. }) => history == other,
             (
                 Self::Rendering {
-                    history, progress, ..
+                    history, rendering, ..
                 },
                 Self::Rendering {
                     history: other,
-                    progress: earlier,
+                    rendering: earlier,
                     ..
                 },
-            ) => history == other && progress == earlier,
+            ) => history == other && rendering.progress == earlier.progress,
             (after, before) => after == before,
         }
     }
@@ -290,11 +339,11 @@ impl Cell {
             Self::Rendering {
                 history,
                 expires_at,
-                progress,
-            } => transitions::held(history, expires_at, Some(progress), event, now, rules),
+                rendering,
+            } => transitions::held(history, expires_at, Some(rendering), event, now, rules),
             Self::Done { history, result } => transitions::done(history, result, &event),
-            Self::Failed { history } => transitions::failed(history, &event),
-            Self::Cancelled { history } => transitions::cancelled(history, &event),
+            Self::Failed { history } => transitions::failed(history, &event, now),
+            Self::Cancelled { history } => transitions::cancelled(history, &event, now),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What is wrong with one field of a request, said so that a person finds it.
 
-use atelier_proto::ids::MalformedId;
+use atelier_proto::ids::{GridId, MalformedId};
 use atelier_proto::settings::SettingsError;
 
 /// A field, by its path from the request (`artists[2].paintings[0].weight`), and what is wrong with it.
@@ -69,6 +69,12 @@ pub enum Problem {
         value: String,
         /// What is allowed, in words.
         range: &'static str,
+    },
+    /// A cell of another grid.
+    #[error("names no cell of the grid {grid}")]
+    ForeignCell {
+        /// The grid.
+        grid: GridId,
     },
     /// Two entries of a list are called alike.
     #[error("{name:?} is the name of `{earlier}` too; names must be unique")]

@@ -15,7 +15,9 @@ use serde::{Deserialize, Serialize};
 
 pub use self::check::{NAME_CHARS_MAX, SIDE_PIXELS_MAX};
 pub use self::position::{Position, Subject};
+use super::effort::Effort;
 use super::field::InvalidField;
+use super::node::Labels;
 
 /// A picture in the bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,6 +107,9 @@ pub struct Draft {
     /// have a weight in it.
     #[serde(default)]
     pub reconstructions: bool,
+    /// What nodes must have to get cells of it.
+    #[serde(default, skip_serializing_if = "Labels::is_empty")]
+    pub labels: Labels,
 }
 
 /// A grid that may be rendered; it does not change after it is submitted.
@@ -184,8 +189,24 @@ impl GridSpec {
         self.0.reconstructions
     }
 
+    /// What nodes must have to get cells of it.
+    pub fn labels(&self) -> &Labels {
+        &self.0.labels
+    }
+
+    /// How much each cell takes, in the order of [`GridSpec::positions`].
+    pub fn efforts(&self) -> impl Iterator<Item = Effort> + '_ {
+        self.positions().filter_map(|position| {
+            let settings = self.cell_settings(position)?;
+            Some(Effort::of(&settings, self.picture_size(position)?))
+        })
+    }
+
     /// Every cell, in the order in which they are served: artist by artist, so that the pictures that nodes have at
     /// hand are of use again; reconstructions last, where what they are of has a weight.
+    ///
+    /// **Invariant:** a cell is known by its place in this order, in databases and in buckets, so the order of a grid that
+    /// was accepted never changes, whatever the version.
     pub fn positions(&self) -> impl Iterator<Item = Position> + '_ {
         let (photos, artists) = (self.0.photos.len(), self.0.artists.len());
         let reconstructed = |count| if self.0.reconstructions { count } else { 0 };

@@ -21,7 +21,15 @@ pub struct LeaseRules {
     pub lease_duration: Duration,
     /// Attempts that may fail or be lost before the cell fails; 1 or more.
     pub attempts_max: u32,
+    /// Nodes on which a cell may fail or be lost before it fails: what fails everywhere is at fault itself. 1 or more.
+    pub failed_nodes_max: u32,
+    /// A node that makes no evaluation of a cell for so long, and for [`STALL_FACTOR`] times as long as its evaluations
+    /// take, is stuck with it.
+    pub stall_duration: Duration,
 }
+
+/// How many times as long as usual an evaluation may take.
+const STALL_FACTOR: u32 = 50;
 
 /// How long a cell waits after its first failed attempt; each further one waits four times as long.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
@@ -34,6 +42,18 @@ impl LeaseRules {
         later(now, self.lease_duration)
     }
 
+    /// Whether a lease that ends at `expires_at` need not yet be renewed to `renewed`: less than a third of it would be won.
+    pub fn is_fresh(&self, expires_at: Timestamp, renewed: Timestamp) -> bool {
+        renewed >= expires_at && renewed < later(expires_at, self.lease_duration / 3)
+    }
+
+    /// When a node is taken to be stuck that made its latest evaluation now, and needed `pace` for each before, as far as
+    /// that is known.
+    pub fn stalls_at(&self, pace: Option<Duration>, now: Timestamp) -> Timestamp {
+        let usual = pace.unwrap_or_default().saturating_mul(STALL_FACTOR);
+        later(now, usual.max(self.stall_duration))
+    }
+
     /// How often nodes renew: often enough that two renewals may get lost, and that people see progress.
     pub fn renew_interval(&self) -> Duration {
         (self.lease_duration / 6).clamp(Duration::from_millis(100), Duration::from_secs(2))
@@ -44,6 +64,17 @@ impl LeaseRules {
     pub fn retry_at(&self, failed: u32, now: Timestamp) -> Timestamp {
         let factor = 4_u32.saturating_pow(failed.saturating_sub(1));
         later(now, RETRY_DELAY.saturating_mul(factor).min(RETRY_DELAY_MAX))
+    }
+}
+
+impl Default for LeaseRules {
+    fn default() -> Self {
+        Self {
+            lease_duration: Duration::from_secs(30),
+            attempts_max: 5,
+            failed_nodes_max: 3,
+            stall_duration: Duration::from_mins(5),
+        }
     }
 }
 

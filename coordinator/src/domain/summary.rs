@@ -4,7 +4,6 @@ use atelier_proto::ids::{CellId, GridId};
 use jiff::Timestamp;
 
 use super::cell::Cell;
-use super::grid::Position;
 
 /// Where a grid stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,11 +16,19 @@ pub enum GridState {
     Finished,
     /// Cancelled by its owner.
     Cancelled,
+    /// Being forgotten.
+    Deleted,
 }
 
 impl GridState {
     /// All states.
-    pub const ALL: [Self; 4] = [Self::Active, Self::Paused, Self::Finished, Self::Cancelled];
+    pub const ALL: [Self; 5] = [
+        Self::Active,
+        Self::Paused,
+        Self::Finished,
+        Self::Cancelled,
+        Self::Deleted,
+    ];
 
     /// The state in a word.
     pub fn word(self) -> &'static str {
@@ -30,6 +37,7 @@ impl GridState {
             Self::Paused => "paused",
             Self::Finished => "finished",
             Self::Cancelled => "cancelled",
+            Self::Deleted => "deleted",
         }
     }
 
@@ -37,7 +45,7 @@ impl GridState {
     pub fn has_ended(self) -> bool {
         match self {
             Self::Active | Self::Paused => false,
-            Self::Finished | Self::Cancelled => true,
+            Self::Finished | Self::Cancelled | Self::Deleted => true,
         }
     }
 }
@@ -59,8 +67,27 @@ pub struct Counts {
     pub cancelled: u32,
 }
 
+impl Counts {
+    /// Cells that may still change.
+    pub fn open(&self) -> u32 {
+        self.queued + self.leased + self.rendering
+    }
+
+    /// The count of the cells that are in the state of this one.
+    pub fn of_mut(&mut self, cell: &Cell) -> &mut u32 {
+        match cell {
+            Cell::Queued { .. } => &mut self.queued,
+            Cell::Leased { .. } => &mut self.leased,
+            Cell::Rendering { .. } => &mut self.rendering,
+            Cell::Done { .. } => &mut self.done,
+            Cell::Failed { .. } => &mut self.failed,
+            Cell::Cancelled { .. } => &mut self.cancelled,
+        }
+    }
+}
+
 /// A grid in short.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct GridSummary {
     /// The grid.
     pub grid: GridId,
@@ -78,8 +105,16 @@ pub struct GridSummary {
     pub sequence: u64,
     /// The gallery in the bucket shows every cell as it ended.
     pub gallery_complete: bool,
-    /// -100..=100; higher is served first.
+    /// -100..=100; see [`super::share::grid_weight`].
     pub priority: i32,
+    /// Who submitted it.
+    pub submitter: String,
+    /// Work of the cells that have not ended; see [`super::effort::Effort::work`].
+    pub work_open: f64,
+    /// Seconds of optimisation of the cells that are done.
+    pub seconds_spent: f64,
+    /// What they cost, US dollars, on nodes that say what they cost.
+    pub dollars_spent: f64,
 }
 
 /// A cell of a grid as it stands.
@@ -87,8 +122,6 @@ pub struct GridSummary {
 pub struct CellRecord {
     /// The cell.
     pub id: CellId,
-    /// Where it is in its grid.
-    pub position: Position,
     /// How far it is.
     pub cell: Cell,
     /// The grid's sequence when people last saw it change.

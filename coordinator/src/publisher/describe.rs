@@ -8,22 +8,24 @@ use atelier_gallery::manifest::{
 };
 
 use crate::domain::cell::Cell;
-use crate::domain::grid::{Artist, GridSpec, Input, Photo, Subject};
-use crate::domain::keys::GridNames;
+use crate::domain::facts::GridFacts;
+use crate::domain::grid::{Artist, Input, Photo, Position, Subject};
 use crate::domain::summary::{CellRecord, Changes};
 
 /// The manifest of a grid with all its cells.
-pub(super) fn describe(spec: &GridSpec, changes: &Changes) -> Manifest {
+pub(super) fn describe(facts: &GridFacts, changes: &Changes) -> Manifest {
     let summary = &changes.summary;
-    let names = GridNames::new(summary.grid, spec);
-    let mut cells: Vec<&CellRecord> = changes.cells.iter().collect();
-    cells.sort_by_key(|record| record.position);
+    let (spec, names) = (&facts.spec, &facts.names);
+    let cells = changes.cells.iter();
+    let cells = cells.filter_map(|record| Some((facts.position(record.id.place)?, record)));
+    let mut cells: Vec<(Position, &CellRecord)> = cells.collect();
+    cells.sort_by_key(|(position, _)| *position);
 
     // A node puts the header pictures before it says that a cell is done.
     let done = cells
         .iter()
-        .filter(|record| matches!(record.cell, Cell::Done { .. }));
-    let subjects: Vec<Subject> = done.map(|record| record.position.subject).collect();
+        .filter(|(_, record)| matches!(record.cell, Cell::Done { .. }));
+    let subjects: Vec<Subject> = done.map(|(position, _)| position.subject).collect();
     let photos_shown: HashSet<usize> = subjects.iter().filter_map(|it| it.photo()).collect();
     let artists_shown: HashSet<usize> = subjects.iter().filter_map(|it| it.artist()).collect();
     let photos = spec.photos().iter().enumerate().map(|(index, photo)| {
@@ -54,11 +56,11 @@ pub(super) fn describe(spec: &GridSpec, changes: &Changes) -> Manifest {
         variants: variants.collect(),
         cells: cells
             .iter()
-            .filter_map(|record| cell_entry(record, spec, &names))
+            .filter_map(|(position, record)| cell_entry(*position, record, facts))
             .collect(),
         reconstructions: cells
             .iter()
-            .filter_map(|record| reconstruction_entry(record, spec, &names))
+            .filter_map(|(position, record)| reconstruction_entry(*position, record, facts))
             .collect(),
     }
 }
@@ -105,26 +107,26 @@ fn artist_entry(artist: &Artist, original: Option<String>) -> ArtistEntry {
 }
 
 /// A cell of a photo and an artist; `None` of one of them alone.
-fn cell_entry(record: &CellRecord, spec: &GridSpec, names: &GridNames) -> Option<CellEntry> {
-    let Subject::Transfer { photo, artist } = record.position.subject else {
+fn cell_entry(position: Position, record: &CellRecord, facts: &GridFacts) -> Option<CellEntry> {
+    let Subject::Transfer { photo, artist } = position.subject else {
         return None;
     };
     Some(CellEntry {
         cell_id: record.id,
         photo,
         artist,
-        variant: record.position.variant,
-        outcome: outcome(record, spec, names),
+        variant: position.variant,
+        outcome: outcome(record, facts),
     })
 }
 
 /// A cell of a photo or an artist alone; `None` of both.
 fn reconstruction_entry(
+    position: Position,
     record: &CellRecord,
-    spec: &GridSpec,
-    names: &GridNames,
+    facts: &GridFacts,
 ) -> Option<ReconstructionEntry> {
-    let of = match record.position.subject {
+    let of = match position.subject {
         Subject::Transfer { .. } => return None,
         Subject::Content { photo } => ReconstructionOf::Photo(photo),
         Subject::Style { artist } => ReconstructionOf::Artist(artist),
@@ -132,27 +134,26 @@ fn reconstruction_entry(
     Some(ReconstructionEntry {
         cell_id: record.id,
         of,
-        variant: record.position.variant,
-        outcome: outcome(record, spec, names),
+        variant: position.variant,
+        outcome: outcome(record, facts),
     })
 }
 
-fn outcome(record: &CellRecord, spec: &GridSpec, names: &GridNames) -> Outcome {
+fn outcome(record: &CellRecord, facts: &GridFacts) -> Outcome {
     let history = record.cell.history();
     Outcome {
         state: record.cell.state().to_owned(),
         attempts: history.started,
-        picture: picture_entry(record, spec, names),
+        picture: picture_entry(record, facts),
         failure: history.failure.clone(),
     }
 }
 
-fn picture_entry(record: &CellRecord, spec: &GridSpec, names: &GridNames) -> Option<PictureEntry> {
+fn picture_entry(record: &CellRecord, facts: &GridFacts) -> Option<PictureEntry> {
     let Cell::Done { history, result } = &record.cell else {
         return None;
     };
-    let settings = spec.cell_settings(record.position)?;
-    let keys = names.cell(record.position, settings.format.extension())?;
+    let (keys, names) = (facts.keys(record.id.place)?, &facts.names);
     let node = record.node_name.clone();
     let node = node.or_else(|| history.node.map(|node| node.to_string()));
     Some(PictureEntry {
@@ -178,14 +179,19 @@ mod tests {
 
     use super::*;
     use crate::domain::cell::{CellResult, History};
-    use crate::domain::grid::Position;
     use crate::domain::grid::tests::{draft, mask};
+    use crate::domain::grid::{Draft, GridSpec};
     use crate::domain::summary::{Counts, GridState, GridSummary};
 
-    fn record(position: Position, cell: Cell) -> CellRecord {
+    fn facts(draft: Draft) -> GridFacts {
+        let spec = GridSpec::accept(draft, 10).unwrap();
+        GridFacts::new(GridId::generate(), spec.into())
+    }
+
+    fn record(facts: &GridFacts, place: u32, cell: Cell) -> CellRecord {
+        let grid = facts.grid;
         CellRecord {
-            id: CellId::generate(),
-            position,
+            id: CellId { grid, place },
             cell,
             changed_sequence: 1,
             node_name: Some("node-0".to_owned()),
@@ -203,6 +209,7 @@ mod tests {
                 released: 0,
                 node: Some(NodeId::generate()),
                 failure: Some("no memory".to_owned()),
+                failed_on: Vec::new(),
             },
             result: CellResult {
                 sha256: Digest::of(b"picture"),
@@ -218,10 +225,10 @@ mod tests {
         }
     }
 
-    fn changes(cells: Vec<CellRecord>) -> Changes {
+    fn changes(facts: &GridFacts, cells: Vec<CellRecord>) -> Changes {
         Changes {
             summary: GridSummary {
-                grid: GridId::generate(),
+                grid: facts.grid,
                 name: "Afternoon".to_owned(),
                 state: GridState::Active,
                 counts: Counts::default(),
@@ -230,6 +237,10 @@ mod tests {
                 sequence: 9,
                 gallery_complete: false,
                 priority: 0,
+                submitter: String::new(),
+                work_open: 0.0,
+                seconds_spent: 0.0,
+                dollars_spent: 0.0,
             },
             cells,
         }
@@ -237,12 +248,13 @@ mod tests {
 
     #[test]
     fn a_grid_half_done_shows_what_is_there_and_reads_back() {
-        let spec = GridSpec::accept(draft(2, 1), 10).unwrap();
-        let mut positions = spec.positions();
-        let (first, second) = (positions.next().unwrap(), positions.next().unwrap());
+        let facts = facts(draft(2, 1));
         // As the store gives them: the longest unchanged first.
-        let cells = vec![record(second, Cell::new(now())), record(first, done())];
-        let manifest = describe(&spec, &changes(cells));
+        let cells = vec![
+            record(&facts, 1, Cell::new(now())),
+            record(&facts, 0, done()),
+        ];
+        let manifest = describe(&facts, &changes(&facts, cells));
         assert!(!manifest.complete);
         assert_eq!(
             manifest.photos[0].original.as_deref(),
@@ -268,14 +280,16 @@ mod tests {
         let mut draft = draft(2, 1);
         draft.reconstructions = true;
         draft.photos[0].masks = vec![mask("sky")];
-        let spec = GridSpec::accept(draft, 10).unwrap();
-        let cells = spec.positions().map(|position| {
+        let facts = facts(draft);
+        let cells = (0..facts.cells()).map(|place| {
+            let position = facts.position(place).unwrap();
             let is_done = position.subject.is_reconstruction();
-            record(position, if is_done { done() } else { Cell::new(now()) })
+            let cell = if is_done { done() } else { Cell::new(now()) };
+            record(&facts, place, cell)
         });
         let mut cells: Vec<CellRecord> = cells.collect();
         cells[3].cell = Cell::new(now());
-        let manifest = describe(&spec, &changes(cells));
+        let manifest = describe(&facts, &changes(&facts, cells));
         assert_eq!(manifest.cells.len(), 2);
         let of: Vec<ReconstructionOf> = manifest.reconstructions.iter().map(|it| it.of).collect();
         let photo = ReconstructionOf::Photo;

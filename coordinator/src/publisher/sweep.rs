@@ -9,8 +9,7 @@ use atelier_gallery::bucket::{Bucket, BucketError};
 use atelier_gallery::keys::GridKeys;
 use futures::{StreamExt as _, TryStreamExt as _};
 
-use crate::domain::grid::GridSpec;
-use crate::domain::keys::GridNames;
+use crate::domain::facts::GridFacts;
 use crate::domain::summary::Changes;
 
 /// Objects removed at once.
@@ -18,9 +17,9 @@ const REMOVALS_MAX: usize = 16;
 
 /// Removes the checkpoints of a grid that are of no more use. One that cannot be removed is told in the log: it takes
 /// room, and no gallery waits for that.
-pub(super) async fn sweep(bucket: &Bucket, spec: &GridSpec, changes: &Changes) {
+pub(super) async fn sweep(bucket: &Bucket, facts: &GridFacts, changes: &Changes) {
     let grid = changes.summary.grid;
-    match remove_useless(bucket, spec, changes).await {
+    match remove_useless(bucket, facts, changes).await {
         Ok(0) => {}
         Ok(removed) => tracing::info!(%grid, removed, "removed checkpoints of ended cells"),
         Err(error) => {
@@ -31,7 +30,7 @@ pub(super) async fn sweep(bucket: &Bucket, spec: &GridSpec, changes: &Changes) {
 
 async fn remove_useless(
     bucket: &Bucket,
-    spec: &GridSpec,
+    facts: &GridFacts,
     changes: &Changes,
 ) -> Result<usize, BucketError> {
     let prefix = GridKeys::new(changes.summary.grid).checkpoints();
@@ -39,7 +38,7 @@ async fn remove_useless(
     if listed.is_empty() {
         return Ok(0);
     }
-    let of_use = of_use(spec, changes);
+    let of_use = of_use(facts, changes);
     let useless = listed
         .into_iter()
         .map(|object| object.key)
@@ -52,9 +51,8 @@ async fn remove_useless(
 }
 
 /// Keys of the checkpoints that some attempt may go on from, or is about to write.
-fn of_use(spec: &GridSpec, changes: &Changes) -> HashSet<String> {
-    let names = GridNames::new(changes.summary.grid, spec);
+fn of_use(facts: &GridFacts, changes: &Changes) -> HashSet<String> {
     let open = changes.cells.iter().filter(|it| !it.cell.has_ended());
-    open.filter_map(|record| names.checkpoint(record.position))
+    open.filter_map(|record| facts.names.checkpoint(facts.position(record.id.place)?))
         .collect()
 }

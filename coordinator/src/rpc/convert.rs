@@ -6,9 +6,12 @@ mod from_wire;
 mod to_wire;
 
 pub(super) use self::from_wire::{
-    cell_result, failure, grid_id, held_cell, lease, node, node_id, page_of, progress, submission,
+    Page, cell_result, drain, failure, filter, grid_id, held_cell, lease, log, node, node_id, page,
+    places, priority, progress, quarantine, submission,
 };
-pub(super) use self::to_wire::{cell, grid, leased_cell, summary, wire_duration};
+pub(super) use self::to_wire::{
+    cell, failed_attempt, grid, leased_cell, node_record, summary, wire_duration,
+};
 
 #[cfg(test)]
 mod tests;

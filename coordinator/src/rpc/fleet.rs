@@ -1,60 +1,181 @@
-//! What an operator does with the nodes. No call is filled yet, and each says so.
+//! What an operator does with the nodes.
 
+use atelier_proto::ids::NodeId;
 use atelier_proto::v1;
 use atelier_proto::v1::fleet_server::Fleet;
+use jiff::Timestamp;
 use tonic::{Request, Response, Status};
+use tracing::Span;
+use tracing::field::{Empty, display};
+
+use super::convert::Page;
+use super::status::RpcError;
+use super::{Context, convert};
+use crate::domain::node::{Health, NodeState};
 
 /// The `Fleet` service.
 #[derive(Debug)]
-pub(super) struct FleetService;
-
-fn unfilled<T>(call: &str) -> Result<Response<T>, Status> {
-    Err(Status::unimplemented(format!(
-        "this version of the coordinator does not serve Fleet.{call}"
-    )))
+pub(super) struct FleetService {
+    context: Context,
 }
+
+impl FleetService {
+    pub(super) fn new(context: Context) -> Self {
+        Self { context }
+    }
+
+    /// Nodes that were heard of since then are not lost.
+    fn lost_before(&self) -> Timestamp {
+        let ledger = &self.context.ledger;
+        let now = ledger.now();
+        now.checked_sub(ledger.rules().lease_duration)
+            .unwrap_or(Timestamp::MIN)
+    }
+
+    async fn page(
+        &self,
+        request: &v1::ListNodesRequest,
+    ) -> Result<v1::ListNodesResponse, RpcError> {
+        let Page { entries, before } = convert::page(request.page_size, &request.page_token)?;
+        let store = self.context.ledger.store();
+        let lost_before = self.lost_before();
+        let since = if request.include_lost {
+            Timestamp::UNIX_EPOCH
+        } else {
+            lost_before
+        };
+        // One more than asked for tells whether there is a further page.
+        let mut nodes = store.nodes(before, since, entries + 1).await?;
+        let has_more = nodes.len() > entries as usize;
+        nodes.truncate(entries as usize);
+        let held = store.cells_held().await?;
+        let last = nodes.last().filter(|_| has_more);
+        Ok(v1::ListNodesResponse {
+            next_page_token: last
+                .map(|last| last.node.id.to_string())
+                .unwrap_or_default(),
+            nodes: nodes
+                .into_iter()
+                .map(|record| {
+                    let cells_held = held.get(&record.node.id).copied().unwrap_or(0);
+                    let is_lost = record.last_seen_at < lost_before;
+                    convert::node_record(record, cells_held, is_lost)
+                })
+                .collect(),
+        })
+    }
+
+    async fn set_state(&self, node: &str, state: NodeState) -> Result<(), RpcError> {
+        let node = convert::node_id(node)?;
+        Span::current().record("node", display(node));
+        self.keep(node, state).await
+    }
+
+    async fn keep(&self, node: NodeId, state: NodeState) -> Result<(), RpcError> {
+        tracing::info!(
+            state = state.word(),
+            reason = state.reason(),
+            "an operator said so"
+        );
+        let health = Health {
+            state,
+            failing_grids: Vec::new(),
+        };
+        let ledger = &self.context.ledger;
+        Ok(ledger.store().set_health(node, &health).await?)
+    }
+
+    async fn undrain_one(&self, node: &str) -> Result<(), RpcError> {
+        let id = convert::node_id(node)?;
+        let record = self.context.ledger.store().node(id).await?;
+        // What is in quarantine stays there.
+        match record.health.state {
+            NodeState::Draining { .. } => self.set_state(node, NodeState::Active).await,
+            NodeState::Active | NodeState::Quarantined { .. } => Ok(()),
+        }
+    }
+
+    async fn summed_up(&self) -> Result<v1::DescribeResponse, RpcError> {
+        let store = self.context.ledger.store();
+        let line = store.line().await?;
+        let nodes = store.nodes(None, self.lost_before(), NODES_MAX).await?;
+        let count = |word: &str| {
+            let states = nodes.iter().map(|record| record.health.state.word());
+            states.filter(|state| *state == word).count() as u32
+        };
+        let prices = nodes.iter().map(|record| record.node.dollars_per_hour);
+        Ok(v1::DescribeResponse {
+            cells_queued: line.grids.iter().map(|grid| u64::from(grid.queued)).sum(),
+            cells_running: line.grids.iter().map(|grid| u64::from(grid.held)).sum(),
+            nodes_active: count("active"),
+            nodes_draining: count("draining"),
+            nodes_quarantined: count("quarantined"),
+            drain_time: None,
+            dollars_per_hour: prices.sum::<Option<f64>>().filter(|_| !nodes.is_empty()),
+        })
+    }
+}
+
+/// Nodes that are counted for a description.
+const NODES_MAX: u32 = 100_000;
 
 #[tonic::async_trait]
 impl Fleet for FleetService {
+    #[tracing::instrument(name = "Fleet.ListNodes", skip_all)]
     async fn list_nodes(
         &self,
-        _request: Request<v1::ListNodesRequest>,
+        request: Request<v1::ListNodesRequest>,
     ) -> Result<Response<v1::ListNodesResponse>, Status> {
-        unfilled("ListNodes")
+        Ok(Response::new(self.page(request.get_ref()).await?))
     }
 
+    #[tracing::instrument(name = "Fleet.Drain", skip_all, fields(node = Empty))]
     async fn drain(
         &self,
-        _request: Request<v1::DrainRequest>,
+        request: Request<v1::DrainRequest>,
     ) -> Result<Response<v1::DrainResponse>, Status> {
-        unfilled("Drain")
+        let request = request.into_inner();
+        let node = request.node_id.clone();
+        let state = convert::drain(request).map_err(RpcError::from)?;
+        self.set_state(&node, state).await?;
+        Ok(Response::new(v1::DrainResponse {}))
     }
 
+    #[tracing::instrument(name = "Fleet.Undrain", skip_all, fields(node = Empty))]
     async fn undrain(
         &self,
-        _request: Request<v1::UndrainRequest>,
+        request: Request<v1::UndrainRequest>,
     ) -> Result<Response<v1::UndrainResponse>, Status> {
-        unfilled("Undrain")
+        self.undrain_one(&request.get_ref().node_id).await?;
+        Ok(Response::new(v1::UndrainResponse {}))
     }
 
+    #[tracing::instrument(name = "Fleet.Quarantine", skip_all, fields(node = Empty))]
     async fn quarantine(
         &self,
-        _request: Request<v1::QuarantineRequest>,
+        request: Request<v1::QuarantineRequest>,
     ) -> Result<Response<v1::QuarantineResponse>, Status> {
-        unfilled("Quarantine")
+        let request = request.into_inner();
+        let node = request.node_id.clone();
+        let state = convert::quarantine(request).map_err(RpcError::from)?;
+        self.set_state(&node, state).await?;
+        Ok(Response::new(v1::QuarantineResponse {}))
     }
 
     async fn scale(
         &self,
         _request: Request<v1::ScaleRequest>,
     ) -> Result<Response<v1::ScaleResponse>, Status> {
-        unfilled("Scale")
+        Err(Status::unimplemented(
+            "this version of the coordinator does not serve Fleet.Scale",
+        ))
     }
 
+    #[tracing::instrument(name = "Fleet.Describe", skip_all)]
     async fn describe(
         &self,
         _request: Request<v1::DescribeRequest>,
     ) -> Result<Response<v1::DescribeResponse>, Status> {
-        unfilled("Describe")
+        Ok(Response::new(self.summed_up().await?))
     }
 }

@@ -5,35 +5,49 @@ use atelier_proto::ids::GridId;
 use atelier_proto::v1;
 use atelier_proto::v1::grids_server::Grids;
 use futures::{StreamExt as _, TryStreamExt as _};
+use tokio::sync::Semaphore;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 use tracing::Span;
 use tracing::field::{Empty, display};
 
+use super::convert::Page;
 use super::status::RpcError;
 use super::{Context, convert, watch};
 use crate::domain::grid::GridSpec;
-use crate::domain::keys::GridNames;
-use crate::store::{NewGrid, Submitted};
+use crate::estimates;
+use crate::store::{NewGrid, Steering, Submitted};
 
 /// Inputs looked up in the bucket at once, for one submission.
 const LOOKUPS_MAX: usize = 16;
+
+/// Submissions looked at at once.
+const SUBMISSIONS_MAX: usize = 8;
+/// Failed attempts told of one grid.
+const FAILED_ATTEMPTS_MAX: u32 = 10_000;
 
 /// The `Grids` service.
 #[derive(Debug)]
 pub(super) struct GridsService {
     context: Context,
+    /// Submissions looked at.
+    turns: Semaphore,
 }
 
 impl GridsService {
     pub(super) fn new(context: Context) -> Self {
-        Self { context }
+        Self {
+            context,
+            turns: Semaphore::new(SUBMISSIONS_MAX),
+        }
     }
 
     async fn accept(&self, request: v1::SubmitRequest) -> Result<v1::SubmitResponse, RpcError> {
         let ledger = &self.context.ledger;
         let submission = convert::submission(request)?;
         let spec = GridSpec::accept(submission.draft, self.context.cells_max)?;
+        // Those that wait here find a grid that was made meanwhile, if they are its repetitions.
+        let _turn = self.turns.acquire().await;
         // A grid that was accepted once stays so, whatever has become of its inputs.
         let known = ledger.store().submitted(submission.request).await?;
         if known.is_none() {
@@ -42,6 +56,8 @@ impl GridsService {
         let grid = NewGrid {
             grid: GridId::generate(),
             request: submission.request,
+            submitter: submission.submitter,
+            priority: submission.priority,
             spec,
         };
         let (Submitted { grid, cells }, created) = ledger.create_grid(grid).await?;
@@ -69,36 +85,50 @@ impl GridsService {
     }
 
     async fn describe(&self, grid: GridId) -> Result<v1::GetResponse, RpcError> {
-        let store = self.context.ledger.store();
+        let ledger = &self.context.ledger;
+        let store = ledger.store();
+        let facts = ledger.facts(grid).await?;
         let mut changes = store.changes(grid, 0).await?;
-        let spec = store.spec(grid).await?;
-        let names = GridNames::new(grid, &spec);
-        changes.cells.sort_by_key(|record| record.position);
+        let attempts = store.failed_attempts(grid, FAILED_ATTEMPTS_MAX).await?;
+        let estimate = estimates::of_grid(ledger, &changes.summary).await?;
+        changes.cells.sort_by_key(|record| record.id.place);
         let cells = changes.cells.iter();
         Ok(v1::GetResponse {
-            grid: Some(convert::grid(&changes.summary, &spec)),
+            grid: Some(convert::grid(&changes.summary, estimate, &facts.spec)),
             cells: cells
-                .map(|cell| convert::cell(cell, &spec, &names))
+                .filter_map(|cell| convert::cell(cell, &facts))
                 .collect(),
+            failed_attempts: attempts.into_iter().map(convert::failed_attempt).collect(),
         })
     }
 
     async fn page(&self, request: &v1::ListRequest) -> Result<v1::ListResponse, RpcError> {
-        let (entries, before) = convert::page_of(request)?;
+        let Page { entries, before } = convert::page(request.page_size, &request.page_token)?;
+        let filter = convert::filter(request)?;
+        let ledger = &self.context.ledger;
         // One more than asked for tells whether there is a further page.
-        let mut grids = self
-            .context
-            .ledger
-            .store()
-            .grids(before, entries + 1)
-            .await?;
+        let mut grids = ledger.store().grids(&filter, before, entries + 1).await?;
         let has_more = grids.len() > entries as usize;
         grids.truncate(entries as usize);
         let last = grids.last().filter(|_| has_more);
+        let next_page_token = last.map(|last| last.grid.to_string()).unwrap_or_default();
+        let mut listed = Vec::with_capacity(grids.len());
+        for grid in &grids {
+            let estimate = estimates::of_grid(ledger, grid).await?;
+            listed.push(convert::summary(grid, estimate));
+        }
         Ok(v1::ListResponse {
-            next_page_token: last.map(|last| last.grid.to_string()).unwrap_or_default(),
-            grids: grids.iter().map(convert::summary).collect(),
+            grids: listed,
+            next_page_token,
         })
+    }
+
+    async fn steer(&self, grid: &str, steering: Steering) -> Result<(), RpcError> {
+        let grid = convert::grid_id(grid)?;
+        Span::current().record("grid", display(grid));
+        let steered = self.context.ledger.steer(grid, steering).await?;
+        tracing::info!(?steering, steered, "steered");
+        Ok(())
     }
 
     async fn end(&self, grid: &str) -> Result<v1::CancelResponse, RpcError> {
@@ -108,12 +138,23 @@ impl GridsService {
         tracing::info!(cancelled, "cancelled");
         Ok(v1::CancelResponse { cancelled })
     }
-}
 
-fn unfilled<T>(call: &str) -> Result<Response<T>, Status> {
-    Err(Status::unimplemented(format!(
-        "this version of the coordinator does not serve Grids.{call}"
-    )))
+    async fn queue_again(&self, request: &v1::RetryRequest) -> Result<v1::RetryResponse, RpcError> {
+        let grid = convert::grid_id(&request.grid_id)?;
+        Span::current().record("grid", display(grid));
+        let places = convert::places(grid, &request.cell_ids)?;
+        let queued = self.context.ledger.retry(grid, places.as_deref()).await?;
+        tracing::info!(queued, "queued again");
+        Ok(v1::RetryResponse { queued })
+    }
+
+    async fn forget(&self, grid: &str) -> Result<(), RpcError> {
+        let grid = convert::grid_id(grid)?;
+        Span::current().record("grid", display(grid));
+        self.context.ledger.delete_grid(grid).await?;
+        tracing::info!("deleted");
+        Ok(())
+    }
 }
 
 #[tonic::async_trait]
@@ -162,22 +203,33 @@ impl Grids for GridsService {
         let request = request.into_inner();
         let grid = convert::grid_id(&request.grid_id).map_err(RpcError::from)?;
         Span::current().record("grid", display(grid));
-        let changes = watch::follow(&self.context, grid, request.after_sequence).await?;
+        let asked = watch::Asked {
+            grid,
+            after_sequence: request.after_sequence,
+            summary_only: request.summary_only,
+        };
+        let changes = watch::follow(&self.context, asked).await?;
         Ok(Response::new(changes))
     }
 
+    #[tracing::instrument(name = "Grids.Pause", skip_all, fields(grid = Empty))]
     async fn pause(
         &self,
-        _request: Request<v1::PauseRequest>,
+        request: Request<v1::PauseRequest>,
     ) -> Result<Response<v1::PauseResponse>, Status> {
-        unfilled("Pause")
+        self.steer(&request.get_ref().grid_id, Steering::Pause)
+            .await?;
+        Ok(Response::new(v1::PauseResponse {}))
     }
 
+    #[tracing::instrument(name = "Grids.Resume", skip_all, fields(grid = Empty))]
     async fn resume(
         &self,
-        _request: Request<v1::ResumeRequest>,
+        request: Request<v1::ResumeRequest>,
     ) -> Result<Response<v1::ResumeResponse>, Status> {
-        unfilled("Resume")
+        self.steer(&request.get_ref().grid_id, Steering::Resume)
+            .await?;
+        Ok(Response::new(v1::ResumeResponse {}))
     }
 
     #[tracing::instrument(name = "Grids.Cancel", skip_all, fields(grid = Empty))]
@@ -188,24 +240,32 @@ impl Grids for GridsService {
         Ok(Response::new(self.end(&request.get_ref().grid_id).await?))
     }
 
+    #[tracing::instrument(name = "Grids.Retry", skip_all, fields(grid = Empty))]
     async fn retry(
         &self,
-        _request: Request<v1::RetryRequest>,
+        request: Request<v1::RetryRequest>,
     ) -> Result<Response<v1::RetryResponse>, Status> {
-        unfilled("Retry")
+        Ok(Response::new(self.queue_again(request.get_ref()).await?))
     }
 
+    #[tracing::instrument(name = "Grids.SetPriority", skip_all, fields(grid = Empty))]
     async fn set_priority(
         &self,
-        _request: Request<v1::SetPriorityRequest>,
+        request: Request<v1::SetPriorityRequest>,
     ) -> Result<Response<v1::SetPriorityResponse>, Status> {
-        unfilled("SetPriority")
+        let request = request.get_ref();
+        let priority = convert::priority(request.priority).map_err(RpcError::from)?;
+        self.steer(&request.grid_id, Steering::Priority(priority))
+            .await?;
+        Ok(Response::new(v1::SetPriorityResponse {}))
     }
 
+    #[tracing::instrument(name = "Grids.Delete", skip_all, fields(grid = Empty))]
     async fn delete(
         &self,
-        _request: Request<v1::DeleteRequest>,
+        request: Request<v1::DeleteRequest>,
     ) -> Result<Response<v1::DeleteResponse>, Status> {
-        unfilled("Delete")
+        self.forget(&request.get_ref().grid_id).await?;
+        Ok(Response::new(v1::DeleteResponse {}))
     }
 }

@@ -12,13 +12,14 @@ use tracing::{Instrument as _, Span};
 
 use super::status::RpcError;
 use super::{Context, convert};
-use crate::dispatch::{self, Given};
+use crate::dispatch::{self, Answer};
 use crate::domain::block::Wanted;
 use crate::domain::cell::{Event, Refusal};
+use crate::domain::effort::Effort;
 use crate::domain::field::{InvalidField, Problem, check_count};
-use crate::domain::keys::GridNames;
+use crate::domain::node::NodeState;
 use crate::ledger::POLL_INTERVAL;
-use crate::store::{Applied, Rejection, StoreError};
+use crate::store::{Applied, Measurement, Rejection, StoreError};
 
 /// Most cells given back in one call.
 const RELEASE_CELLS_MAX: usize = 1_024;
@@ -38,8 +39,7 @@ impl NodesService {
     async fn caller(&self, node: &str) -> Result<NodeId, RpcError> {
         let node = convert::node_id(node)?;
         Span::current().record("node", display(node));
-        let ledger = &self.context.ledger;
-        ledger.store().node_seen(node, ledger.now()).await?;
+        self.context.ledger.node_seen(node).await?;
         Ok(node)
     }
 
@@ -62,7 +62,7 @@ impl NodesService {
     }
 
     /// Cells for a node, as soon as there are some; none when the wait or the coordinator ends.
-    async fn wait_for_work(&self, request: &v1::LeaseRequest) -> Result<Vec<Given>, RpcError> {
+    async fn wait_for_work(&self, request: &v1::LeaseRequest) -> Result<Answer, RpcError> {
         let asked = convert::lease(request)?;
         self.caller(&request.node_id).await?;
         let mut bell = self.context.ledger.queued_bell();
@@ -70,26 +70,26 @@ impl NodesService {
         tokio::pin!(wait);
         loop {
             bell.mark_unchanged();
-            let given = self.give(asked.node, asked.wanted.clone()).await?;
-            if !given.is_empty() || self.context.shutdown.is_cancelled() {
-                return Ok(given);
+            let answer = self.give(asked.node, asked.wanted.clone()).await?;
+            if !matches!(answer, Answer::Nothing) || self.context.shutdown.is_cancelled() {
+                return Ok(answer);
             }
             tokio::select! {
                 _ = tokio::time::timeout(POLL_INTERVAL, bell.changed()) => {}
-                () = &mut wait => return Ok(given),
-                () = self.context.shutdown.cancelled() => return Ok(given),
+                () = &mut wait => return Ok(answer),
+                () = self.context.shutdown.cancelled() => return Ok(answer),
             }
         }
     }
 
     /// Leases in a task of its own: a call whose node has gone is dropped wherever it stands, and cells must not be
     /// leased to nobody until they expire.
-    async fn give(&self, node: NodeId, wanted: Wanted) -> Result<Vec<Given>, RpcError> {
+    async fn give(&self, node: NodeId, wanted: Wanted) -> Result<Answer, RpcError> {
         let ledger = Arc::clone(&self.context.ledger);
         let (sender, receiver) = oneshot::channel();
         let giving = async move {
-            let given = dispatch::give(&ledger, node, &wanted).await;
-            if let Err(Ok(given)) = sender.send(given)
+            let answer = dispatch::give(&ledger, node, &wanted).await;
+            if let Err(Ok(Answer::Cells(given))) = sender.send(answer)
                 && let Err(error) = dispatch::take_back(&ledger, node, &given).await
             {
                 tracing::warn!(%error, "cells for a node that has gone wait for their leases to expire");
@@ -111,6 +111,7 @@ impl NodesService {
             .into_iter()
             .map(|(cell, holder, progress)| (cell, Event::Renew { holder, progress }));
         let verdicts = self.context.ledger.apply(events.collect()).await?;
+        let record = self.context.ledger.store().node(node).await?;
         let mut drop = Vec::new();
         let mut ended = Vec::new();
         for ((cell, holder), verdict) in held.into_iter().zip(verdicts) {
@@ -128,7 +129,7 @@ impl NodesService {
         }
         Ok(v1::RenewResponse {
             drop,
-            drain: false,
+            drain: matches!(record.health.state, NodeState::Draining { .. }),
             ended,
         })
     }
@@ -136,22 +137,24 @@ impl NodesService {
     async fn deliver(&self, request: v1::CompleteRequest) -> Result<(), RpcError> {
         let node = self.caller(&request.node_id).await?;
         let (cell, holder) = convert::held_cell(node, request.cell)?;
-        let located = self.context.ledger.store().locate(cell).await?;
-        let names = GridNames::new(located.grid, &located.spec);
-        let settings = located.spec.cell_settings(located.position);
-        let keys = settings
-            .and_then(|settings| names.cell(located.position, settings.format.extension()))
-            .ok_or_else(|| StoreError::Damaged {
-                table: "cell",
-                id: cell.to_string(),
-                problem: "it stands outside its grid".to_owned(),
-            })?;
+        let ledger = &self.context.ledger;
+        let facts = ledger.facts(cell.grid).await?;
+        let unknown = || RpcError::from(StoreError::UnknownCell(cell));
+        let keys = facts.keys(cell.place).ok_or_else(unknown)?;
         let result = convert::cell_result(request.result, &keys)?;
-        let seconds = result.seconds;
+        let (seconds, device) = (result.seconds, result.device.clone());
+        let size = (result.width, result.height);
         let event = Event::Complete { holder, result };
         let applied = self.apply_one(cell, event).await?;
         if applied.changed {
-            tracing::info!(grid = %applied.grid, %cell, attempt = holder.attempt, seconds, "done");
+            tracing::info!(%cell, attempt = holder.attempt, seconds, "done");
+            let settings = facts.settings(cell.place).ok_or_else(unknown)?;
+            ledger.measured(Measurement {
+                device,
+                kind: Effort::of(&settings, size).kind,
+                seconds,
+                work: applied.work,
+            });
         }
         Ok(())
     }
@@ -164,11 +167,11 @@ impl NodesService {
             holder,
             refused,
             reason: reason.clone(),
+            log: convert::log(&request.log),
         };
         let applied = self.apply_one(cell, event).await?;
         if applied.changed {
             tracing::warn!(
-                grid = %applied.grid,
                 %cell,
                 attempt = holder.attempt,
                 refused,
@@ -204,14 +207,15 @@ impl NodesService {
         let mut events = Vec::with_capacity(request.cells.len());
         for held in request.cells {
             let (cell, holder) = convert::held_cell(node, Some(held))?;
-            events.push((cell, Event::Release { holder }));
+            let reason = request.reason.clone();
+            events.push((cell, Event::Release { holder, reason }));
         }
         let cells: Vec<_> = events.iter().map(|(cell, _)| *cell).collect();
         let verdicts = self.context.ledger.apply(events).await?;
         for (cell, verdict) in cells.into_iter().zip(verdicts) {
             match verdict {
                 Ok(applied) => tracing::info!(
-                    grid = %applied.grid, %cell, attempt = applied.cell.history().started,
+                    %cell, attempt = applied.cell.history().started,
                     reason = request.reason, "given back"
                 ),
                 // Whoever gives back what it no longer holds has nothing to do about it.
@@ -237,10 +241,15 @@ impl Nodes for NodesService {
         &self,
         request: Request<v1::LeaseRequest>,
     ) -> Result<Response<v1::LeaseResponse>, Status> {
-        let given = self.wait_for_work(request.get_ref()).await?;
+        let answer = self.wait_for_work(request.get_ref()).await?;
+        let (given, drain) = match answer {
+            Answer::Cells(given) => (given, false),
+            Answer::Nothing => (Vec::new(), false),
+            Answer::Drain => (Vec::new(), true),
+        };
         Ok(Response::new(v1::LeaseResponse {
             cells: given.into_iter().map(convert::leased_cell).collect(),
-            drain: false,
+            drain,
         }))
     }
 

@@ -6,7 +6,8 @@
 //! | there is no such grid, cell or node | `NotFound` |
 //! | a request id with other content | `AlreadyExists` |
 //! | the attempt no longer holds the cell | `Aborted` |
-//! | the cell has ended, an input is not in the bucket | `FailedPrecondition` |
+//! | the cell or the grid has ended or not ended, an input is not in the bucket | `FailedPrecondition` |
+//! | a submitter has too many cells | `ResourceExhausted` |
 //! | the store or the bucket is down | `Unavailable`: the same call may succeed later |
 //! | anything else | `Internal`, told to the log and not to the caller |
 
@@ -56,7 +57,11 @@ fn store_code(error: &StoreError) -> Code {
             Code::NotFound
         }
         StoreError::RequestReused { .. } => Code::AlreadyExists,
+        StoreError::TooManyOpen { .. } => Code::ResourceExhausted,
+        StoreError::WrongState { .. } => Code::FailedPrecondition,
+        StoreError::NoRetry(_, rejection) => rejection_code(*rejection),
         StoreError::Conflict(_)
+        | StoreError::Ended
         | StoreError::Database(
             sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
@@ -65,6 +70,7 @@ fn store_code(error: &StoreError) -> Code {
         ) => Code::Unavailable,
         StoreError::Database(_)
         | StoreError::Damaged { .. }
+        | StoreError::BadUrl { .. }
         | StoreError::Open { .. }
         | StoreError::Migrate { .. } => Code::Internal,
     }
@@ -73,7 +79,9 @@ fn store_code(error: &StoreError) -> Code {
 fn rejection_code(rejection: Rejection) -> Code {
     match rejection {
         Rejection::UnknownCell(_) => Code::NotFound,
-        Rejection::Refused(Refusal::Ended { .. }) => Code::FailedPrecondition,
+        Rejection::Refused(Refusal::Ended { .. } | Refusal::NotEnded) | Rejection::NotServed => {
+            Code::FailedPrecondition
+        }
         Rejection::Refused(
             Refusal::Held
             | Refusal::NotYet
@@ -133,7 +141,11 @@ mod tests {
                 Code::FailedPrecondition,
             ),
             (
-                Rejection::UnknownCell(CellId::generate()).into(),
+                Rejection::UnknownCell(CellId {
+                    grid: GridId::generate(),
+                    place: 0,
+                })
+                .into(),
                 Code::NotFound,
             ),
             (

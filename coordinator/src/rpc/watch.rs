@@ -1,7 +1,11 @@
 //! `Grids.Watch`: what changed of a grid, as it changes.
+//!
+//! However many watch a grid, it is read once for all of them ([`pulse`]). What a stream tells is fixed by sequence
+//! numbers alone, so whoever lost one goes on at another coordinator.
+
+mod pulse;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use atelier_proto::ids::GridId;
 use atelier_proto::v1;
@@ -10,21 +14,30 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 use tracing::Instrument as _;
 
+pub(crate) use self::pulse::Pulses;
+use self::pulse::{Beat, Pulse};
 use super::status::RpcError;
 use super::{Context, convert};
-use crate::domain::grid::GridSpec;
-use crate::domain::keys::GridNames;
-use crate::domain::summary::Changes;
-use crate::ledger::POLL_INTERVAL;
+use crate::domain::facts::GridFacts;
+use crate::domain::summary::CellRecord;
+use crate::store::StoreError;
 
 /// Messages that wait for a slow reader; what changes meanwhile is read when there is room again.
 const MESSAGES_MAX: usize = 4;
 /// Cells of one message: some 500 KiB, well below the 4 MiB that gRPC clients take by default.
 const CELLS_PER_MESSAGE_MAX: usize = 1_000;
-/// Changes that follow each other faster are told together.
-const GATHER_INTERVAL: Duration = Duration::from_millis(100);
 
 type Sender = mpsc::Sender<Result<v1::WatchResponse, Status>>;
+
+/// What somebody wants to follow.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked {
+    pub(super) grid: GridId,
+    /// Changes after this are wanted.
+    pub(super) after_sequence: u64,
+    /// No cells are.
+    pub(super) summary_only: bool,
+}
 
 /// Begins to follow a grid.
 ///
@@ -32,20 +45,20 @@ type Sender = mpsc::Sender<Result<v1::WatchResponse, Status>>;
 /// When there is no such grid; later troubles end the stream with their status.
 pub(super) async fn follow(
     context: &Context,
-    grid: GridId,
-    after_sequence: u64,
+    asked: Asked,
 ) -> Result<ReceiverStream<Result<v1::WatchResponse, Status>>, RpcError> {
-    let spec = context.ledger.store().spec(grid).await?;
+    let facts = context.ledger.facts(asked.grid).await?;
+    // The facts may be older than the end of the grid.
+    context.ledger.store().summary(asked.grid).await?;
     let (sender, receiver) = mpsc::channel(MESSAGES_MAX);
     let follower = Follower {
         context: context.clone(),
-        names: GridNames::new(grid, &spec),
-        spec,
-        grid,
+        facts,
+        asked,
         sender: sender.clone(),
     };
     let following = async move {
-        if let Err(error) = follower.follow(after_sequence).await {
+        if let Err(error) = follower.follow().await {
             // Nobody is left to tell if the reader has gone.
             let _ = sender.send(Err(error.into())).await;
         }
@@ -56,79 +69,100 @@ pub(super) async fn follow(
 
 struct Follower {
     context: Context,
-    grid: GridId,
-    spec: Arc<GridSpec>,
-    names: GridNames,
+    asked: Asked,
+    facts: Arc<GridFacts>,
     sender: Sender,
 }
 
 impl Follower {
     /// Tells every change until the grid has ended and its gallery is complete, or the reader has gone.
-    async fn follow(&self, mut after_sequence: u64) -> Result<(), RpcError> {
-        let ledger = &self.context.ledger;
-        let mut bell = ledger.changed_bell();
+    async fn follow(&self) -> Result<(), RpcError> {
+        let mut beats = self.context.pulses.of(&self.context, self.asked.grid);
+        let mut after_sequence = self.asked.after_sequence;
         let mut is_first = true;
         loop {
-            bell.mark_unchanged();
-            let changes = ledger.store().changes(self.grid, after_sequence).await?;
-            let summary = &changes.summary;
-            let (sequence, has_ended) = (
-                summary.sequence,
-                summary.state.has_ended() && summary.gallery_complete,
-            );
-            if is_first || sequence > after_sequence {
-                for message in self.messages(&changes, after_sequence) {
-                    tokio::select! {
-                        sent = self.sender.send(Ok(message)) => if sent.is_err() {
-                            return Ok(());
-                        },
-                        () = self.context.shutdown.cancelled() => return Err(RpcError::ShuttingDown),
+            let beat = beats.borrow_and_update().clone();
+            match beat {
+                Beat::NotYet => {}
+                Beat::Gone => return Err(StoreError::UnknownGrid(self.asked.grid).into()),
+                Beat::Pulse(pulse) => {
+                    let sequence = pulse.changes.summary.sequence;
+                    if (is_first || sequence > after_sequence)
+                        && !self.tell(&pulse, after_sequence).await?
+                    {
+                        return Ok(());
                     }
+                    if pulse.is_last() {
+                        return Ok(());
+                    }
+                    is_first = false;
+                    after_sequence = after_sequence.max(sequence);
                 }
             }
-            if has_ended {
-                return Ok(());
-            }
-            is_first = false;
-            after_sequence = sequence;
-            let waiting = async {
-                // The ledger, and with it the bell, outlives every follower.
-                let _ = tokio::time::timeout(POLL_INTERVAL, bell.changed()).await;
-                tokio::time::sleep(GATHER_INTERVAL).await;
-            };
             tokio::select! {
-                () = waiting => {}
+                beat = beats.changed() => beat.map_err(|_| RpcError::ShuttingDown)?,
                 () = self.sender.closed() => return Ok(()),
                 () = self.context.shutdown.cancelled() => return Err(RpcError::ShuttingDown),
             }
         }
     }
 
+    /// Tells what changed after a sequence number; false if the reader has gone.
+    async fn tell(&self, pulse: &Pulse, after_sequence: u64) -> Result<bool, RpcError> {
+        let summary = convert::summary(&pulse.changes.summary, pulse.estimate);
+        let of_pulse = &pulse.changes.cells;
+        let read;
+        let cells = if self.asked.summary_only {
+            &[][..]
+        } else if after_sequence >= pulse.after_sequence {
+            // They come by their sequence.
+            let known = of_pulse.partition_point(|cell| cell.changed_sequence <= after_sequence);
+            &of_pulse[known..]
+        } else {
+            let store = self.context.ledger.store();
+            read = store.changes(self.asked.grid, after_sequence).await?.cells;
+            // What changed since the pulse is told with the next one.
+            let until = read
+                .partition_point(|cell| cell.changed_sequence <= pulse.changes.summary.sequence);
+            &read[..until]
+        };
+        for message in self.messages(&summary, cells, after_sequence) {
+            tokio::select! {
+                sent = self.sender.send(Ok(message)) => if sent.is_err() {
+                    return Ok(false);
+                },
+                () = self.context.shutdown.cancelled() => return Err(RpcError::ShuttingDown),
+            }
+        }
+        Ok(true)
+    }
+
     /// The changes in messages of bounded size. Only the last one carries the grid's sequence: to whoever goes on from
     /// an earlier one, every cell is sent that it has not got for certain.
     fn messages<'a>(
         &'a self,
-        changes: &'a Changes,
+        summary: &'a v1::GridSummary,
+        cells: &'a [CellRecord],
         after_sequence: u64,
     ) -> impl Iterator<Item = v1::WatchResponse> + 'a {
-        let messages = changes.cells.len().div_ceil(CELLS_PER_MESSAGE_MAX).max(1);
+        let messages = cells.len().div_ceil(CELLS_PER_MESSAGE_MAX).max(1);
         (0..messages).map(move |index| {
             let start = index * CELLS_PER_MESSAGE_MAX;
-            let end = (start + CELLS_PER_MESSAGE_MAX).min(changes.cells.len());
-            let cells = changes.cells.get(start..end).unwrap_or_default();
+            let end = (start + CELLS_PER_MESSAGE_MAX).min(cells.len());
+            let cells = cells.get(start..end).unwrap_or_default();
             let sequence = match cells.last() {
                 // Cells come by their sequence, and the next message may begin with one of the same.
                 Some(last) if index + 1 < messages => {
                     last.changed_sequence.saturating_sub(1).max(after_sequence)
                 }
-                Some(_) | None => changes.summary.sequence,
+                Some(_) | None => summary.sequence,
             };
             v1::WatchResponse {
                 sequence,
-                summary: Some(convert::summary(&changes.summary)),
+                summary: Some(summary.clone()),
                 cells: cells
                     .iter()
-                    .map(|cell| convert::cell(cell, &self.spec, &self.names))
+                    .filter_map(|cell| convert::cell(cell, &self.facts))
                     .collect(),
             }
         })

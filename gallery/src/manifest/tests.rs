@@ -5,6 +5,13 @@ use atelier_proto::settings::SettingsPatch;
 
 use super::*;
 
+const GRID: &str = "0197a3c4-5f00-7000-8000-000000000001";
+
+fn cell_id(place: u32) -> CellId {
+    let grid = GRID.parse().unwrap();
+    CellId { grid, place }
+}
+
 /// Two photos by two artists; three cells done, one failed.
 pub(crate) fn sample() -> Manifest {
     let photo = |name: &str, slug: &str| PhotoEntry {
@@ -31,11 +38,9 @@ pub(crate) fn sample() -> Manifest {
     };
     let cell = |photo: usize, artist: usize| {
         let stem = format!("photo-{photo}--artist-{artist}");
-        let number = photo * 2 + artist;
+        let number = (photo * 2 + artist) as u32;
         CellEntry {
-            cell_id: format!("0197a3c4-5f00-7000-8000-00000000001{number}")
-                .parse()
-                .unwrap(),
+            cell_id: cell_id(number),
             photo,
             artist,
             variant: 0,
@@ -69,7 +74,7 @@ pub(crate) fn sample() -> Manifest {
     };
     Manifest {
         version: VERSION,
-        grid_id: "0197a3c4-5f00-7000-8000-000000000001".parse().unwrap(),
+        grid_id: GRID.parse().unwrap(),
         name: "Summer".to_owned(),
         submitted_at: "2026-06-01T10:00:00Z".parse().unwrap(),
         finished_at: Some("2026-06-01T10:05:30Z".parse().unwrap()),
@@ -91,10 +96,8 @@ pub(crate) fn sample() -> Manifest {
 pub(crate) fn sample_with_reconstructions() -> Manifest {
     let mut manifest = sample();
     let picture = manifest.cells[0].outcome.picture.clone().unwrap();
-    let entry = |number: usize, of, state: &str, stem: Option<&str>| ReconstructionEntry {
-        cell_id: format!("0197a3c4-5f00-7000-8000-00000000002{number}")
-            .parse()
-            .unwrap(),
+    let entry = |number: u32, of, state: &str, stem: Option<&str>| ReconstructionEntry {
+        cell_id: cell_id(4 + number),
         of,
         variant: 0,
         outcome: Outcome {
@@ -267,7 +270,7 @@ fn a_grid_without_reconstructions_is_written_as_it_always_was() {
     assert!(json["photos"][0].get("masks").is_none(), "{json}");
     assert_eq!(
         serde_json::to_string(&sample().cells[3]).unwrap(),
-        r#"{"cell_id":"0197a3c4-5f00-7000-8000-000000000013","photo":1,"artist":1,"variant":0,"state":"failed","#
+        r#"{"cell_id":"0197a3c4-5f00-7000-8000-000000000001/3","photo":1,"artist":1,"variant":0,"state":"failed","#
             .to_owned()
             + r#""attempts":3,"picture":null,"failure":"out of memory"}"#
     );

@@ -9,6 +9,7 @@ use atelier_proto::listen::Exposed;
 use atelier_proto::settings::{PictureFormat, SettingsError};
 use atelier_proto::telemetry::ParseError;
 
+use crate::cli::LabelsError;
 use crate::executor::ExecutorError;
 use crate::inputs::InputError;
 use crate::render::RenderError;
@@ -60,7 +61,10 @@ pub enum CommandError {
         /// As it was set.
         format: PictureFormat,
     },
-    /// Something that the render needs was not given, or something was given that it has no use for.
+    /// `--label`.
+    #[error("--label: {0}")]
+    Labels(#[from] LabelsError),
+    /// Something that the command needs was not given, or something was given that it has no use for.
     #[error("{problem}\nhint: {hint}")]
     Arguments {
         /// What is wrong.
@@ -160,6 +164,7 @@ impl CommandError {
             | Self::Picture { .. }
             | Self::OutputFormat { .. }
             | Self::OutputContradicts { .. }
+            | Self::Labels(_)
             | Self::Arguments { .. }
             | Self::Checkpoint { .. }
             | Self::Inputs(InputError::Picture(_))

@@ -1,44 +1,56 @@
 //! `atelier-node run`: works for a coordinator until it is told to leave.
 
+mod simulated;
+
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use atelier_proto::listen::check_exposure;
 use atelier_proto::shutdown;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::CommandError;
-use crate::cli::RunArgs;
+use crate::cli::{Painter, RunArgs};
 use crate::executor::Executor;
 use crate::inputs::{InputCache, Inputs};
+use crate::log_tail::LogTail;
 use crate::metrics::{self, Metrics};
-use crate::session::{self, SessionConfig};
+use crate::session::{self, Equipment, Link, SessionConfig};
 use crate::weights::{CacheError, Source, choose};
 
 /// Machines of one fleet boot in any order; a coordinator that is not there after so long is not coming.
 const CONNECT_TIMEOUT: Duration = Duration::from_mins(1);
 const MIB: u64 = 1 << 20;
 
-pub(super) async fn run(args: RunArgs) -> Result<(), CommandError> {
+/// What a node has, whatever it renders with.
+struct Node {
+    config: SessionConfig,
+    link: Link,
+    metrics: Metrics,
+    metrics_url: Option<String>,
+    log: LogTail,
+    shutdown: CancellationToken,
+}
+
+pub(super) async fn run(args: RunArgs, log: LogTail) -> Result<(), CommandError> {
+    if let (Painter::Libtorch, Some(option)) = (args.painter, args.simulated.given()) {
+        return Err(CommandError::Arguments {
+            problem: format!("{option} is of no use to a node that renders"),
+            hint: "add --renderer simulated, or leave it out",
+        });
+    }
     let shutdown = shutdown::on_signals(args.exit_with_stdin)?;
+    let link = Link::new(&args.coordinator)?;
     let config = SessionConfig {
-        coordinator: args.coordinator,
-        name: args.name.unwrap_or_else(host_name),
+        name: args.name.clone().unwrap_or_else(host_name),
+        labels: args.fleet.labels()?,
+        dollars_per_hour: args.fleet.dollars_per_hour.map(|dollars| dollars.0),
         connect_timeout: CONNECT_TIMEOUT,
         checkpoint_interval: args.checkpoints.checkpoint_interval.into(),
     };
-    session::check_url(&config.coordinator)?;
-    let cache = match args.cache {
-        Some(folder) => folder,
-        None => dirs::cache_dir()
-            .ok_or(CacheError)?
-            .join("atelier")
-            .join("inputs"),
-    };
-    let inputs = InputCache::open(cache, args.cache_mib_max * MIB)?;
     let metrics = Metrics::default();
     let metrics_url = match args.metrics {
         Some(address) => {
@@ -47,37 +59,72 @@ pub(super) async fn run(args: RunArgs) -> Result<(), CommandError> {
         }
         None => None,
     };
+    let node = Node {
+        config,
+        link,
+        metrics,
+        metrics_url,
+        log,
+        shutdown,
+    };
+    match args.painter {
+        Painter::Libtorch => render(args, node).await,
+        Painter::Simulated => simulated::simulate(args.simulated, node).await,
+    }
+}
+
+/// One node with a renderer.
+async fn render(args: RunArgs, node: Node) -> Result<(), CommandError> {
+    let cache = match args.cache {
+        Some(folder) => folder,
+        None => dirs::cache_dir()
+            .ok_or(CacheError)?
+            .join("atelier")
+            .join("inputs"),
+    };
+    let inputs = InputCache::open(cache, args.cache_mib_max * MIB)?;
     let starting = async {
         let chosen = choose(&args.renderer.weights, &Source::keras_vgg16()).await?;
         if let Some(notice) = &chosen.notice {
             tracing::warn!("{notice}");
         }
-        let executor =
-            Executor::start(chosen.network, args.renderer.options(), metrics.clone()).await?;
+        let metrics = node.metrics.clone();
+        let executor = Executor::start(chosen.network, args.renderer.options(), metrics).await?;
         Ok::<_, CommandError>((executor, chosen.notice))
     };
-    let Some((executor, notice)) = shutdown.run_until_cancelled(starting).await.transpose()? else {
+    let starting = node.shutdown.run_until_cancelled(starting);
+    let Some((executor, notice)) = starting.await.transpose()? else {
         return Ok(());
     };
     let about = executor.about();
     tracing::info!(
-        name = config.name,
+        name = node.config.name,
         network = about.network,
         device = about.device,
         precision = about.precision,
         "ready to render"
     );
-    let ready = json!({ "ready": {
-        "name": config.name,
+    tell_ready(&json!({
+        "name": node.config.name,
         "network": about.network,
         "device": about.device,
         "notice": notice,
-        "metrics": metrics_url,
-    }});
-    // For whoever started this node; nobody has to listen.
-    let _ = writeln!(std::io::stdout(), "{ready}");
-    session::run(&config, executor, Inputs::new(inputs), metrics, shutdown).await?;
+        "metrics": node.metrics_url,
+    }));
+    let equipment = Equipment {
+        executor,
+        inputs: Inputs::new(inputs),
+        metrics: node.metrics,
+        log: node.log,
+    };
+    session::run(&node.config, &node.link, equipment, node.shutdown).await?;
     Ok(())
+}
+
+/// For whoever started this program; nobody has to listen.
+fn tell_ready(about: &Value) {
+    let ready = json!({ "ready": about });
+    let _ = writeln!(std::io::stdout(), "{ready}");
 }
 
 /// Listens before anything else is loaded, so that an address that cannot be had is told at once. Gives the URL of the

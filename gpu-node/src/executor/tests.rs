@@ -4,14 +4,15 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use atelier_gallery::picture::Picture;
-use atelier_proto::ids::Digest;
+use atelier_proto::ids::GridId;
 use atelier_proto::settings::RenderSettings;
 use image::RgbImage;
 
+use super::device::{Block, RenderBlocks, work};
 use super::*;
-use crate::render::{DeviceChoice, Evaluation, Input, PaintingInput};
+use crate::render::{DeviceChoice, Evaluation, Input, PaintingInput, Watch};
 
-/// What becomes of each block.
+/// What becomes of each batch.
 #[derive(Debug, Clone, Copy)]
 enum Told {
     Render { evaluations: u32 },
@@ -20,14 +21,14 @@ enum Told {
 
 struct Puppet {
     told: VecDeque<Told>,
-    /// Seeds of the jobs of each block.
+    /// Seeds of the jobs of each batch.
     seen: Vec<Vec<u64>>,
 }
 
 impl RenderBlocks for Puppet {
     fn batch_wanted(&self) -> u32 {
-        // As if it had learnt something of every block.
-        1 << self.seen.len()
+        // As if it had learnt something of every batch.
+        4 << self.seen.len()
     }
 
     fn render_block(
@@ -65,6 +66,18 @@ impl RenderBlocks for Puppet {
             })
         };
         jobs.iter().enumerate().map(render).collect()
+    }
+}
+
+/// A renderer asks for none: it takes the size from the inputs.
+fn canvas() -> Canvas {
+    Canvas {
+        cell: CellId {
+            grid: GridId::generate(),
+            place: 0,
+        },
+        width: 24,
+        height: 24,
     }
 }
 
@@ -131,7 +144,7 @@ impl Bench {
         let at_hand = device.take_cells(1, device.ask()).pop().unwrap();
         let cancel = CancellationToken::new();
         let (sender, progress) = latest::channel(Progress::default());
-        let (order, answer) = Order::new(job, cancel.clone(), sender, None, at_hand);
+        let (order, answer) = Order::new(job, canvas(), cancel.clone(), sender, None, at_hand);
         (order, answer, cancel, progress)
     }
 
@@ -174,13 +187,35 @@ fn a_cancelled_cell_leaves_its_block_and_the_others_go_on() {
     );
     assert_eq!(
         *bench.wanted.borrow(),
-        2,
+        8,
         "what the renderer learnt is told"
     );
 }
 
 #[test]
-fn a_panic_takes_its_block_and_no_other() {
+fn a_long_block_is_rendered_in_batches_and_each_is_answered_at_its_end() {
+    let mut bench = Bench::new([Told::Render { evaluations: 1 }, Told::Panic]);
+    let (orders, answers): (Vec<_>, Vec<_>) = (0..14)
+        .map(|seed| {
+            let (order, answer, _, progress) = bench.order(seed);
+            (order, (answer, progress))
+        })
+        .unzip();
+    bench.work(vec![orders]);
+    // What the first batch taught counts for the second.
+    let sizes: Vec<_> = bench.puppet.seen.iter().map(Vec::len).collect();
+    assert_eq!(sizes, [4, 8, 2]);
+    assert_eq!(bench.puppet.seen.concat(), (0..14).collect::<Vec<u64>>());
+    let answers = answers
+        .into_iter()
+        .map(|(answer, _)| answer.blocking_recv());
+    let done: Vec<_> = answers.map(|answer| answer.unwrap().is_ok()).collect();
+    assert!(done[..4].iter().all(|is_done| *is_done));
+    assert!(done[4..].iter().all(|is_done| !is_done), "a panic each");
+}
+
+#[test]
+fn a_panic_takes_its_batch_and_no_other() {
     let mut bench = Bench::new([Told::Panic, Told::Render { evaluations: 1 }]);
     let (first, first_answer, _, _) = bench.order(1);
     let (second, second_answer, _, _) = bench.order(2);
@@ -229,8 +264,14 @@ async fn a_cancelled_cell_leaves_a_checkpoint_and_one_of_no_use_costs_no_picture
         let at_hand = metrics.device().take_cells(1, metrics.device().ask()).pop();
         let (progress, _) = latest::channel(Progress::default());
         let (checkpoints, made) = CheckpointOrder::new(interval);
-        let (order, answer) =
-            Order::new(job, cancel, progress, Some(checkpoints), at_hand.unwrap());
+        let (order, answer) = Order::new(
+            job,
+            canvas(),
+            cancel,
+            progress,
+            Some(checkpoints),
+            at_hand.unwrap(),
+        );
         (order, answer, made)
     };
     // Cancelled when its first checkpoint is there, which nobody has asked for again.
@@ -272,7 +313,14 @@ async fn a_cancelled_cell_leaves_a_checkpoint_and_one_of_no_use_costs_no_picture
     let cancel = CancellationToken::new();
     let at_hand = metrics.device().take_cells(1, metrics.device().ask()).pop();
     let (sender, mut progress) = latest::channel(Progress::default());
-    let (misshapen, answer) = Order::new(misshapen, cancel.clone(), sender, None, at_hand.unwrap());
+    let (misshapen, answer) = Order::new(
+        misshapen,
+        canvas(),
+        cancel.clone(),
+        sender,
+        None,
+        at_hand.unwrap(),
+    );
     let rendering = executor.render_block(vec![misshapen]);
     let watching = async {
         let begun = progress.wait_for(|progress| progress.rendering).await;

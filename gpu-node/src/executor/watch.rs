@@ -126,7 +126,7 @@ impl Watch for OneOf<'_, '_> {
 impl Watch for BlockWatch<'_> {
     fn evaluated(&mut self, job: usize, evaluation: &Evaluation) -> ControlFlow<()> {
         self.evaluations += 1;
-        self.metrics.evaluated();
+        self.metrics.evaluated(1);
         let Some(cell) = self.cells.get_mut(job) else {
             return ControlFlow::Continue(());
         };

@@ -16,7 +16,6 @@ use super::verdicts::with_causes;
 use crate::executor::{ExecutorError, Progress};
 use crate::inputs::InputError;
 use crate::metrics::Outcome;
-use crate::provenance::provenance;
 use crate::render::{Input, MaskInput, PaintingInput, RenderError, RenderJob};
 
 /// Why an attempt brought no picture.
@@ -50,7 +49,9 @@ impl AttemptError {
             Self::Picture { .. } => true,
             Self::Executor(ExecutorError::Render(error)) => error.is_refusal(),
             // Another node, or another minute, may have the network, the disk or the memory for it.
-            Self::Executor(ExecutorError::Panicked(_) | ExecutorError::Ended)
+            Self::Executor(
+                ExecutorError::Panicked(_) | ExecutorError::Simulated | ExecutorError::Ended,
+            )
             | Self::Input(_)
             | Self::Store(_)
             | Self::Task(_) => false,
@@ -115,7 +116,8 @@ impl Session {
         .await;
     }
 
-    /// Everything between the lease and the answer; ends early when the cell is stopped.
+    /// Everything between the lease and the answer; ends early when the cell is stopped. What does not wait for the device
+    /// is boxed: many cells do, and each has a future of its own.
     async fn paint(
         &self,
         cell: &LeasedCell,
@@ -142,30 +144,30 @@ impl Session {
             drop(seat);
             stored
         } else {
-            let about = provenance(&job, &self.executor.about().network);
+            let about = self.executor.provenance(&job);
             let stop = held.stop.token.clone();
-            let answer = seat.take(job, stop, progress, checkpoints.order());
-            let rendered = answer.await.unwrap_or(Err(ExecutorError::Ended))?;
+            let answer = seat.take(job, cell.canvas(), stop, progress, checkpoints.order());
+            let painted = answer.await.unwrap_or(Err(ExecutorError::Ended))?;
             checkpoints.enough();
-            self.store(cell, rendered, about).await?
+            Box::pin(self.store(cell, painted, about)).await?
         };
-        self.store_companions(cell, stored, headers).await
+        Box::pin(self.store_companions(cell, stored, headers)).await
     }
 
     async fn prepare(&self, cell: &LeasedCell) -> Result<RenderJob, AttemptError> {
-        let input = async |digest, what| {
-            let picture = self.inputs.picture(&self.bucket, digest).await;
+        let input = async |named, what| {
+            let picture = self.inputs.picture(&self.bucket, named).await;
             picture.map_err(|error| AttemptError::input(what, error))
         };
-        let optional = async |digest: Option<_>, what| match digest {
-            Some(digest) => input(digest, what).await.map(Some),
+        let optional = async |named: Option<_>, what| match named {
+            Some(named) => input(named, what).await.map(Some),
             None => Ok::<Option<Input>, AttemptError>(None),
         };
         let photo = optional(cell.photo, "photo").await?;
         let start = optional(cell.start, "start").await?;
         let mut paintings = Vec::with_capacity(cell.paintings.len());
         for LeasedPainting {
-            digest,
+            input: painting,
             weight,
             mask,
         } in &cell.paintings
@@ -179,7 +181,7 @@ impl Session {
                 None => None,
             };
             paintings.push(PaintingInput {
-                input: input(*digest, "painting").await?,
+                input: input(*painting, "painting").await?,
                 weight: *weight,
                 mask,
             });

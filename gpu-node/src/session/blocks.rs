@@ -1,9 +1,10 @@
-//! The supply of blocks: cells are leased as many at once as the renderer wants, while the block before is rendered.
+//! The supply of blocks: cells are leased many at once, while the block before is rendered.
 //!
-//! The cells of a block are leased, prepared and rendered together, and stored and answered for one by one. A cell that
-//! fails, is cancelled or taken back leaves its block and changes nothing for the others.
+//! The cells of a block are leased and prepared together, rendered in batches one after the other, and stored and answered
+//! for one by one. A cell that fails, is cancelled or taken back leaves its block and changes nothing for the others.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use atelier_proto::v1;
@@ -15,10 +16,13 @@ use tonic::{Code, Status};
 use super::leased::LeasedCell;
 use super::{CALL_TIMEOUT, Session, timed};
 use crate::device_time::AtHand;
-use crate::executor::{Answer, CheckpointOrder, Order, Progress};
+use crate::executor::{Answer, Canvas, CheckpointOrder, Order, Progress};
 use crate::render::RenderJob;
 
-/// Most cells of a block. No device gains by more, and each holds its decoded inputs in memory.
+/// How much work a block is to have, by what the coordinator has measured: enough that leasing costs nothing beside it,
+/// and little enough that the last blocks of a grid keep no other node from work for long.
+const BLOCK_WORK_SECONDS: f64 = 45.0;
+/// Most cells of a block. Each holds its decoded inputs in memory.
 const BLOCK_CELLS_MAX: u32 = 64;
 /// Blocks that are not rendered yet: one on the device and one whose inputs are fetched and decoded meanwhile, so that
 /// the device never waits for the network. More would keep other nodes from them.
@@ -71,11 +75,12 @@ impl Seat {
     pub(super) fn take(
         self,
         job: RenderJob,
+        canvas: Canvas,
         cancel: CancellationToken,
         progress: watch::Sender<Progress>,
         checkpoints: Option<CheckpointOrder>,
     ) -> Answer {
-        let (order, answer) = Order::new(job, cancel, progress, checkpoints, self.at_hand);
+        let (order, answer) = Order::new(job, canvas, cancel, progress, checkpoints, self.at_hand);
         // There is room for an order of each seat. When nobody gathers them the answer says so.
         let _ = self.orders.try_send((self.number, order));
         answer
@@ -143,7 +148,7 @@ impl Session {
                         self.register_again().await;
                     }
                     let wait = Duration::from_millis(250) * 2_u32.pow(failures_in_a_row.min(5));
-                    tokio::time::sleep(wait).await;
+                    drain.run_until_cancelled(tokio::time::sleep(wait)).await;
                 }
             }
         }
@@ -153,17 +158,28 @@ impl Session {
         let cached = self.inputs.digests().await;
         let request = v1::LeaseRequest {
             node_id: self.node.to_string(),
-            cells_max: self.executor.batch_wanted().min(BLOCK_CELLS_MAX),
+            cells_max: self.cells_wanted(),
             wait: Some(prost_types::Duration {
                 seconds: LEASE_WAIT_SECONDS.into(),
                 nanos: 0,
             }),
             cached_inputs: cached.iter().map(ToString::to_string).collect(),
-            ..v1::LeaseRequest::default()
+            seconds_wanted: Some(BLOCK_WORK_SECONDS),
         };
         let timeout = Duration::from_secs(LEASE_WAIT_SECONDS.into()) + CALL_TIMEOUT;
         let response = self.nodes.clone().lease(timed(request, timeout)).await?;
         Ok(response.into_inner())
+    }
+
+    /// Most cells of the next block. Before the coordinator knows how long they take here, it is one batch: a block that
+    /// only its cells bound may be work for hours.
+    fn cells_wanted(&self) -> u32 {
+        let batch = self.executor.batch_wanted().min(BLOCK_CELLS_MAX);
+        if self.is_measured.load(Ordering::Relaxed) {
+            BLOCK_CELLS_MAX
+        } else {
+            batch
+        }
     }
 
     /// Sets every cell of a block going, and the block with them.
@@ -214,6 +230,7 @@ fn understood(cells: Vec<v1::LeasedCell>) -> Vec<LeasedCell> {
 
 #[cfg(test)]
 mod tests {
+    use atelier_proto::ids::{CellId, GridId};
     use atelier_proto::settings::RenderSettings;
 
     use super::*;
@@ -240,7 +257,16 @@ mod tests {
         let [first, second, third] = <[Seat; 3]>::try_from(seats).ok().unwrap();
         let take = |seat: Seat, seed| {
             let (progress, _) = watch::channel(Progress::default());
-            seat.take(job(seed), CancellationToken::new(), progress, None)
+            let cell = CellId {
+                grid: GridId::generate(),
+                place: 0,
+            };
+            let canvas = Canvas {
+                cell,
+                width: 8,
+                height: 8,
+            };
+            seat.take(job(seed), canvas, CancellationToken::new(), progress, None)
         };
         // The last one is ready before the first, and the second one fails while it is prepared.
         let _third = take(third, 3);

@@ -72,10 +72,11 @@ struct Keeping {
 
 impl Session {
     pub(super) fn checkpoints(&self, cell: &LeasedCell, stop: &StopSign) -> CellCheckpoints {
+        let key = cell.keys.checkpoint.clone();
         CellCheckpoints {
             place: Place {
                 bucket: self.bucket.clone(),
-                key: cell.keys.checkpoint.clone(),
+                key: key.filter(|_| self.executor.leaves().checkpoints),
                 puts: self.checkpoint_puts.clone(),
                 stop: stop.clone(),
             },
@@ -147,7 +148,7 @@ impl CellCheckpoints {
         let Some(key) = self.place.key.as_deref().filter(|_| self.may_be_there) else {
             return;
         };
-        match self.place.bucket.delete(key).await {
+        match Box::pin(self.place.bucket.delete(key)).await {
             Ok(()) => tracing::debug!(key, "checkpoint removed"),
             Err(error) => {
                 tracing::warn!(

@@ -50,17 +50,29 @@ impl StopSign {
     }
 }
 
+/// A cell that gets no further is told in one of so many renewals, of which a lease spans six.
+const UNCHANGED_EVERY: u32 = 3;
+
 /// One cell in hand.
 #[derive(Debug)]
 struct Held {
     attempt: u32,
     progress: watch::Receiver<Progress>,
+    /// What the coordinator was last told, and in which renewal.
+    told: Option<(Progress, u32)>,
     stop: StopSign,
 }
 
 /// The cells in hand; clones see the same ones.
 #[derive(Debug, Clone, Default)]
-pub(super) struct HeldCells(Arc<Mutex<HashMap<CellId, Held>>>);
+pub(super) struct HeldCells(Arc<Mutex<InHand>>);
+
+#[derive(Debug, Default)]
+struct InHand {
+    cells: HashMap<CellId, Held>,
+    /// The node leaves, so that cells that come late are given back too.
+    is_leaving: bool,
+}
 
 /// Removes its cell when the attempt ends, however it ends.
 #[derive(Debug)]
@@ -73,8 +85,8 @@ pub(super) struct HeldCell {
 }
 
 impl HeldCells {
-    fn lock(&self) -> MutexGuard<'_, HashMap<CellId, Held>> {
-        // Every change is one insertion or removal, so a panic elsewhere leaves the map whole.
+    fn lock(&self) -> MutexGuard<'_, InHand> {
+        // Every change is one insertion, removal or assignment, so a panic elsewhere leaves it whole.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -89,11 +101,17 @@ impl HeldCells {
         let held = Held {
             attempt,
             progress,
+            told: None,
             stop: stop.clone(),
         };
-        if let Some(older) = self.lock().insert(cell, held) {
+        let mut in_hand = self.lock();
+        if in_hand.is_leaving {
+            stop.raise(Stop::Leaving);
+        }
+        if let Some(older) = in_hand.cells.insert(cell, held) {
             older.stop.raise(Stop::Dropped);
         }
+        drop(in_hand);
         HeldCell {
             cells: self.clone(),
             cell,
@@ -102,12 +120,25 @@ impl HeldCells {
         }
     }
 
-    /// What a renewal says of every cell in hand.
-    pub(super) fn progress(&self) -> Vec<v1::CellProgress> {
-        let cells = self.lock();
-        let progress = cells.iter().map(|(cell, held)| {
+    /// How many cells are in hand.
+    pub(super) fn count(&self) -> usize {
+        self.lock().cells.len()
+    }
+
+    /// What the renewal with this number says: of each cell that got on since it was last told, and of the others in every
+    /// [`UNCHANGED_EVERY`]th renewal. A node holds many more cells than its device works on.
+    pub(super) fn renewal(&self, number: u32) -> Vec<v1::CellProgress> {
+        let mut in_hand = self.lock();
+        let told = in_hand.cells.iter_mut().filter_map(|(cell, held)| {
             let progress = *held.progress.borrow();
-            v1::CellProgress {
+            let is_known = held.told.is_some_and(|(told, at)| {
+                told == progress && number.wrapping_sub(at) < UNCHANGED_EVERY
+            });
+            if is_known {
+                return None;
+            }
+            held.told = Some((progress, number));
+            Some(v1::CellProgress {
                 cell: Some(v1::HeldCell {
                     cell_id: cell.to_string(),
                     attempt: held.attempt,
@@ -116,9 +147,16 @@ impl HeldCells {
                 evaluations: progress.evaluations,
                 evaluations_planned: progress.planned,
                 loss: progress.loss,
-            }
+            })
         });
-        progress.collect()
+        told.collect()
+    }
+
+    /// A renewal may not have arrived, so the next one says everything.
+    pub(super) fn forget_told(&self) {
+        for held in self.lock().cells.values_mut() {
+            held.told = None;
+        }
     }
 
     /// Stops the cells that the coordinator took back; some of them because they have ended.
@@ -143,7 +181,7 @@ impl HeldCells {
             tracing::warn!(cell = dropped.cell_id, "asked to drop a malformed cell id");
             return;
         };
-        if let Some(held) = self.lock().get(&cell)
+        if let Some(held) = self.lock().cells.get(&cell)
             && held.attempt == dropped.attempt
             && held.stop.why() < Some(why)
         {
@@ -152,9 +190,11 @@ impl HeldCells {
         }
     }
 
-    /// Stops every cell because the node leaves.
+    /// Stops every cell because the node leaves, and those that are taken in hand from now on.
     pub(super) fn stop_all(&self) {
-        for held in self.lock().values() {
+        let mut in_hand = self.lock();
+        in_hand.is_leaving = true;
+        for held in in_hand.cells.values() {
             held.stop.raise(Stop::Leaving);
         }
     }
@@ -172,19 +212,29 @@ impl HeldCell {
 
 impl Drop for HeldCell {
     fn drop(&mut self) {
-        let mut cells = self.cells.lock();
-        if cells
+        let mut in_hand = self.cells.lock();
+        if in_hand
+            .cells
             .get(&self.cell)
             .is_some_and(|held| held.attempt == self.attempt)
         {
-            cells.remove(&self.cell);
+            in_hand.cells.remove(&self.cell);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use atelier_proto::ids::GridId;
+
     use super::*;
+
+    fn cell() -> CellId {
+        CellId {
+            grid: GridId::generate(),
+            place: 7,
+        }
+    }
 
     fn wire(cell: CellId, attempt: u32) -> v1::HeldCell {
         v1::HeldCell {
@@ -196,7 +246,7 @@ mod tests {
     #[test]
     fn only_the_attempt_that_was_taken_back_stops() {
         let cells = HeldCells::default();
-        let cell = CellId::generate();
+        let cell = cell();
         let (_sender, progress) = watch::channel(Progress::default());
         let held = cells.hold(cell, 2, progress);
         cells.drop_cells(&[wire(cell, 1)], &[]);
@@ -213,16 +263,41 @@ mod tests {
     #[test]
     fn a_newer_attempt_stops_the_older_and_survives_its_end() {
         let cells = HeldCells::default();
-        let cell = CellId::generate();
+        let cell = cell();
         let (_sender, progress) = watch::channel(Progress::default());
         let older = cells.hold(cell, 1, progress.clone());
         let newer = cells.hold(cell, 2, progress);
         assert_eq!(older.stop.why(), Some(Stop::Dropped));
         drop(older);
-        assert_eq!(cells.progress().len(), 1);
+        assert_eq!(cells.count(), 1);
         cells.stop_all();
         assert_eq!(newer.stop.why(), Some(Stop::Leaving));
         drop(newer);
-        assert!(cells.progress().is_empty());
+        assert_eq!(cells.count(), 0);
+    }
+
+    #[test]
+    fn a_cell_that_comes_when_the_node_leaves_is_given_back_too() {
+        let cells = HeldCells::default();
+        cells.stop_all();
+        let (_sender, progress) = watch::channel(Progress::default());
+        let late = cells.hold(cell(), 1, progress);
+        assert_eq!(late.stop.why(), Some(Stop::Leaving));
+        assert!(late.stop.token.is_cancelled());
+    }
+
+    #[test]
+    fn what_gets_no_further_is_told_now_and_then_and_anew_when_it_may_not_have_arrived() {
+        let cells = HeldCells::default();
+        let (sender, progress) = watch::channel(Progress::default());
+        let grid = GridId::generate();
+        let _held = cells.hold(CellId { grid, place: 0 }, 1, progress);
+        let told: Vec<usize> = (0..7).map(|number| cells.renewal(number).len()).collect();
+        assert_eq!(told, [1, 0, 0, 1, 0, 0, 1]);
+        sender.send_modify(|progress| progress.evaluations += 1);
+        assert_eq!(cells.renewal(7)[0].evaluations, 1);
+        assert_eq!(cells.renewal(8).len(), 0);
+        cells.forget_told();
+        assert_eq!(cells.renewal(9).len(), 1);
     }
 }

@@ -1,8 +1,11 @@
 //! A leased cell as the coordinator tells it, parsed.
 
 use atelier_proto::ids::{CellId, Digest, GridId, MalformedId};
-use atelier_proto::settings::{RenderSettings, SettingsError, SettingsPatch};
+use atelier_proto::settings::{Mode, RenderSettings, SettingsError, SettingsPatch};
 use atelier_proto::v1;
+
+use crate::executor::Canvas;
+use crate::inputs::Named;
 
 /// One cell to render, with all that it takes.
 #[derive(Debug)]
@@ -12,11 +15,11 @@ pub(super) struct LeasedCell {
     /// The attempt, which fences out those before.
     pub(super) attempt: u32,
     /// None where an artist's style is reconstructed alone.
-    pub(super) photo: Option<Digest>,
+    pub(super) photo: Option<Named>,
     /// None where a photo's content is reconstructed alone.
     pub(super) paintings: Vec<LeasedPainting>,
     /// The picture before the first evaluation, where a file is to be it.
-    pub(super) start: Option<Digest>,
+    pub(super) start: Option<Named>,
     pub(super) settings: RenderSettings,
     pub(super) keys: Keys,
 }
@@ -24,7 +27,7 @@ pub(super) struct LeasedCell {
 /// A painting of the cell's artist.
 #[derive(Debug)]
 pub(super) struct LeasedPainting {
-    pub(super) digest: Digest,
+    pub(super) input: Named,
     pub(super) weight: f64,
     /// Where in the photo it applies; none: everywhere.
     pub(super) mask: Option<Digest>,
@@ -65,13 +68,13 @@ impl LeasedCell {
         let paintings = paintings.into_iter().map(|painting| {
             Ok(LeasedPainting {
                 mask: mask(&photo.masks, &painting.mask)?,
-                digest: digest(painting.input, "painting")?,
+                input: named(painting.input, "painting")?,
                 weight: painting.weight,
             })
         });
         let paintings = paintings.collect::<Result<_, MalformedCell>>()?;
         let optional = |input: Option<v1::Input>, what| {
-            let input = input.map(|input| digest(Some(input), what));
+            let input = input.map(|input| named(Some(input), what));
             input.transpose()
         };
         Ok(Self {
@@ -91,11 +94,32 @@ impl LeasedCell {
             },
         })
     }
+
+    /// What it is to become. The renderer finds the same size in the inputs.
+    pub(super) fn canvas(&self) -> Canvas {
+        let painting = self.paintings.first().map(|painting| painting.input);
+        let shape_of = match self.settings.mode {
+            Mode::Transfer | Mode::Content => self.photo.or(painting),
+            Mode::Style => painting.or(self.photo),
+        };
+        // A cell has one of both.
+        let (width, height) = shape_of.map_or((1, 1), |input| (input.width, input.height));
+        let (width, height) = self.settings.picture_size(width, height);
+        Canvas {
+            cell: self.cell,
+            width,
+            height,
+        }
+    }
 }
 
-fn digest(input: Option<v1::Input>, what: &'static str) -> Result<Digest, MalformedCell> {
+fn named(input: Option<v1::Input>, what: &'static str) -> Result<Named, MalformedCell> {
     let input = input.ok_or(MalformedCell::Lacks(what))?;
-    Ok(input.sha256.parse()?)
+    Ok(Named {
+        digest: input.sha256.parse()?,
+        width: input.width,
+        height: input.height,
+    })
 }
 
 /// The mask that a painting names; an empty name is none.
@@ -105,7 +129,8 @@ fn mask(masks: &[v1::Mask], name: &str) -> Result<Option<Digest>, MalformedCell>
     }
     let mask = masks.iter().find(|mask| mask.name == name);
     let input = mask.and_then(|mask| mask.input.clone());
-    digest(input, "mask that a painting names").map(Some)
+    let input = named(input, "mask that a painting names")?;
+    Ok(Some(input.digest))
 }
 
 fn key(key: String) -> Option<String> {
@@ -119,8 +144,8 @@ mod tests {
     fn input(content: &[u8]) -> v1::Input {
         v1::Input {
             sha256: Digest::of(content).to_string(),
-            width: 8,
-            height: 8,
+            width: 80,
+            height: 60,
         }
     }
 
@@ -131,9 +156,10 @@ mod tests {
             mask: mask.to_owned(),
             ..v1::Painting::default()
         };
+        let grid = GridId::generate();
         v1::LeasedCell {
-            cell_id: CellId::generate().to_string(),
-            grid_id: GridId::generate().to_string(),
+            cell_id: CellId { grid, place: 3 }.to_string(),
+            grid_id: grid.to_string(),
             photo: Some(v1::Photo {
                 input: Some(input(b"photo")),
                 masks: vec![v1::Mask {
@@ -179,11 +205,31 @@ mod tests {
         let mut content = cell();
         content.artist = None;
         let parsed = LeasedCell::parse(content).unwrap();
-        assert_eq!(parsed.photo, Some(Digest::of(b"photo")));
+        let photo = parsed.photo.map(|photo| photo.digest);
+        assert_eq!(photo, Some(Digest::of(b"photo")));
         style.artist = None;
         let error = LeasedCell::parse(style).unwrap_err().to_string();
         assert_eq!(error, "it has no photo and no artist");
         let error = LeasedCell::parse(v1::LeasedCell::default()).unwrap_err();
         assert_eq!(error.to_string(), "it has no settings");
+    }
+
+    #[test]
+    fn a_picture_has_the_shape_of_what_its_mode_looks_at() {
+        let canvas = |mode: v1::Mode| {
+            let mut cell = cell();
+            let artist = cell.artist.as_mut().unwrap();
+            artist.paintings[0].input.as_mut().unwrap().height = 160;
+            cell.settings = Some(v1::RenderSettings {
+                size: Some(40),
+                mode: Some(mode.into()),
+                ..v1::RenderSettings::default()
+            });
+            let canvas = LeasedCell::parse(cell).unwrap().canvas();
+            assert_eq!(canvas.cell.place, 3);
+            (canvas.width, canvas.height)
+        };
+        assert_eq!(canvas(v1::Mode::Transfer), (40, 30));
+        assert_eq!(canvas(v1::Mode::Style), (20, 40));
     }
 }

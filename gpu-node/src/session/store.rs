@@ -7,13 +7,16 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use atelier_gallery::bucket::{Bucket, BucketError, PutOutcome};
 use atelier_gallery::picture::{self, Picture, PictureError, Provenance};
 use atelier_proto::ids::Digest;
+use atelier_proto::settings::PictureFormat;
 use atelier_proto::v1;
 use bytes::Bytes;
 
 use super::Session;
 use super::attempt::AttemptError;
 use super::leased::{Keys, LeasedCell};
-use crate::render::{Input, RenderJob, Rendered};
+use crate::executor::{Image, Painted};
+use crate::flat::FlatError;
+use crate::render::{Input, RenderJob};
 
 /// Long side of thumbnails, pixels.
 const THUMBNAIL_SIDE: u32 = 320;
@@ -26,7 +29,9 @@ const KNOWN_KEYS_MAX: usize = 4096;
 
 /// A picture that lies in the bucket, with what is known of its making.
 pub(super) struct Stored {
-    picture: Picture,
+    thumbnail: Thumbnail,
+    width: u32,
+    height: u32,
     sha256: Digest,
     bytes: u64,
     seconds: f64,
@@ -34,6 +39,24 @@ pub(super) struct Stored {
     loss: f64,
     network: String,
     device: String,
+}
+
+/// Where a thumbnail comes from.
+enum Thumbnail {
+    Of(Picture),
+    Made(Bytes),
+    /// From nowhere: there is no picture either.
+    Absent,
+}
+
+/// A picture on its way to the bucket.
+struct Encoded {
+    /// None: there is no picture.
+    bytes: Option<Bytes>,
+    thumbnail: Thumbnail,
+    width: u32,
+    height: u32,
+    sha256: Digest,
 }
 
 /// The inputs that a gallery shows beside the pictures, with where they go.
@@ -76,6 +99,10 @@ impl KnownKeys {
 impl Session {
     /// The picture of an earlier attempt that died before it could tell of it; none: there is none.
     pub(super) async fn stored(&self, cell: &LeasedCell) -> Result<Option<Stored>, AttemptError> {
+        if !self.executor.leaves().pictures {
+            return Ok(None);
+        }
+        let _turn = self.at_bucket.acquire().await;
         match self.bucket.head(&cell.keys.picture).await? {
             Some(_) => self.adopt(cell).await.map(Some),
             None => Ok(None),
@@ -86,31 +113,30 @@ impl Session {
     pub(super) async fn store(
         &self,
         cell: &LeasedCell,
-        rendered: Rendered,
+        painted: Painted,
         about: Provenance,
     ) -> Result<Stored, AttemptError> {
         let format = cell.settings.format;
-        let (picture, bytes) = tokio::task::spawn_blocking(move || {
-            let bytes = picture::encode(&rendered.picture, format, &about);
-            bytes.map(|bytes| (rendered.picture, Bytes::from(bytes)))
-        })
-        .await?
-        .map_err(|source| AttemptError::Picture {
-            what: "rendered picture",
-            source,
-        })?;
+        let encoded = encode(painted.image, format, about).await?;
         let about_node = self.executor.about();
         let stored = Stored {
-            sha256: Digest::of(&bytes),
-            bytes: bytes.len() as u64,
-            picture,
-            seconds: rendered.seconds,
-            evaluations: rendered.evaluations,
-            loss: rendered.loss,
+            thumbnail: encoded.thumbnail,
+            width: encoded.width,
+            height: encoded.height,
+            sha256: encoded.sha256,
+            // A picture that is not there is told to have one byte: none has fewer.
+            bytes: encoded.bytes.as_ref().map_or(1, |bytes| bytes.len() as u64),
+            seconds: painted.seconds,
+            evaluations: painted.evaluations,
+            loss: painted.loss,
             network: about_node.network.clone(),
             device: about_node.device.clone(),
         };
+        let Some(bytes) = encoded.bytes else {
+            return Ok(stored);
+        };
         let key = &cell.keys.picture;
+        let _turn = self.at_bucket.acquire().await;
         let outcome = self
             .bucket
             .put_if_absent(key, bytes, format.content_type(), &stored.metadata())
@@ -147,7 +173,12 @@ impl Session {
         headers: Headers,
     ) -> Result<v1::CellResult, AttemptError> {
         let result = stored.result(&cell.keys);
-        let thumbnail = jpeg(stored.picture, THUMBNAIL_SIDE).await?;
+        let thumbnail = match stored.thumbnail {
+            Thumbnail::Of(picture) => jpeg(picture, THUMBNAIL_SIDE).await?,
+            Thumbnail::Made(bytes) => bytes,
+            Thumbnail::Absent => return Ok(result),
+        };
+        let _turn = self.at_bucket.acquire().await;
         put_jpeg(&self.bucket, &cell.keys.thumbnail, thumbnail).await?;
         for (key, input) in headers.0 {
             // Every cell of a row has the same photo, and most come when its header is there.
@@ -161,6 +192,58 @@ impl Session {
             self.headers.insert(&key);
         }
         Ok(result)
+    }
+}
+
+/// A picture as a file, made off the async threads where it is not there yet.
+async fn encode(
+    image: Image,
+    format: PictureFormat,
+    about: Provenance,
+) -> Result<Encoded, AttemptError> {
+    let failed = |source| AttemptError::Picture {
+        what: "rendered picture",
+        source,
+    };
+    match image {
+        Image::Rendered(picture) => {
+            let encode = move || {
+                let bytes = picture::encode(&picture, format, &about);
+                bytes.map(|bytes| Encoded {
+                    width: picture.width(),
+                    height: picture.height(),
+                    sha256: Digest::of(&bytes),
+                    bytes: Some(bytes.into()),
+                    thumbnail: Thumbnail::Of(picture),
+                })
+            };
+            tokio::task::spawn_blocking(encode).await?.map_err(failed)
+        }
+        Image::Flat(flat, files) => {
+            let file = files.file(flat, THUMBNAIL_SIDE).await;
+            let file = file.map_err(|error| match error {
+                FlatError::Picture(source) => failed(source),
+                FlatError::Task(error) => error.into(),
+            })?;
+            Ok(Encoded {
+                bytes: Some(file.bytes.clone()),
+                thumbnail: Thumbnail::Made(file.thumbnail.clone()),
+                width: flat.width,
+                height: flat.height,
+                sha256: file.sha256,
+            })
+        }
+        Image::Absent {
+            width,
+            height,
+            sha256,
+        } => Ok(Encoded {
+            bytes: None,
+            thumbnail: Thumbnail::Absent,
+            width,
+            height,
+            sha256,
+        }),
     }
 }
 
@@ -198,8 +281,11 @@ impl Stored {
 
     fn read(bytes: &[u8], metadata: &BTreeMap<String, String>) -> Result<Self, PictureError> {
         let text = |name| metadata.get(name).cloned().unwrap_or_default();
+        let picture = picture::decode(bytes)?;
         Ok(Self {
-            picture: picture::decode(bytes)?,
+            width: picture.width(),
+            height: picture.height(),
+            thumbnail: Thumbnail::Of(picture),
             sha256: Digest::of(bytes),
             bytes: bytes.len() as u64,
             seconds: text("seconds").parse().unwrap_or_default(),
@@ -216,8 +302,8 @@ impl Stored {
             thumbnail_key: keys.thumbnail.clone(),
             sha256: self.sha256.to_string(),
             bytes: self.bytes,
-            width: self.picture.width(),
-            height: self.picture.height(),
+            width: self.width,
+            height: self.height,
             seconds: self.seconds,
             evaluations: self.evaluations,
             loss: self.loss,
@@ -229,7 +315,6 @@ impl Stored {
 
 #[cfg(test)]
 mod tests {
-    use atelier_proto::settings::PictureFormat;
     use image::RgbImage;
 
     use super::*;
@@ -242,7 +327,9 @@ mod tests {
         let stored = Stored {
             sha256: Digest::of(&bytes),
             bytes: bytes.len() as u64,
-            picture,
+            width: 8,
+            height: 4,
+            thumbnail: Thumbnail::Of(picture.clone()),
             seconds: 1.5,
             evaluations: 180,
             loss: 0.25,
@@ -259,6 +346,7 @@ mod tests {
             (adopted.sha256, adopted.bytes),
             (stored.sha256, stored.bytes)
         );
-        assert_eq!(adopted.picture, stored.picture);
+        assert_eq!((adopted.width, adopted.height), (8, 4));
+        assert!(matches!(adopted.thumbnail, Thumbnail::Of(adopted) if adopted == picture));
     }
 }

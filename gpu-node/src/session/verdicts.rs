@@ -1,4 +1,6 @@
-//! What the coordinator is told of a cell whose work has ended: done, failed, given back.
+//! What the coordinator is told of a cell whose work has ended: done or failed.
+
+use std::sync::atomic::Ordering;
 
 use atelier_proto::v1;
 use backon::{ExponentialBuilder, Retryable as _};
@@ -9,6 +11,8 @@ use super::{CALL_TIMEOUT, Session, is_passing, timed};
 
 /// Longest reason of a failure that the coordinator takes, characters.
 const REASON_CHARS_MAX: usize = 4000;
+/// Longest end of a log that it takes with it, characters.
+const LOG_CHARS_MAX: usize = 16_000;
 
 impl Session {
     pub(super) async fn complete(&self, held: &HeldCell, result: v1::CellResult) {
@@ -18,13 +22,16 @@ impl Session {
             cell: Some(held.wire()),
             result: Some(result),
         };
-        let sent = deliver(|| async {
+        let sent = Box::pin(deliver(|| async {
             let request = timed(request.clone(), CALL_TIMEOUT);
             self.nodes.clone().complete(request).await
-        })
+        }))
         .await;
         match sent {
-            Ok(_) => tracing::info!(seconds, "done"),
+            Ok(_) => {
+                self.is_measured.store(true, Ordering::Relaxed);
+                tracing::info!(seconds, "done");
+            }
             Err(status) => tracing::warn!(error = status.message(), "done, but not accepted"),
         }
     }
@@ -36,37 +43,21 @@ impl Session {
             cell: Some(held.wire()),
             kind: kind.into(),
             reason: reason.chars().take(REASON_CHARS_MAX).collect(),
+            log: self.log.text(LOG_CHARS_MAX),
         };
-        let sent = deliver(|| async {
+        let sent = Box::pin(deliver(|| async {
             let request = timed(request.clone(), CALL_TIMEOUT);
             self.nodes.clone().fail(request).await
-        })
+        }))
         .await;
         if let Err(status) = sent {
             tracing::warn!(error = status.message(), "the failure was not accepted");
         }
     }
-
-    pub(super) async fn release(&self, held: &HeldCell) {
-        let request = v1::ReleaseRequest {
-            node_id: self.node.to_string(),
-            cells: vec![held.wire()],
-            reason: "shutdown".to_owned(),
-        };
-        let sent = deliver(|| async {
-            let request = timed(request.clone(), CALL_TIMEOUT);
-            self.nodes.clone().release(request).await
-        })
-        .await;
-        match sent {
-            Ok(_) => tracing::info!("given back"),
-            Err(status) => tracing::warn!(error = status.message(), "not given back"),
-        }
-    }
 }
 
 /// Sends a verdict until it arrives, within the life of a lease: after that it would be refused.
-async fn deliver<T, F, Call>(call: F) -> Result<tonic::Response<T>, Status>
+pub(super) async fn deliver<T, F, Call>(call: F) -> Result<tonic::Response<T>, Status>
 where
     F: FnMut() -> Call,
     Call: Future<Output = Result<tonic::Response<T>, Status>>,

@@ -102,21 +102,22 @@ async fn the_next_block_is_prepared_and_the_last_one_stored_beside_the_device() 
     assert_eq!(ran.code(), Some(0), "{}", ran.stderr);
 
     let log = cluster.nodes[0].log();
-    let ended = log.split("block ended");
+    let ended = log.split("batch ended");
     let prepared = ended.scan(0, |prepared, part| {
         *prepared += part.matches("inputs at hand").count();
         Some(*prepared)
     });
     let prepared: Vec<usize> = prepared.take(BLOCKS).collect();
-    assert_eq!(
-        prepared,
-        [2, 3, 4, 5, 5],
-        "inputs at hand when each block ended:\n{log}"
-    );
+    for (ended, prepared) in prepared.iter().enumerate() {
+        assert!(
+            *prepared >= BLOCKS.min(ended + 2),
+            "{prepared} inputs at hand when batch {ended} ended:\n{log}"
+        );
+    }
     // Which of two threads is heard first is chance, but not every time.
     let done = log.split(" done ").take(BLOCKS - 1).enumerate();
     let begun = done.scan(0, |begun, (number, part)| {
-        *begun += part.matches("block begun").count();
+        *begun += part.matches("batch begun").count();
         Some(*begun > number + 1)
     });
     let beside = begun.filter(|is_beside| *is_beside).count();

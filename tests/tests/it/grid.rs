@@ -61,6 +61,7 @@ async fn count_completions(
     let request = v1::WatchRequest {
         grid_id: grid.to_owned(),
         after_sequence: 0,
+        summary_only: false,
     };
     let mut changes = cluster.grids().await?.watch(request).await?.into_inner();
     Ok(tokio::spawn(async move {

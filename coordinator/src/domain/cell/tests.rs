@@ -3,10 +3,13 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::attempt::{AttemptEnd, Outcome};
 
 const RULES: LeaseRules = LeaseRules {
     lease_duration: Duration::from_secs(30),
     attempts_max: 3,
+    failed_nodes_max: 3,
+    stall_duration: Duration::from_secs(40),
 };
 
 fn at(seconds: i64) -> Timestamp {
@@ -58,6 +61,7 @@ fn fail(attempt: u32, refused: bool) -> Event {
         holder: holder(1, attempt),
         refused,
         reason: "no memory".to_owned(),
+        log: "the end of a log".to_owned(),
     }
 }
 
@@ -111,7 +115,7 @@ fn a_zombie_can_do_nothing() {
             result: result(),
         },
         fail(1, true),
-        Event::Release { holder: zombie },
+        release(zombie),
     ] {
         assert_eq!(apply(cell.clone(), event, 61), Err(refusal));
     }
@@ -156,14 +160,101 @@ fn giving_back_costs_no_attempt_but_fences_all_the_same() {
     let mut cell = Cell::new(at(0));
     for attempt in 1..=9 {
         cell = apply(cell, Event::Lease { node: node(1) }, 0).unwrap();
-        let release = Event::Release {
-            holder: holder(1, attempt),
-        };
-        cell = apply(cell, release, 0).unwrap();
+        cell = apply(cell, release(holder(1, attempt)), 0).unwrap();
         assert_eq!(cell.state(), "queued");
     }
     assert_eq!(cell.history().started, 9);
     assert_eq!(cell.history().charged(), 0);
+}
+
+fn release(holder: Holder) -> Event {
+    let reason = "drain".to_owned();
+    Event::Release { holder, reason }
+}
+
+fn renewal(evaluations: u32) -> Event {
+    Event::Renew {
+        holder: holder(1, 1),
+        progress: Some(Progress {
+            evaluations,
+            planned: 60,
+            loss: 1.0,
+        }),
+    }
+}
+
+#[test]
+fn a_node_that_makes_no_evaluation_loses_the_cell_however_well_it_renews() {
+    let mut cell = apply(leased(1), renewal(5), 40).unwrap();
+    for seconds in [50, 60, 70] {
+        cell = apply(cell, renewal(5), seconds).unwrap();
+    }
+    assert_eq!(cell.lease_expires_at(), Some(at(80)));
+    let moved = apply(cell.clone(), renewal(6), 79).unwrap();
+    // An evaluation took 39 s, so that the next one may take fifty times as long; the lease ends as ever.
+    assert_eq!(moved.lease_expires_at(), Some(at(109)));
+
+    let stuck = apply(cell.clone(), Event::Expire, 80).unwrap();
+    assert_eq!(stuck.state(), "queued");
+    assert_eq!(
+        stuck.history().failure.as_deref(),
+        Some("the node that held it made no evaluation for too long")
+    );
+    let end = AttemptEnd::of(&cell, &Event::Expire, &stuck, at(80)).unwrap();
+    assert_eq!((end.outcome, end.attempt), (Outcome::Stuck, 1));
+}
+
+#[test]
+fn a_picture_on_its_way_is_waited_for() {
+    let mut cell = apply(leased(1), renewal(60), 40).unwrap();
+    for seconds in [50, 70, 90, 110] {
+        let renew = Event::Renew {
+            holder: holder(1, 1),
+            progress: None,
+        };
+        cell = apply(cell, renew, seconds).unwrap();
+    }
+    assert_eq!(cell.state(), "rendering");
+    assert_eq!(cell.lease_expires_at(), Some(at(140)));
+}
+
+#[test]
+fn a_cell_that_fails_on_several_nodes_fails() {
+    let rules = LeaseRules {
+        attempts_max: 99,
+        ..RULES
+    };
+    let mut cell = Cell::new(at(0));
+    for (attempt, number) in (1..).zip([1, 2, 1, 1, 3]) {
+        let seconds = i64::from(attempt) * 100;
+        assert_eq!(cell.state(), "queued", "before attempt {attempt}");
+        let lease = Event::Lease { node: node(number) };
+        cell = cell.apply(lease, at(seconds), &rules).unwrap();
+        let fail = Event::Fail {
+            holder: holder(number, attempt),
+            refused: false,
+            reason: "no memory".to_owned(),
+            log: String::new(),
+        };
+        cell = cell.apply(fail, at(seconds), &rules).unwrap();
+    }
+    assert_eq!(cell.state(), "failed");
+    assert_eq!(cell.history().failed_on, [node(1), node(2), node(3)]);
+}
+
+#[test]
+fn what_failed_can_be_tried_again_with_all_its_attempts_before_it() {
+    let failed = apply(leased(3), fail(3, false), 31).unwrap();
+    assert_eq!(failed.state(), "failed");
+    let queued = apply(failed, Event::Retry, 40).unwrap();
+    assert_eq!(queued.history().charged(), 0);
+    assert_eq!(queued.history().started, 3, "the fence does not fall");
+    let refused = apply(queued, Event::Retry, 40);
+    assert_eq!(refused, Err(Refusal::NotEnded));
+    let cancelled = apply(leased(1), Event::Cancel, 31).unwrap();
+    let queued = apply(cancelled, Event::Retry, 40).unwrap();
+    let zombie = apply(queued, renewal(7), 41);
+    assert!(matches!(zombie, Err(Refusal::Stale { .. })));
 }
 
 #[derive(Debug, Clone)]
@@ -191,10 +282,12 @@ fn any_event() -> impl Strategy<Value = Event> {
             holder,
             refused,
             reason: "reason".to_owned(),
+            log: String::new(),
         }),
-        2 => holder().prop_map(|holder| Event::Release { holder }),
+        2 => holder().prop_map(release),
         2 => Just(Event::Expire),
         1 => Just(Event::Cancel),
+        2 => Just(Event::Retry),
     ]
 }
 
@@ -218,14 +311,18 @@ fn by_holder(event: Event, cell: &Cell) -> Event {
         Event::Renew { progress, .. } => Event::Renew { holder, progress },
         Event::Complete { result, .. } => Event::Complete { holder, result },
         Event::Fail {
-            refused, reason, ..
+            refused,
+            reason,
+            log,
+            ..
         } => Event::Fail {
             holder,
             refused,
             reason,
+            log,
         },
-        Event::Release { .. } => Event::Release { holder },
-        Event::Lease { .. } | Event::Expire | Event::Cancel => event,
+        Event::Release { .. } => release(holder),
+        Event::Lease { .. } | Event::Expire | Event::Cancel | Event::Retry => event,
     }
 }
 
@@ -234,8 +331,8 @@ fn holder_named_by(event: &Event) -> Option<Holder> {
         Event::Renew { holder, .. }
         | Event::Complete { holder, .. }
         | Event::Fail { holder, .. }
-        | Event::Release { holder } => Some(*holder),
-        Event::Lease { .. } | Event::Expire | Event::Cancel => None,
+        | Event::Release { holder, .. } => Some(*holder),
+        Event::Lease { .. } | Event::Expire | Event::Cancel | Event::Retry => None,
     }
 }
 
@@ -256,16 +353,18 @@ proptest! {
             let before = cell.clone();
             let Ok(after) = apply(cell.clone(), event.clone(), seconds) else { continue };
 
-            // What has ended stays as it ended.
-            if before.has_ended() {
+            // What has ended stays as it ended, unless somebody wants it tried again; what is done stays so for ever.
+            if before.has_ended() && event != Event::Retry {
                 prop_assert_eq!(&after, &before);
             }
+            prop_assert!(event != Event::Retry || before.state() != "done");
             // Attempts never fall, and only a lease starts one.
             let (earlier, later) = (before.history(), after.history());
             let started = u32::from(matches!(event, Event::Lease { .. }));
             prop_assert_eq!(later.started, earlier.started + started);
             prop_assert!(later.released >= earlier.released && later.released <= later.started);
             prop_assert!(later.charged() <= RULES.attempts_max);
+            prop_assert!(later.failed_on.len() <= RULES.failed_nodes_max as usize);
             // One live lease at most: a lease begins only where there was none, and is changed only by its holder.
             if matches!(event, Event::Lease { .. }) {
                 prop_assert_eq!(before.state(), "queued");
@@ -281,6 +380,16 @@ proptest! {
             if event == Event::Expire {
                 prop_assert!(before.lease_expires_at().is_some_and(|end| end <= at(seconds)));
             }
+            // Whoever makes no evaluation for long enough loses the cell, however well it renews.
+            if let Cell::Rendering { rendering: Rendering { stalls_at: Some(end), .. }, expires_at, .. } = &after {
+                prop_assert!(expires_at <= end);
+            }
+            // What ends an attempt without a picture is kept, and nothing else is.
+            let end = AttemptEnd::of(&before, &event, &after, at(seconds));
+            let is_over = before.lease_expires_at().is_some() && after.lease_expires_at().is_none();
+            let is_kept = is_over && !matches!(event, Event::Complete { .. } | Event::Cancel);
+            prop_assert_eq!(end.is_some(), is_kept);
+            prop_assert!(end.is_none_or(|end| end.attempt == earlier.started));
             // A failed cell says why, and a cell that waits has attempts left.
             match &after {
                 Cell::Failed { history } => prop_assert!(history.failure.is_some()),

@@ -42,6 +42,7 @@ pub(crate) fn draft(photos: usize, artists: usize) -> Draft {
         variants: Vec::new(),
         settings: SettingsPatch::default(),
         reconstructions: false,
+        labels: Labels::new(),
     }
 }
 

@@ -12,10 +12,19 @@ use crate::domain::field::{InvalidField, Problem, check_count, check_text};
 use crate::domain::grid::{Artist, Draft, Input, Mask, Painting, Photo, Variant};
 use crate::domain::keys::CellKeys;
 use crate::domain::lease::Holder;
-use crate::domain::node::{Node, TEXT_CHARS_MAX};
+use crate::domain::node::{Node, NodeState, TEXT_CHARS_MAX, check_labels};
+use crate::domain::share::{PRIORITY_MAX, PRIORITY_MIN, SUBMITTER_CHARS_MAX};
+use crate::domain::summary::GridState;
+use crate::store::Filter;
 
 /// Longest reason of a failure.
 const REASON_CHARS_MAX: usize = 4_000;
+/// Longest log of a failure.
+const LOG_CHARS_MAX: usize = 16_000;
+/// Most cells that one call may have tried again.
+const RETRY_CELLS_MAX: usize = 10_000;
+/// Longest text to look for in names.
+const NAME_PART_CHARS_MAX: usize = 300;
 /// Most cells of one call.
 const CELLS_MAX: usize = 1_024;
 /// Most cells that one lease may bring.
@@ -68,9 +77,21 @@ pub(crate) fn node_id(text: &str) -> Parsed<NodeId> {
     id("node_id", text)
 }
 
-/// Entries of a page, and the grid before which it starts.
-pub(crate) fn page_of(request: &v1::ListRequest) -> Parsed<(u32, Option<GridId>)> {
-    let entries = match request.page_size {
+/// A page of a list.
+#[derive(Debug)]
+pub(crate) struct Page<T> {
+    /// Entries of it.
+    pub(crate) entries: u32,
+    /// What it starts before.
+    pub(crate) before: Option<T>,
+}
+
+/// A page, and where it starts.
+pub(crate) fn page<T>(page_size: u32, page_token: &str) -> Parsed<Page<T>>
+where
+    T: std::str::FromStr<Err = MalformedId>,
+{
+    let entries = match page_size {
         0 => PAGE_ENTRIES,
         entries => entries,
     };
@@ -80,17 +101,92 @@ pub(crate) fn page_of(request: &v1::ListRequest) -> Parsed<(u32, Option<GridId>)
         entries,
         "from 1 to 1000, or 0 for 100",
     )?;
-    let before = match request.page_token.as_str() {
+    let before = match page_token {
         "" => None,
         token => Some(id("page_token", token)?),
     };
-    Ok((entries, before))
+    Ok(Page { entries, before })
+}
+
+/// Which grids are listed.
+pub(crate) fn filter(request: &v1::ListRequest) -> Parsed<Filter> {
+    let states = request.states.iter().enumerate().map(|(index, value)| {
+        match v1::GridState::try_from(*value) {
+            Ok(v1::GridState::Active) => Ok(GridState::Active),
+            Ok(v1::GridState::Paused) => Ok(GridState::Paused),
+            Ok(v1::GridState::Finished) => Ok(GridState::Finished),
+            Ok(v1::GridState::Cancelled) => Ok(GridState::Cancelled),
+            Ok(v1::GridState::Deleted | v1::GridState::Unspecified) | Err(_) => {
+                let problem = Problem::UnknownValue { value: *value };
+                Err(InvalidField::new(format!("states[{index}]"), problem))
+            }
+        }
+    });
+    if let Some(submitter) = &request.submitter {
+        check_text("submitter", submitter, 0, SUBMITTER_CHARS_MAX)?;
+    }
+    check_text(
+        "name_contains",
+        &request.name_contains,
+        0,
+        NAME_PART_CHARS_MAX,
+    )?;
+    Ok(Filter {
+        states: states.collect::<Parsed<_>>()?,
+        submitter: request.submitter.clone(),
+        name_contains: request.name_contains.clone(),
+    })
+}
+
+/// A priority within its range.
+pub(crate) fn priority(priority: i32) -> Parsed<i32> {
+    let allowed = (PRIORITY_MIN..=PRIORITY_MAX).contains(&priority);
+    in_range("priority", allowed, priority, "from -100 to 100")?;
+    Ok(priority)
+}
+
+/// The places of a grid's cells; `None` if none is named.
+pub(crate) fn places(grid: GridId, cells: &[String]) -> Parsed<Option<Vec<u32>>> {
+    check_count("cell_ids", cells.len(), 0, RETRY_CELLS_MAX)?;
+    let places = cells.iter().enumerate().map(|(index, text)| {
+        let field = format!("cell_ids[{index}]");
+        let cell: CellId = id(&field, text)?;
+        if cell.grid == grid {
+            Ok(cell.place)
+        } else {
+            let problem = Problem::ForeignCell { grid };
+            Err(InvalidField::new(field, problem))
+        }
+    });
+    let places: Vec<u32> = places.collect::<Parsed<_>>()?;
+    Ok(Some(places).filter(|places| !places.is_empty()))
+}
+
+/// What an operator says of a node, as its state.
+pub(crate) fn quarantine(request: v1::QuarantineRequest) -> Parsed<NodeState> {
+    if request.lift {
+        return Ok(NodeState::Active);
+    }
+    check_text("reason", &request.reason, 1, TEXT_CHARS_MAX)?;
+    Ok(NodeState::Quarantined {
+        reason: request.reason,
+    })
+}
+
+/// Why an operator drains a node.
+pub(crate) fn drain(request: v1::DrainRequest) -> Parsed<NodeState> {
+    check_text("reason", &request.reason, 0, TEXT_CHARS_MAX)?;
+    Ok(NodeState::Draining {
+        reason: request.reason,
+    })
 }
 
 /// What somebody would like to be a grid, and the id by which it is known when it is sent again.
 #[derive(Debug)]
 pub(crate) struct Submission {
     pub(crate) request: RequestId,
+    pub(crate) submitter: String,
+    pub(crate) priority: i32,
     pub(crate) draft: Draft,
 }
 
@@ -115,9 +211,15 @@ pub(crate) fn submission(request: v1::SubmitRequest) -> Parsed<Submission> {
             let name = wire.name;
             Ok(Variant { name, settings })
         });
+    check_text("submitter", &request.submitter, 0, SUBMITTER_CHARS_MAX)?;
+    let labels = request.labels.into_iter().collect();
+    check_labels(&labels)?;
     Ok(Submission {
         request: id("request_id", &request.request_id)?,
+        submitter: request.submitter,
+        priority: priority(request.priority)?,
         draft: Draft {
+            labels,
             name: request.name,
             photos: photos.collect::<Parsed<_>>()?,
             artists: artists.collect::<Parsed<_>>()?,
@@ -190,6 +292,7 @@ pub(crate) fn node(request: v1::RegisterRequest) -> Parsed<Node> {
         version: request.version,
         instance_id: request.instance_id,
         labels: request.labels.into_iter().collect(),
+        dollars_per_hour: request.dollars_per_hour,
     };
     node.check()?;
     Ok(node)
@@ -203,8 +306,7 @@ pub(crate) struct Lease {
     pub(crate) wait: Duration,
 }
 
-/// A request for work. `seconds_wanted` is checked and otherwise passed over: nothing is known yet of how long cells
-/// take.
+/// A request for work.
 pub(crate) fn lease(request: &v1::LeaseRequest) -> Parsed<Lease> {
     let cells_max = request.cells_max;
     in_range(
@@ -241,6 +343,7 @@ pub(crate) fn lease(request: &v1::LeaseRequest) -> Parsed<Lease> {
         wanted: Wanted {
             cells_max: cells_max as usize,
             cached: cached.collect::<Parsed<_>>()?,
+            seconds: request.seconds_wanted,
         },
         wait,
     })
@@ -325,20 +428,29 @@ pub(crate) fn failure(kind: i32, reason: &str) -> Parsed<(bool, String)> {
         }
     };
     // A failure must reach the cell even if its words do not: they are shortened, not refused.
-    let shown = reason.chars().take(REASON_CHARS_MAX);
-    let shown: String = shown
-        .map(|letter| {
-            if letter.is_control() && letter != '\n' {
-                ' '
-            } else {
-                letter
-            }
-        })
-        .collect();
+    let shown = shown(reason.chars().take(REASON_CHARS_MAX));
     let reason = if shown.trim().is_empty() {
         "the node gave no reason".to_owned()
     } else {
         shown
     };
     Ok((refused, reason))
+}
+
+/// The end of a node's log, made fit to be shown.
+pub(crate) fn log(log: &str) -> String {
+    let skipped = log.chars().count().saturating_sub(LOG_CHARS_MAX);
+    shown(log.chars().skip(skipped))
+}
+
+/// Text without what would confuse a terminal.
+fn shown(text: impl Iterator<Item = char>) -> String {
+    text.map(|letter| {
+        if letter.is_control() && letter != '\n' {
+            ' '
+        } else {
+            letter
+        }
+    })
+    .collect()
 }

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::dispatch::Given;
+use crate::domain::effort::Estimate;
 use crate::domain::grid::{GridSpec, Position, Subject};
 use crate::domain::keys::{CellKeys, GridNames};
 use crate::domain::summary::{Counts, GridState, GridSummary};
@@ -68,8 +69,12 @@ fn a_grid_with_masks_starts_and_reconstructions_survives_the_way_in_and_out() {
         sequence: 1,
         gallery_complete: false,
         priority: 0,
+        submitter: "ann".to_owned(),
+        work_open: 1.0,
+        seconds_spent: 0.0,
+        dollars_spent: 0.0,
     };
-    let told = grid(&summary, &spec);
+    let told = grid(&summary, Estimate::default(), &spec);
     assert_eq!(told.photos, sent.photos);
     assert_eq!(told.artists, sent.artists);
     assert!(told.reconstructions);
@@ -91,8 +96,7 @@ fn a_leased_cell_names_what_it_takes_and_no_more() {
             variant: 0,
         };
         leased_cell(Given {
-            cell: CellId::generate(),
-            grid,
+            cell: CellId { grid, place: 0 },
             attempt: 1,
             keys: names.cell(position, "jpg").unwrap(),
             work: spec.work(position).unwrap(),

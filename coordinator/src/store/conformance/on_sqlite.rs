@@ -4,13 +4,12 @@ use sqlx::migrate::Migrate as _;
 use sqlx::{Connection as _, SqliteConnection};
 
 use super::*;
-use crate::domain::grid::Subject;
-use crate::store::sqlite::SqliteStore;
+use crate::store::sql::SqlStore;
 
 #[tokio::test]
 async fn sqlite_keeps_every_promise() {
     let folder = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(&folder.path().join("test.db"))
+    let store = SqlStore::sqlite(&folder.path().join("a test?.db"))
         .await
         .unwrap();
     all(&store).await;
@@ -20,32 +19,26 @@ async fn sqlite_keeps_every_promise() {
 async fn what_was_kept_is_there_when_it_is_opened_again() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("test.db");
-    let store = SqliteStore::open(&path).await.unwrap();
+    let store = SqlStore::sqlite(&path).await.unwrap();
     let node = register(&store).await;
     let grid = submit(&store, draft(2, 2), 0).await;
-    let cells = store.changes(grid, 0).await.unwrap().cells;
+    let cell = |place| CellId { grid, place };
     let events = vec![
-        (cells[0].id, Event::Lease { node }),
-        (cells[1].id, Event::Lease { node }),
-        (
-            cells[0].id,
-            Event::Complete {
-                holder: Holder { node, attempt: 1 },
-                result: result(),
-            },
-        ),
+        (cell(0), Event::Lease { node }),
+        (cell(1), Event::Lease { node }),
+        (cell(0), complete(node, 1)),
     ];
-    store.apply(events, at(1), &RULES).await.unwrap();
+    store.apply(events, at(1), &RULES, &EVEN).await.unwrap();
     let before = store.changes(grid, 0).await.unwrap();
     // Dropped and not closed, as when the process is killed.
     drop(store);
-    let store = SqliteStore::open(&path).await.unwrap();
+    let store = SqlStore::sqlite(&path).await.unwrap();
     assert_eq!(store.changes(grid, 0).await.unwrap(), before);
     assert_eq!(before.summary.counts.done, 1);
 }
 
-/// A database that the first version left, with a cell in each kind of state.
-async fn first_version(path: &std::path::Path, spec: &GridSpec) {
+/// A database that an earlier version left, with a cell in each kind of state.
+async fn of_version(version: i64, path: &std::path::Path, spec: &GridSpec) {
     let url = format!("sqlite://{}?mode=rwc", path.display());
     let mut database = SqliteConnection::connect(&url).await.unwrap();
     let migrations = sqlx::migrate!("migrations/sqlite");
@@ -53,15 +46,17 @@ async fn first_version(path: &std::path::Path, spec: &GridSpec) {
         .ensure_migrations_table("_sqlx_migrations")
         .await
         .unwrap();
-    let first = migrations.iter().next().unwrap();
-    assert_eq!(first.version, 1);
-    database.apply("_sqlx_migrations", first).await.unwrap();
+    for migration in migrations.iter().filter(|it| it.version <= version) {
+        database.apply("_sqlx_migrations", migration).await.unwrap();
+    }
     let result = serde_json::to_string(&result()).unwrap();
     let rows = format!(
         "INSERT INTO grids (grid_id, request_id, request_sha256, name, spec, state, submitted_at_ms, sequence)
          VALUES ('{GRID}', '0197a3c4-5f00-7000-8000-000000000002', '{sha256}', 'Afternoon', '{spec}', 'active',
                  1800000000000, 7);
-         INSERT INTO nodes VALUES ('{NODE}', 'node-0', 'cpu', 0, 1, '0.1.0', '', '{{}}', 0, 0);
+         INSERT INTO nodes (node_id, name, device, memory_bytes, batch_capacity, version, instance_id, labels,
+                            registered_at_ms, last_seen_at_ms)
+         VALUES ('{NODE}', 'node-0', 'cpu', 0, 1, '0.1.0', '', '{{}}', 0, 0);
          INSERT INTO cells (cell_id, grid_id, place, photo, artist, variant, state, attempt, released, node_id,
                             failure, not_before_ms, lease_expires_at_ms, evaluations, evaluations_planned, loss,
                             result, changed_sequence)
@@ -87,71 +82,52 @@ const NODE: &str = "0197a3c4-5f00-7000-8000-000000000003";
 const CELL: &str = "0197a3c4-5f00-7000-8000-00000000001";
 
 #[tokio::test]
-async fn a_database_of_the_first_version_is_taken_over_with_every_cell() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("test.db");
-    let spec = GridSpec::accept(draft(2, 2), 10).unwrap();
-    first_version(&path, &spec).await;
-    let store = SqliteStore::open(&path).await.unwrap();
-    let grid = GRID.parse().unwrap();
-    assert_eq!(*store.spec(grid).await.unwrap(), spec);
-    let mut cells = store.changes(grid, 0).await.unwrap().cells;
-    cells.sort_by_key(|record| record.id);
-    let states: Vec<_> = cells.iter().map(|record| record.cell.state()).collect();
-    assert_eq!(states, ["done", "rendering", "queued", "failed"]);
-    let subject = |photo, artist| Subject::Transfer { photo, artist };
-    let subjects: Vec<_> = cells.iter().map(|record| record.position.subject).collect();
-    assert_eq!(
-        subjects,
-        [subject(0, 0), subject(1, 0), subject(0, 1), subject(1, 1)]
-    );
-    assert!(matches!(&cells[0].cell, Cell::Done { result: kept, .. } if *kept == result()));
-    assert_eq!(cells[0].cell.history().charged(), 1);
-    assert_eq!(cells[1].cell.lease_expires_at(), Some(at(30)));
-    assert_eq!(cells[1].node_name.as_deref(), Some("node-0"));
+async fn a_database_of_any_earlier_version_is_taken_over_with_every_cell() {
+    for version in [1, 2] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("test.db");
+        let spec = GridSpec::accept(draft(2, 2), 10).unwrap();
+        of_version(version, &path, &spec).await;
+        let store = SqlStore::sqlite(&path).await.unwrap();
+        let grid: GridId = GRID.parse().unwrap();
+        assert_eq!(*store.spec(grid).await.unwrap(), spec);
+        let changes = store.changes(grid, 0).await.unwrap();
+        let counts = changes.summary.counts;
+        assert_eq!((counts.done, counts.rendering, counts.queued), (1, 1, 1));
+        assert_eq!(counts.failed, 1);
+        let mut cells = changes.cells;
+        cells.sort_by_key(|record| record.id);
+        let states: Vec<_> = cells.iter().map(|record| record.cell.state()).collect();
+        assert_eq!(states, ["done", "rendering", "queued", "failed"]);
+        assert!(matches!(&cells[0].cell, Cell::Done { result: kept, .. } if *kept == result()));
+        assert_eq!(cells[0].cell.history().charged(), 1);
+        assert_eq!(cells[1].cell.lease_expires_at(), Some(at(30)));
+        assert_eq!(cells[1].node_name.as_deref(), Some("node-0"));
 
-    // What held a lease before still holds it.
-    let holder = Holder {
-        node: NODE.parse().unwrap(),
-        attempt: 1,
-    };
-    let complete = Event::Complete {
-        holder,
-        result: result(),
-    };
-    let applied = apply(&store, cells[1].id, complete, 20).await.unwrap();
-    assert_eq!(applied.cell.state(), "done");
-    assert_eq!(store.cancel_grid(grid, at(20), &RULES).await.unwrap(), 1);
-    all(&store).await;
+        // What held a lease before still holds it.
+        let node = NODE.parse().unwrap();
+        let cell = cells[1].id;
+        let applied = apply(&store, cell, complete(node, 1), 20).await.unwrap();
+        assert_eq!(applied.cell.state(), "done");
+        assert_eq!(store.cancel_grid(grid, at(20)).await.unwrap(), 1);
+        all(&store).await;
+    }
 }
 
 #[tokio::test]
-async fn no_two_cells_of_a_grid_are_of_the_same() {
+async fn a_newer_database_is_refused_and_left_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("test.db");
-    let store = SqliteStore::open(&path).await.unwrap();
-    let mut draft = draft(1, 1);
-    draft.reconstructions = true;
-    submit(&store, draft, 0).await;
+    let store = SqlStore::sqlite(&path).await.unwrap();
     store.close().await;
-    let mut database = SqliteConnection::connect(&format!("sqlite://{}", path.display()))
-        .await
-        .unwrap();
-    let cases = [
-        ("0", "0", false),
-        ("0", "NULL", false),
-        ("NULL", "0", false),
-        ("NULL", "NULL", false),
-        ("1", "0", true),
-    ];
-    for (photo, artist, is_new) in cases {
-        let another = format!(
-            "INSERT INTO cells (cell_id, grid_id, place, photo, artist, variant, state, attempt, released,
-                                not_before_ms, changed_sequence)
-             SELECT 'another', grid_id, 99, {photo}, {artist}, 0, 'queued', 0, 0, 0, 1 FROM grids"
-        );
-        let another = sqlx::raw_sql(sqlx::AssertSqlSafe(another));
-        let inserted = another.execute(&mut database).await;
-        assert_eq!(inserted.is_ok(), is_new, "{photo} {artist}: {inserted:?}");
-    }
+    let url = format!("sqlite://{}", path.display());
+    let mut database = SqliteConnection::connect(&url).await.unwrap();
+    let newer =
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+                 VALUES (999, 'newer', 1, x'00', 0)";
+    sqlx::raw_sql(newer).execute(&mut database).await.unwrap();
+    database.close().await.unwrap();
+    let refused = SqlStore::sqlite(&path).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Migrate { .. }), "{refused}");
+    assert!(refused.to_string().contains("newer atelier-coordinator"));
 }

@@ -1,23 +1,23 @@
-//! Decoded pictures, so that cells that share a photo or a painting share its decoding and its memory.
+//! Pictures that are kept while there is room, so that those who need the same one share its making and its memory.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use atelier_proto::ids::Digest;
 use tokio::sync::OnceCell;
 
-/// Pictures by the digest of their file, bounded in bytes; the longest unused ones leave first.
+/// Pictures by what tells them apart, bounded in bytes; the longest unused ones leave first.
 ///
 /// What has left is still shared by those who have it.
 #[derive(Debug)]
-pub(super) struct Shelf<T> {
+pub(crate) struct Shelf<K, T> {
     bytes_max: u64,
-    slots: Mutex<Slots<T>>,
+    slots: Mutex<Slots<K, T>>,
 }
 
 #[derive(Debug)]
-struct Slots<T> {
-    by_digest: HashMap<Digest, Slot<T>>,
+struct Slots<K, T> {
+    by_key: HashMap<K, Slot<T>>,
     /// Counts uses.
     uses: u64,
 }
@@ -34,12 +34,12 @@ struct Shelved<T> {
     bytes: u64,
 }
 
-impl<T> Shelf<T> {
-    pub(super) fn new(bytes_max: u64) -> Self {
+impl<K: Copy + Eq + Hash, T> Shelf<K, T> {
+    pub(crate) fn new(bytes_max: u64) -> Self {
         Self {
             bytes_max,
             slots: Mutex::new(Slots {
-                by_digest: HashMap::new(),
+                by_key: HashMap::new(),
                 uses: 0,
             }),
         }
@@ -47,12 +47,13 @@ impl<T> Shelf<T> {
 
     /// The picture, made by `make` with its length in bytes if it is not here. Of several who ask at once, one makes it;
     /// the next one tries when that fails.
-    pub(super) async fn get<E>(
+    pub(crate) async fn get<E>(
         &self,
-        digest: Digest,
+        key: K,
         make: impl AsyncFnOnce() -> Result<(T, u64), E>,
     ) -> Result<Arc<T>, E> {
-        let shelved = self.slot(digest);
+        let shelved = self.slot(key);
+        let was_there = shelved.initialized();
         let picture = shelved
             .get_or_try_init(|| async {
                 let (picture, bytes) = make().await?;
@@ -62,15 +63,17 @@ impl<T> Shelf<T> {
             .await
             .map(|shelved| shelved.picture.clone());
         drop(shelved);
-        self.tidy();
+        if !was_there {
+            self.tidy();
+        }
         picture
     }
 
-    fn slot(&self, digest: Digest) -> Arc<OnceCell<Shelved<T>>> {
+    fn slot(&self, key: K) -> Arc<OnceCell<Shelved<T>>> {
         let mut slots = self.lock();
         slots.uses += 1;
         let last_use = slots.uses;
-        let slot = slots.by_digest.entry(digest).or_insert_with(|| Slot {
+        let slot = slots.by_key.entry(key).or_insert_with(|| Slot {
             shelved: Arc::default(),
             last_use,
         });
@@ -82,25 +85,25 @@ impl<T> Shelf<T> {
     fn tidy(&self) {
         let mut slots = self.lock();
         slots
-            .by_digest
+            .by_key
             .retain(|_, slot| slot.shelved.initialized() || Arc::strong_count(&slot.shelved) > 1);
-        let mut made: Vec<(u64, Digest, u64)> = slots
-            .by_digest
+        let mut made: Vec<(u64, K, u64)> = slots
+            .by_key
             .iter()
-            .filter_map(|(digest, slot)| Some((slot.last_use, *digest, slot.shelved.get()?.bytes)))
+            .filter_map(|(key, slot)| Some((slot.last_use, *key, slot.shelved.get()?.bytes)))
             .collect();
         made.sort_unstable_by_key(|(last_use, ..)| *last_use);
         let mut bytes: u64 = made.iter().map(|(.., bytes)| bytes).sum();
-        for (_, digest, length) in made {
+        for (_, key, length) in made {
             if bytes <= self.bytes_max {
                 break;
             }
-            slots.by_digest.remove(&digest);
+            slots.by_key.remove(&key);
             bytes -= length;
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Slots<T>> {
+    fn lock(&self) -> MutexGuard<'_, Slots<K, T>> {
         // Every change is one insertion or removal, so a panic elsewhere leaves the shelf whole.
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -113,29 +116,25 @@ mod tests {
 
     use super::*;
 
-    fn digest(number: u8) -> Digest {
-        Digest::of(&[number])
-    }
-
-    async fn put(shelf: &Shelf<u8>, number: u8) -> Arc<u8> {
-        let made = shelf.get(digest(number), async || Ok::<_, Infallible>((number, 10)));
+    async fn put(shelf: &Shelf<u8, u8>, number: u8) -> Arc<u8> {
+        let made = shelf.get(number, async || Ok::<_, Infallible>((number, 10)));
         made.await.unwrap()
     }
 
     #[tokio::test]
-    async fn several_who_ask_at_once_share_one_decoding() {
+    async fn several_who_ask_at_once_share_one_making() {
         let shelf = Shelf::new(100);
-        let decodings = AtomicU32::new(0);
+        let makings = AtomicU32::new(0);
         let ask = || {
-            shelf.get(digest(1), async || {
-                decodings.fetch_add(1, Ordering::SeqCst);
+            shelf.get(1, async || {
+                makings.fetch_add(1, Ordering::SeqCst);
                 tokio::task::yield_now().await;
                 Ok::<_, Infallible>((1_u8, 10))
             })
         };
         let (one, other) = tokio::join!(ask(), ask());
         assert!(Arc::ptr_eq(&one.unwrap(), &other.unwrap()));
-        assert_eq!(decodings.load(Ordering::SeqCst), 1);
+        assert_eq!(makings.load(Ordering::SeqCst), 1);
     }
 
     #[tokio::test]
@@ -147,7 +146,7 @@ mod tests {
         put(&shelf, 3).await;
         assert!(Arc::ptr_eq(&first, &put(&shelf, 1).await));
         assert!(!Arc::ptr_eq(&second, &put(&shelf, 2).await));
-        let failed = shelf.get(digest(9), async || Err::<(u8, u64), _>("damaged"));
+        let failed = shelf.get(9, async || Err::<(u8, u64), _>("damaged"));
         assert_eq!(failed.await, Err("damaged"));
         assert_eq!(*put(&shelf, 9).await, 9);
     }

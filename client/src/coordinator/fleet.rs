@@ -1,0 +1,99 @@
+//! What is asked of nodes.
+
+use atelier_proto::ids::NodeId;
+use atelier_proto::v1;
+use atelier_proto::v1::fleet_client::FleetClient;
+use tonic::transport::Channel;
+
+use super::view::NodeView;
+use super::{ANSWER_BYTES_MAX, Coordinator, RpcError};
+use crate::error::Error;
+
+/// Nodes in one answer of `ListNodes`.
+const PAGE_NODES: u32 = 1000;
+/// Nodes that are listed at most.
+const NODES_MAX: usize = 100_000;
+
+fn client(channel: Channel) -> FleetClient<Channel> {
+    FleetClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX)
+}
+
+impl Coordinator {
+    /// The nodes, newest first; also those that were lost and hold nothing, if `include_lost`.
+    pub async fn nodes(&self, include_lost: bool) -> Result<Vec<NodeView>, Error> {
+        let mut nodes = Vec::new();
+        let mut page_token = String::new();
+        loop {
+            let message = v1::ListNodesRequest {
+                page_size: PAGE_NODES,
+                page_token,
+                include_lost,
+            };
+            let answer = self
+                .call(message, async |channel, request| {
+                    client(channel).list_nodes(request).await
+                })
+                .await?;
+            for node in answer.nodes {
+                nodes.push(NodeView::try_from(node)?);
+            }
+            if answer.next_page_token.is_empty() || nodes.len() >= NODES_MAX {
+                return Ok(nodes);
+            }
+            page_token = answer.next_page_token;
+        }
+    }
+
+    /// Has a node finish what it holds and leave.
+    pub async fn drain(&self, node: NodeId, reason: &str) -> Result<(), Error> {
+        let message = v1::DrainRequest {
+            node_id: node.to_string(),
+            reason: reason.to_owned(),
+        };
+        let drained = self.call(message, async |channel, request| {
+            client(channel).drain(request).await
+        });
+        drained.await.map_err(RpcError::of_nodes)?;
+        Ok(())
+    }
+
+    /// Undoes a drain.
+    pub async fn undrain(&self, node: NodeId) -> Result<(), Error> {
+        let message = v1::UndrainRequest {
+            node_id: node.to_string(),
+        };
+        let undrained = self.call(message, async |channel, request| {
+            client(channel).undrain(request).await
+        });
+        undrained.await.map_err(RpcError::of_nodes)?;
+        Ok(())
+    }
+
+    /// Gives a node no work until the quarantine is lifted.
+    pub async fn quarantine(&self, node: NodeId, reason: &str) -> Result<(), Error> {
+        self.change_quarantine(v1::QuarantineRequest {
+            node_id: node.to_string(),
+            reason: reason.to_owned(),
+            lift: false,
+        })
+        .await
+    }
+
+    /// Ends a quarantine.
+    pub async fn lift_quarantine(&self, node: NodeId) -> Result<(), Error> {
+        self.change_quarantine(v1::QuarantineRequest {
+            node_id: node.to_string(),
+            reason: String::new(),
+            lift: true,
+        })
+        .await
+    }
+
+    async fn change_quarantine(&self, message: v1::QuarantineRequest) -> Result<(), Error> {
+        let changed = self.call(message, async |channel, request| {
+            client(channel).quarantine(request).await
+        });
+        changed.await.map_err(RpcError::of_nodes)?;
+        Ok(())
+    }
+}

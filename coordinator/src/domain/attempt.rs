@@ -1,0 +1,114 @@
+//! How an attempt ended that brought no picture: kept for people, with its reason.
+
+use atelier_proto::ids::{CellId, NodeId};
+use jiff::Timestamp;
+
+use super::cell::{Cell, Event};
+
+/// How an attempt ended that brought no picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Its node said that it failed.
+    Failed,
+    /// Its node said that every attempt would end like this one.
+    Refused,
+    /// Its node was not heard of again.
+    Lost,
+    /// Its node lived and made no evaluation for too long.
+    Stuck,
+    /// Its node gave the cell back.
+    Released,
+}
+
+impl Outcome {
+    /// All outcomes.
+    pub const ALL: [Self; 5] = [
+        Self::Failed,
+        Self::Refused,
+        Self::Lost,
+        Self::Stuck,
+        Self::Released,
+    ];
+
+    /// The outcome in a word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::Refused => "refused",
+            Self::Lost => "lost",
+            Self::Stuck => "stuck",
+            Self::Released => "released",
+        }
+    }
+}
+
+/// The end of an attempt that brought no picture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttemptEnd {
+    /// Its number.
+    pub attempt: u32,
+    /// Its node.
+    pub node: NodeId,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why, for people.
+    pub reason: String,
+    /// The end of the node's log, if it sent some.
+    pub log: String,
+}
+
+/// An attempt that brought no picture, as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailedAttempt {
+    /// The cell.
+    pub cell: CellId,
+    /// How it ended.
+    pub end: AttemptEnd,
+    /// What its node is called.
+    pub node_name: String,
+    /// When it ended.
+    pub ended_at: Timestamp,
+}
+
+impl AttemptEnd {
+    /// The attempt that `event` ended, if it ended one without a picture: it made `after` of `before` at a time.
+    pub fn of(before: &Cell, event: &Event, after: &Cell, now: Timestamp) -> Option<Self> {
+        // A repetition ends nothing, and neither does what leaves the lease with its holder.
+        before.lease_expires_at()?;
+        if after.lease_expires_at().is_some() {
+            return None;
+        }
+        let history = before.history();
+        let of_history = || after.history().failure.clone().unwrap_or_default();
+        let (outcome, reason, log) = match event {
+            Event::Fail {
+                refused,
+                reason,
+                log,
+                ..
+            } => {
+                let outcome = if *refused {
+                    Outcome::Refused
+                } else {
+                    Outcome::Failed
+                };
+                (outcome, reason.clone(), log.clone())
+            }
+            Event::Release { reason, .. } => (Outcome::Released, reason.clone(), String::new()),
+            Event::Expire if before.is_stuck(now) => (Outcome::Stuck, of_history(), String::new()),
+            Event::Expire => (Outcome::Lost, of_history(), String::new()),
+            Event::Lease { .. }
+            | Event::Renew { .. }
+            | Event::Complete { .. }
+            | Event::Cancel
+            | Event::Retry => return None,
+        };
+        Some(Self {
+            attempt: history.started,
+            node: history.node?,
+            outcome,
+            reason,
+            log,
+        })
+    }
+}

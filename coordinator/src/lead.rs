@@ -1,0 +1,66 @@
+//! What one coordinator does for all that share a database: leases that run out, galleries, and what is to be forgotten.
+//!
+//! Serving has no leader. A coordinator that is late to learn that it leads no more does harm to nothing: every change goes
+//! through the store, which decides.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use atelier_gallery::bucket::Bucket;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::collector::Keeping;
+use crate::ledger::Ledger;
+use crate::publisher::Publisher;
+use crate::store::Leadership;
+use crate::{collector, expiry};
+
+/// How often whoever leads asks whether it still does, and the others whether they may.
+const INTERVAL: Duration = Duration::from_secs(2);
+
+/// Does the duties whenever this coordinator leads, until `shutdown`.
+pub async fn run(
+    ledger: Arc<Ledger>,
+    bucket: Bucket,
+    keeping: Keeping,
+    shutdown: CancellationToken,
+) {
+    while !shutdown.is_cancelled() {
+        match ledger.store().lead().await {
+            Ok(Some(leadership)) => {
+                let term = shutdown.child_token();
+                let duties = TaskTracker::new();
+                duties.spawn(expiry::run(ledger.clone(), term.clone()));
+                let publisher = Publisher::new(ledger.clone(), bucket.clone());
+                duties.spawn(publisher.run(term.clone()));
+                let collecting =
+                    collector::run(ledger.clone(), bucket.clone(), keeping, term.clone());
+                duties.spawn(collecting);
+                duties.close();
+                until_lost(leadership, &shutdown).await;
+                term.cancel();
+                duties.wait().await;
+            }
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%error, "cannot tell who leads; trying again"),
+        }
+        shutdown
+            .run_until_cancelled(tokio::time::sleep(INTERVAL))
+            .await;
+    }
+}
+
+async fn until_lost(mut leadership: Box<dyn Leadership>, shutdown: &CancellationToken) {
+    tracing::info!("leading");
+    loop {
+        let waited = shutdown.run_until_cancelled(tokio::time::sleep(INTERVAL));
+        if waited.await.is_none() {
+            return;
+        }
+        if !leadership.is_held().await {
+            tracing::warn!("leading no more: the database was out of reach");
+            return;
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! When nodes were last heard of: noted with every call, kept from time to time.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use atelier_proto::ids::NodeId;
+use jiff::Timestamp;
+
+use crate::store::{Store, StoreError};
+
+/// Nodes that are remembered; beyond that all are forgotten, and each is looked up once more.
+const NODES_MAX: usize = 100_000;
+
+#[derive(Debug, Default)]
+struct Seen {
+    at: HashMap<NodeId, Timestamp>,
+    /// Those whose time is not kept yet.
+    waiting: HashMap<NodeId, Timestamp>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Sightings(Mutex<Seen>);
+
+impl Sightings {
+    fn lock(&self) -> MutexGuard<'_, Seen> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a node was heard of before, and so has registered.
+    pub(super) fn knows(&self, node: NodeId) -> bool {
+        self.lock().at.contains_key(&node)
+    }
+
+    pub(super) fn note(&self, node: NodeId, now: Timestamp) {
+        let mut seen = self.lock();
+        if seen.at.len() >= NODES_MAX {
+            seen.at.clear();
+        }
+        seen.at.insert(node, now);
+        seen.waiting.insert(node, now);
+    }
+
+    /// How many nodes were heard of since a time.
+    pub(super) fn since(&self, time: Timestamp) -> usize {
+        let seen = self.lock();
+        seen.at.values().filter(|at| **at >= time).count()
+    }
+
+    pub(super) async fn keep(&self, store: &dyn Store) -> Result<(), StoreError> {
+        let waiting: Vec<(NodeId, Timestamp)> = self.lock().waiting.drain().collect();
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        store.nodes_seen(&waiting).await
+    }
+}

@@ -1,0 +1,452 @@
+//! The truth in SQL: `SQLite` in the data folder, or PostgreSQL for several coordinators.
+//!
+//! Both take the same statements, written once over sqlx's `Any`; in what they differ is [`dialect`]'s. [`open`] makes the
+//! connections, [`grids`], [`cells`] and [`nodes`] hold the statements, [`apply`] those that persist verdicts, [`rows`]
+//! turns rows into the domain's types.
+//!
+//! Every write is a transaction that is durable when it returns. `SQLite` has one writer; in PostgreSQL a row of `grids`
+//! is the lock of its cells.
+
+mod apply;
+mod cells;
+mod dialect;
+mod grids;
+mod leadership;
+mod nodes;
+mod open;
+mod rows;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use atelier_proto::ids::{CellId, Digest, GridId, NodeId, RequestId};
+use jiff::Timestamp;
+use sqlx::{Any, AnyConnection, AnyPool, PgPool, Transaction};
+
+use self::dialect::Dialect;
+use self::leadership::{AdvisoryLock, Always, listen};
+use super::{
+    DeviceAndPrice, Filter, Leadership, Line, Measurement, NewGrid, Steering, Store, StoreError,
+    Submitted, Unpublished, Verdict,
+};
+use crate::domain::attempt::FailedAttempt;
+use crate::domain::block::QueuedCell;
+use crate::domain::cell::Event;
+use crate::domain::effort::Speeds;
+use crate::domain::grid::GridSpec;
+use crate::domain::lease::LeaseRules;
+use crate::domain::node::{Health, Node, NodeRecord};
+use crate::domain::share::Shares;
+use crate::domain::summary::{Changes, GridSummary};
+
+/// The channel on which coordinators of one PostgreSQL tell each other that cells were queued.
+const CHANNEL: &str = "atelier_queued";
+
+/// A database.
+#[derive(Debug)]
+pub struct SqlStore {
+    dialect: Dialect,
+    writer: AnyPool,
+    readers: AnyPool,
+    /// Of PostgreSQL alone: for what `Any` does not have.
+    postgres: Option<PgPool>,
+}
+
+/// A connection and how to speak to it.
+struct Tables<'a> {
+    dialect: Dialect,
+    connection: &'a mut AnyConnection,
+}
+
+impl SqlStore {
+    /// Opens an `SQLite` file, made if it is not there, and brings its tables up to date.
+    ///
+    /// The caller sees to it that no other process has it open for writing.
+    ///
+    /// # Errors
+    /// When the file cannot be opened or is of a newer version.
+    pub async fn sqlite(path: &Path) -> Result<Self, StoreError> {
+        open::sqlite(path).await
+    }
+
+    /// Connects to PostgreSQL and brings its tables up to date, under a lock of the database, so that coordinators may
+    /// start together.
+    ///
+    /// # Errors
+    /// When the database cannot be reached or is of a newer version.
+    pub async fn postgres(url: &str, connections_max: u32) -> Result<Self, StoreError> {
+        open::postgres(url, connections_max).await
+    }
+
+    /// Begins to write.
+    async fn write(&self) -> Result<Transaction<'static, Any>, StoreError> {
+        Ok(self.writer.begin_with(self.dialect.begin_writing()).await?)
+    }
+
+    /// Begins to read one moment of the database.
+    async fn read(&self) -> Result<Transaction<'static, Any>, StoreError> {
+        Ok(self
+            .readers
+            .begin_with(self.dialect.begin_reading())
+            .await?)
+    }
+
+    fn tables<'a>(&self, transaction: &'a mut Transaction<'static, Any>) -> Tables<'a> {
+        Tables {
+            dialect: self.dialect,
+            connection: transaction,
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl Store for SqlStore {
+    async fn create_grid(
+        &self,
+        grid: NewGrid,
+        now: Timestamp,
+        shares: &Shares,
+    ) -> Result<(Submitted, bool), StoreError> {
+        let spec = serde_json::to_string(&grid.spec)
+            .map_err(|error| rows::damaged("grid", grid.grid, &error))?;
+        let sha256 = Digest::of(spec.as_bytes());
+        match self.create(&grid, &spec, sha256, now, shares).await {
+            // Another coordinator took the same request between the look and the insert.
+            Err(StoreError::Database(sqlx::Error::Database(error)))
+                if error.is_unique_violation() =>
+            {
+                self.create(&grid, &spec, sha256, now, shares).await
+            }
+            other => other,
+        }
+    }
+
+    async fn submitted(&self, request: RequestId) -> Result<Option<Submitted>, StoreError> {
+        let known = grids::submitted(&mut *self.read().await?, request).await?;
+        Ok(known.map(|(submitted, _)| submitted))
+    }
+
+    async fn spec(&self, grid: GridId) -> Result<Arc<GridSpec>, StoreError> {
+        grids::spec(&mut *self.read().await?, grid).await
+    }
+
+    async fn summary(&self, grid: GridId) -> Result<GridSummary, StoreError> {
+        grids::summary(&mut *self.read().await?, grid).await
+    }
+
+    async fn changes(&self, grid: GridId, after_sequence: u64) -> Result<Changes, StoreError> {
+        let mut transaction = self.read().await?;
+        Ok(Changes {
+            summary: grids::summary(&mut transaction, grid).await?,
+            cells: cells::changed(&mut transaction, grid, after_sequence).await?,
+        })
+    }
+
+    async fn failed_attempts(
+        &self,
+        grid: GridId,
+        attempts_max: u32,
+    ) -> Result<Vec<FailedAttempt>, StoreError> {
+        cells::failed_attempts(&mut *self.read().await?, grid, attempts_max).await
+    }
+
+    async fn grids(
+        &self,
+        filter: &Filter,
+        before: Option<GridId>,
+        grids_max: u32,
+    ) -> Result<Vec<GridSummary>, StoreError> {
+        grids::list(&mut *self.read().await?, filter, before, grids_max).await
+    }
+
+    async fn steer(&self, grid: GridId, steering: Steering) -> Result<bool, StoreError> {
+        let mut transaction = self.write().await?;
+        let steered = grids::steer(&mut self.tables(&mut transaction), grid, steering).await?;
+        transaction.commit().await?;
+        Ok(steered)
+    }
+
+    async fn cancel_grid(&self, grid: GridId, now: Timestamp) -> Result<u32, StoreError> {
+        let mut transaction = self.write().await?;
+        let cancelled = grids::cancel(&mut self.tables(&mut transaction), grid, now).await?;
+        transaction.commit().await?;
+        Ok(cancelled)
+    }
+
+    async fn retry(
+        &self,
+        grid: GridId,
+        places: Option<&[u32]>,
+        now: Timestamp,
+        rules: &LeaseRules,
+    ) -> Result<u32, StoreError> {
+        let mut transaction = self.write().await?;
+        let mut tables = self.tables(&mut transaction);
+        let queued = match places {
+            None => grids::retry_failed(&mut tables, grid, now).await?,
+            Some(places) => {
+                let submitter = grids::locked(&mut tables, grid).await?.submitter;
+                grids::level_submitter(&mut tables, &submitter).await?;
+                let cells = places.iter().map(|place| CellId {
+                    grid,
+                    place: *place,
+                });
+                let events = cells.clone().map(|cell| (cell, Event::Retry)).collect();
+                let even = Shares::even();
+                let verdicts = apply::apply(&mut tables, events, now, rules, &even).await?;
+                for (cell, verdict) in cells.zip(&verdicts) {
+                    if let Err(rejection) = verdict {
+                        return Err(StoreError::NoRetry(cell, *rejection));
+                    }
+                }
+                verdicts.len() as u32
+            }
+        };
+        transaction.commit().await?;
+        Ok(queued)
+    }
+
+    async fn delete_grid(&self, grid: GridId, now: Timestamp) -> Result<(), StoreError> {
+        let mut transaction = self.write().await?;
+        let mut tables = self.tables(&mut transaction);
+        if grids::is_deleted(tables.connection, grid).await? {
+            return Ok(());
+        }
+        let state = grids::locked(&mut tables, grid).await?.state;
+        if !state.has_ended() {
+            let hint = "\nhint: cancel it first";
+            return Err(StoreError::WrongState { grid, state, hint });
+        }
+        grids::mark_deleted(&mut tables, grid, now).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    async fn deleted(&self, grids_max: u32) -> Result<Vec<(GridId, Timestamp)>, StoreError> {
+        grids::deleted(&mut *self.read().await?, grids_max).await
+    }
+
+    async fn unswept(
+        &self,
+        ended_before: Timestamp,
+        grids_max: u32,
+    ) -> Result<Vec<GridId>, StoreError> {
+        grids::unswept(&mut *self.read().await?, ended_before, grids_max).await
+    }
+
+    async fn swept(&self, grid: GridId, sequence: u64) -> Result<(), StoreError> {
+        let mut transaction = self.write().await?;
+        grids::swept(&mut transaction, grid, sequence).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    async fn ended_before(
+        &self,
+        time: Timestamp,
+        grids_max: u32,
+    ) -> Result<Vec<GridId>, StoreError> {
+        grids::ended_before(&mut *self.read().await?, time, grids_max).await
+    }
+
+    async fn forget_grid(&self, grid: GridId) -> Result<(), StoreError> {
+        loop {
+            let mut transaction = self.write().await?;
+            let is_gone = grids::forget_some(&mut self.tables(&mut transaction), grid).await?;
+            transaction.commit().await?;
+            if is_gone {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn register_node(&self, node: &Node, now: Timestamp) -> Result<(), StoreError> {
+        let mut transaction = self.write().await?;
+        nodes::register(&mut transaction, node, now).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    async fn node(&self, node: NodeId) -> Result<NodeRecord, StoreError> {
+        nodes::one(&mut *self.read().await?, node).await
+    }
+
+    async fn nodes(
+        &self,
+        before: Option<NodeId>,
+        seen_since: Timestamp,
+        nodes_max: u32,
+    ) -> Result<Vec<NodeRecord>, StoreError> {
+        nodes::list(&mut *self.read().await?, before, seen_since, nodes_max).await
+    }
+
+    async fn cells_held(&self) -> Result<HashMap<NodeId, u32>, StoreError> {
+        let held = cells::held_by_node(&mut *self.read().await?).await?;
+        held.into_iter()
+            .map(|(node, cells)| {
+                let id = node
+                    .parse()
+                    .map_err(|error| rows::damaged("node", &node, &error))?;
+                Ok((id, u32::try_from(cells).unwrap_or(u32::MAX)))
+            })
+            .collect()
+    }
+
+    async fn nodes_seen(&self, nodes: &[(NodeId, Timestamp)]) -> Result<(), StoreError> {
+        let mut transaction = self.write().await?;
+        nodes::seen(&mut self.tables(&mut transaction), nodes).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    async fn set_health(&self, node: NodeId, health: &Health) -> Result<(), StoreError> {
+        let mut transaction = self.write().await?;
+        nodes::one(&mut transaction, node).await?;
+        nodes::set_health(&mut transaction, node, health).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    async fn forget_nodes(&self, seen_before: Timestamp) -> Result<u64, StoreError> {
+        let mut transaction = self.write().await?;
+        let removed = nodes::forget_before(&mut transaction, seen_before).await?;
+        transaction.commit().await?;
+        Ok(removed)
+    }
+
+    async fn line(&self) -> Result<Line, StoreError> {
+        let (grids, submitter_passes) = grids::line(&mut *self.read().await?).await?;
+        Ok(Line {
+            grids,
+            submitter_passes,
+        })
+    }
+
+    async fn queued(
+        &self,
+        grid: GridId,
+        now: Timestamp,
+        cells_max: u32,
+    ) -> Result<Vec<QueuedCell>, StoreError> {
+        cells::queued(&mut *self.read().await?, grid, now, cells_max).await
+    }
+
+    async fn apply(
+        &self,
+        events: Vec<(CellId, Event)>,
+        now: Timestamp,
+        rules: &LeaseRules,
+        shares: &Shares,
+    ) -> Result<Vec<Verdict>, StoreError> {
+        if events.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut transaction = self.write().await?;
+        let mut tables = self.tables(&mut transaction);
+        let verdicts = apply::apply(&mut tables, events, now, rules, shares).await?;
+        transaction.commit().await?;
+        Ok(verdicts)
+    }
+
+    async fn expired(&self, now: Timestamp, cells_max: u32) -> Result<Vec<CellId>, StoreError> {
+        cells::expired(&mut *self.read().await?, now, cells_max).await
+    }
+
+    async fn unpublished(&self) -> Result<Vec<Unpublished>, StoreError> {
+        grids::unpublished(&mut *self.read().await?).await
+    }
+
+    async fn gallery_complete(&self, grid: GridId, sequence: u64) -> Result<bool, StoreError> {
+        let mut transaction = self.write().await?;
+        let kept = grids::gallery_complete(&mut transaction, grid, sequence).await?;
+        transaction.commit().await?;
+        Ok(kept)
+    }
+
+    async fn speeds(&self) -> Result<Speeds, StoreError> {
+        nodes::speeds(&mut *self.read().await?).await
+    }
+
+    async fn measured(&self, cells: &[Measurement]) -> Result<(), StoreError> {
+        let mut transaction = self.write().await?;
+        nodes::measured(&mut self.tables(&mut transaction), cells).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    async fn nodes_at(&self, grid: GridId) -> Result<Vec<DeviceAndPrice>, StoreError> {
+        cells::nodes_at(&mut *self.read().await?, grid).await
+    }
+
+    async fn listen(&self, rung: &(dyn Fn() + Send + Sync)) -> Result<(), StoreError> {
+        match &self.postgres {
+            Some(pool) => listen(pool, rung).await,
+            // Nobody else writes the file.
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn ring(&self) -> Result<(), StoreError> {
+        if let Some(pool) = &self.postgres {
+            sqlx::query("SELECT pg_notify($1, '')")
+                .bind(CHANNEL)
+                .execute(pool)
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn lead(&self) -> Result<Option<Box<dyn Leadership>>, StoreError> {
+        match &self.postgres {
+            Some(pool) => {
+                let lock = AdvisoryLock::take(pool).await?;
+                Ok(lock.map(|lock| Box::new(lock) as Box<dyn Leadership>))
+            }
+            None => Ok(Some(Box::new(Always))),
+        }
+    }
+
+    async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+        if let Some(pool) = &self.postgres {
+            pool.close().await;
+        }
+    }
+}
+
+impl SqlStore {
+    async fn create(
+        &self,
+        grid: &NewGrid,
+        spec: &str,
+        sha256: Digest,
+        now: Timestamp,
+        shares: &Shares,
+    ) -> Result<(Submitted, bool), StoreError> {
+        let mut transaction = self.write().await?;
+        let mut tables = self.tables(&mut transaction);
+        let known = grids::submitted(tables.connection, grid.request).await?;
+        if let Some((submitted, known_sha256)) = known {
+            return if known_sha256 == sha256 {
+                Ok((submitted, false))
+            } else {
+                Err(StoreError::RequestReused {
+                    request: grid.request,
+                    grid: submitted.grid,
+                })
+            };
+        }
+        // The row of the submitter, which this writes, is the lock of what is counted after it.
+        grids::level_submitter(&mut tables, &grid.submitter).await?;
+        let open = grids::open_cells(tables.connection, &grid.submitter).await?;
+        let cells = grid.spec.positions().count() as u64;
+        if open + cells > u64::from(shares.submitter_open_max) {
+            return Err(StoreError::TooManyOpen {
+                submitter: grid.submitter.clone(),
+                open,
+                cells,
+                most: shares.submitter_open_max,
+            });
+        }
+        let cells = grids::insert(&mut tables, grid, spec, sha256, now).await?;
+        transaction.commit().await?;
+        let grid = grid.grid;
+        Ok((Submitted { grid, cells }, true))
+    }
+}

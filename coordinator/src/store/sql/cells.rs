@@ -1,0 +1,133 @@
+//! Statements that read cells and their attempts.
+
+use atelier_proto::ids::{CellId, GridId};
+use jiff::Timestamp;
+use sqlx::{AnyConnection, AssertSqlSafe};
+
+use super::super::StoreError;
+use super::rows::{AttemptRow, CellRow, damaged, milliseconds, stored_sequence};
+use crate::domain::attempt::FailedAttempt;
+use crate::domain::block::QueuedCell;
+use crate::domain::summary::CellRecord;
+
+/// Cells of a grid that changed after a sequence number, the longest unchanged first.
+pub(super) async fn changed(
+    connection: &mut AnyConnection,
+    grid: GridId,
+    after_sequence: u64,
+) -> Result<Vec<CellRecord>, StoreError> {
+    let statement = format!(
+        "SELECT {}, n.name AS node_name FROM cells c LEFT JOIN nodes n ON n.node_id = c.node_id
+         WHERE c.grid_id = $1 AND c.changed_sequence > $2 ORDER BY c.changed_sequence, c.place",
+        CellRow::COLUMNS
+    );
+    let rows: Vec<CellRow> = sqlx::query_as(AssertSqlSafe(statement))
+        .bind(grid.to_string())
+        .bind(stored_sequence(after_sequence))
+        .fetch_all(connection)
+        .await?;
+    rows.into_iter().map(CellRow::record).collect()
+}
+
+/// Cells of a grid that may be leased now, in the order of service.
+pub(super) async fn queued(
+    connection: &mut AnyConnection,
+    grid: GridId,
+    now: Timestamp,
+    cells_max: u32,
+) -> Result<Vec<QueuedCell>, StoreError> {
+    let rows: Vec<(i64, f64, String)> = sqlx::query_as(
+        "SELECT place, work, failed_on FROM cells
+         WHERE grid_id = $1 AND state = 'queued' AND not_before_ms <= $2 ORDER BY place LIMIT $3",
+    )
+    .bind(grid.to_string())
+    .bind(milliseconds(now))
+    .bind(i64::from(cells_max))
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter()
+        .map(|(place, work, failed_on)| {
+            let wrong = |problem: &dyn std::fmt::Display| {
+                damaged("cell", format!("{grid}/{place}"), &problem.to_string())
+            };
+            let place = u32::try_from(place).map_err(|error| wrong(&error))?;
+            Ok(QueuedCell {
+                id: CellId { grid, place },
+                work,
+                failed_on: serde_json::from_str(&failed_on).map_err(|error| wrong(&error))?,
+            })
+        })
+        .collect()
+}
+
+/// Cells whose lease is over, the longest first.
+pub(super) async fn expired(
+    connection: &mut AnyConnection,
+    now: Timestamp,
+    cells_max: u32,
+) -> Result<Vec<CellId>, StoreError> {
+    let rows: Vec<(String, i64)> = sqlx::query_as(
+        "SELECT grid_id, place FROM cells
+         WHERE lease_expires_at_ms IS NOT NULL AND lease_expires_at_ms <= $1
+         ORDER BY lease_expires_at_ms LIMIT $2",
+    )
+    .bind(milliseconds(now))
+    .bind(i64::from(cells_max))
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter()
+        .map(|(grid, place)| {
+            format!("{grid}/{place}")
+                .parse()
+                .map_err(|error| damaged("cell", format!("{grid}/{place}"), &error))
+        })
+        .collect()
+}
+
+/// Attempts of a grid that brought no picture, cell by cell.
+pub(super) async fn failed_attempts(
+    connection: &mut AnyConnection,
+    grid: GridId,
+    attempts_max: u32,
+) -> Result<Vec<FailedAttempt>, StoreError> {
+    let rows: Vec<AttemptRow> = sqlx::query_as(
+        "SELECT a.grid_id, a.place, a.attempt, a.node_id, n.name AS node_name, a.ended_at_ms, a.outcome, a.reason,
+                a.log
+         FROM attempts a LEFT JOIN nodes n ON n.node_id = a.node_id
+         WHERE a.grid_id = $1 ORDER BY a.place, a.attempt LIMIT $2",
+    )
+    .bind(grid.to_string())
+    .bind(i64::from(attempts_max))
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter().map(AttemptRow::failed_attempt).collect()
+}
+
+/// Cells that each of the nodes holds now.
+pub(super) async fn held_by_node(
+    connection: &mut AnyConnection,
+) -> Result<Vec<(String, i64)>, StoreError> {
+    let rows = sqlx::query_as(
+        "SELECT node_id, count(*) FROM cells
+         WHERE lease_expires_at_ms IS NOT NULL AND node_id IS NOT NULL GROUP BY node_id",
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows)
+}
+
+/// Nodes that hold cells of a grid now.
+pub(super) async fn nodes_at(
+    connection: &mut AnyConnection,
+    grid: GridId,
+) -> Result<Vec<(String, Option<f64>)>, StoreError> {
+    let rows = sqlx::query_as(
+        "SELECT n.device, n.dollars_per_hour FROM nodes n WHERE n.node_id IN (
+             SELECT c.node_id FROM cells c
+             WHERE c.lease_expires_at_ms IS NOT NULL AND c.grid_id = $1)",
+    )
+    .bind(grid.to_string())
+    .fetch_all(connection)
+    .await?;
+    Ok(rows)
+}

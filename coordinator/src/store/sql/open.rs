@@ -1,0 +1,137 @@
+//! Connections: how many, how patient, and tables that are up to date.
+
+use std::path::Path;
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{AnyPool, ConnectOptions as _, Executor as _};
+use url::Url;
+
+use super::super::StoreError;
+use super::SqlStore;
+use super::dialect::Dialect;
+
+/// Connections to an `SQLite` file that read at once.
+const SQLITE_READERS_MAX: u32 = 4;
+/// How long a call waits for a connection before it is told that the store is too busy.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(15);
+/// Connections to PostgreSQL that listen and lead, beside those for calls.
+const POSTGRES_BESIDE_MAX: u32 = 3;
+
+/// What each connection to an `SQLite` file is told. A writer waits for another process, such as a backup, to let go of
+/// the file; what was reported done must still be so after a power cut.
+const SQLITE_WRITER: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+    PRAGMA foreign_keys = ON; PRAGMA cache_size = -65536;";
+const SQLITE_READER: &str =
+    "PRAGMA busy_timeout = 10000; PRAGMA query_only = ON; PRAGMA cache_size = -65536;";
+
+static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
+static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
+
+/// Opens an `SQLite` file.
+pub(super) async fn sqlite(path: &Path) -> Result<SqlStore, StoreError> {
+    let database = path.display().to_string();
+    let failed = |source| StoreError::Open {
+        database: database.clone(),
+        source,
+        hint: "is the disk full, or the folder not writable?",
+    };
+    let mut url = Url::from_str("sqlite:///").map_err(|_| StoreError::BadUrl {
+        url: database.clone(),
+    })?;
+    let absolute = std::path::absolute(path).map_err(|error| failed(error.into()))?;
+    url.set_path(&absolute.to_string_lossy());
+    url.set_query(Some("mode=rwc"));
+    let writer = pool(&url, 1, Some(SQLITE_WRITER)).await.map_err(failed)?;
+    SQLITE
+        .run(&writer)
+        .await
+        .map_err(|source| StoreError::Migrate {
+            database: database.clone(),
+            source,
+        })?;
+    let readers = pool(&url, SQLITE_READERS_MAX, Some(SQLITE_READER)).await;
+    Ok(SqlStore {
+        dialect: Dialect::Sqlite,
+        writer,
+        readers: readers.map_err(failed)?,
+        postgres: None,
+    })
+}
+
+/// Connects to PostgreSQL.
+pub(super) async fn postgres(text: &str, connections_max: u32) -> Result<SqlStore, StoreError> {
+    let bad_url = || StoreError::BadUrl {
+        url: without_password(text),
+    };
+    let url = Url::parse(text).map_err(|_| bad_url())?;
+    if !matches!(url.scheme(), "postgres" | "postgresql") {
+        return Err(bad_url());
+    }
+    let options = PgConnectOptions::from_url(&url).map_err(|_| bad_url())?;
+    let database = without_password(text);
+    let failed = |source| StoreError::Open {
+        database: database.clone(),
+        source,
+        hint: "is PostgreSQL running there, and do user, password and sslmode fit?",
+    };
+    let pool = pool(&url, connections_max, None).await.map_err(failed)?;
+    // The migrator takes a lock of the database, so that coordinators may start together.
+    POSTGRES
+        .run(&pool)
+        .await
+        .map_err(|source| StoreError::Migrate {
+            database: database.clone(),
+            source,
+        })?;
+    let beside = PgPoolOptions::new()
+        .max_connections(POSTGRES_BESIDE_MAX)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .connect_with(options)
+        .await
+        .map_err(failed)?;
+    Ok(SqlStore {
+        dialect: Dialect::Postgres,
+        writer: pool.clone(),
+        readers: pool,
+        postgres: Some(beside),
+    })
+}
+
+async fn pool(
+    url: &Url,
+    connections_max: u32,
+    greeting: Option<&'static str>,
+) -> Result<AnyPool, sqlx::Error> {
+    sqlx::any::install_default_drivers();
+    AnyPoolOptions::new()
+        .max_connections(connections_max)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .after_connect(move |connection, _| {
+            Box::pin(async move {
+                if let Some(greeting) = greeting {
+                    connection.execute(greeting).await?;
+                }
+                Ok(())
+            })
+        })
+        .connect_with(AnyConnectOptions::from_url(url)?)
+        .await
+}
+
+/// A URL as it may be shown.
+fn without_password(text: &str) -> String {
+    match Url::parse(text) {
+        Ok(mut url) => {
+            if url.password().is_some() {
+                // Only URLs without a host refuse, and those have no password.
+                let _ = url.set_password(Some("***"));
+            }
+            url.to_string()
+        }
+        Err(_) => "what was given".to_owned(),
+    }
+}

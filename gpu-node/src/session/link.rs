@@ -1,0 +1,93 @@
+//! The way from a node to its coordinator and to the bucket. Nodes of one process share it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use atelier_gallery::bucket::{Bucket, BucketError};
+use atelier_proto::storage::Storage;
+use atelier_proto::v1::nodes_client::NodesClient;
+use tokio::sync::{OnceCell, Semaphore};
+use tonic::transport::{Channel, Endpoint};
+
+use super::SessionError;
+
+/// Cells that ask the bucket for something at once, inputs and checkpoints aside; further ones wait. Each takes a
+/// connection.
+const CELLS_AT_BUCKET_MAX: usize = 64;
+/// How long a connection may take to be made.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often a connection without traffic is tried.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
+
+/// One connection to the coordinator and the bucket that it named; clones share both.
+#[derive(Debug, Clone)]
+pub struct Link {
+    pub(super) url: String,
+    pub(super) nodes: NodesClient<Channel>,
+    pub(super) at_bucket: Arc<Semaphore>,
+    bucket: Arc<OnceCell<Bucket>>,
+}
+
+impl Link {
+    /// A link to the coordinator at this URL, or to those at these, separated by commas: calls are spread over them, and one
+    /// that is away is passed over when a call is tried again. Nobody is asked yet.
+    pub fn new(url: &str) -> Result<Self, SessionError> {
+        Ok(Self {
+            url: url.to_owned(),
+            nodes: NodesClient::new(channel(url)?),
+            at_bucket: Arc::new(Semaphore::new(CELLS_AT_BUCKET_MAX)),
+            bucket: Arc::default(),
+        })
+    }
+
+    /// The same with a connection to the coordinator of its own: one carries a bounded number of calls at once.
+    pub fn with_own_connection(&self) -> Result<Self, SessionError> {
+        Ok(Self {
+            nodes: NodesClient::new(channel(&self.url)?),
+            ..self.clone()
+        })
+    }
+
+    /// The bucket, connected to when it is first asked for; then it is checked too, if it is `used`.
+    pub(super) async fn bucket(
+        &self,
+        storage: &Storage,
+        used: bool,
+    ) -> Result<Bucket, BucketError> {
+        let connect = || async {
+            let bucket = Bucket::connect(storage).await?;
+            if used {
+                bucket.check().await?;
+            }
+            Ok(bucket)
+        };
+        self.bucket.get_or_try_init(connect).await.cloned()
+    }
+}
+
+fn channel(urls: &str) -> Result<Channel, SessionError> {
+    let endpoints = urls.split(',').map(|url| {
+        let endpoint = endpoint(url.trim())?
+            .connect_timeout(CONNECT_TIMEOUT)
+            .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
+            .keep_alive_while_idle(true);
+        Ok(endpoint)
+    });
+    let endpoints: Vec<Endpoint> = endpoints.collect::<Result<_, SessionError>>()?;
+    Ok(match endpoints.as_slice() {
+        [one] => one.connect_lazy(),
+        _ => Channel::balance_list(endpoints.into_iter()),
+    })
+}
+
+fn endpoint(url: &str) -> Result<Endpoint, SessionError> {
+    let bad_url = || SessionError::BadUrl {
+        url: url.to_owned(),
+    };
+    let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|_| bad_url())?;
+    let uri = endpoint.uri();
+    if uri.host().is_none_or(str::is_empty) || uri.scheme_str() != Some("http") {
+        return Err(bad_url());
+    }
+    Ok(endpoint)
+}

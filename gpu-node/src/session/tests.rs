@@ -1,0 +1,337 @@
+//! A session with a coordinator that does as it is told, and a simulated device that leaves no pictures.
+
+use std::collections::VecDeque;
+use std::io::Write as _;
+use std::sync::{Mutex, MutexGuard};
+
+use atelier_proto::ids::{CellId, Digest, GridId};
+use atelier_proto::v1::nodes_server::{Nodes, NodesServer};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use tonic::{Request, Response};
+use tracing_subscriber::fmt::MakeWriter as _;
+
+use super::*;
+use crate::executor::Simulation;
+use crate::flat::FlatFiles;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What a node has said, and what it is to hear.
+#[derive(Default)]
+struct Talk {
+    registered: Vec<v1::RegisterRequest>,
+    leases_asked: Vec<v1::LeaseRequest>,
+    completed: Vec<v1::CompleteRequest>,
+    failed: Vec<v1::FailRequest>,
+    released: Vec<v1::HeldCell>,
+    release_calls: u32,
+    /// Answers to further lease calls; without one, a call waits.
+    leases: VecDeque<v1::LeaseResponse>,
+    /// Whether a renewal that tells of cells is answered with a drain.
+    drains: bool,
+}
+
+/// The coordinator; clones are the same one.
+#[derive(Clone)]
+struct Puppet {
+    talk: Arc<Mutex<Talk>>,
+    changed: Arc<watch::Sender<()>>,
+}
+
+impl Puppet {
+    fn new(leases: impl IntoIterator<Item = v1::LeaseResponse>, drains: bool) -> Self {
+        let talk = Talk {
+            leases: leases.into_iter().collect(),
+            drains,
+            ..Talk::default()
+        };
+        Self {
+            talk: Arc::new(Mutex::new(talk)),
+            changed: Arc::default(),
+        }
+    }
+
+    fn talk(&self) -> MutexGuard<'_, Talk> {
+        self.talk.lock().unwrap()
+    }
+
+    fn note(&self, note: impl FnOnce(&mut Talk)) {
+        note(&mut self.talk());
+        self.changed.send_replace(());
+    }
+
+    /// Waits until the node has said what is waited for.
+    async fn heard(&self, is_it: impl Fn(&Talk) -> bool) {
+        let mut changes = self.changed.subscribe();
+        let heard = changes.wait_for(|()| is_it(&self.talk()));
+        tokio::time::timeout(PATIENCE, heard)
+            .await
+            .unwrap()
+            .unwrap();
+    }
+}
+
+#[tonic::async_trait]
+impl Nodes for Puppet {
+    async fn register(
+        &self,
+        request: Request<v1::RegisterRequest>,
+    ) -> Result<Response<v1::RegisterResponse>, Status> {
+        self.note(|talk| talk.registered.push(request.into_inner()));
+        Ok(Response::new(v1::RegisterResponse {
+            storage: Some(v1::Storage {
+                // Nobody listens there, and nobody is to ask.
+                endpoint: "http://127.0.0.1:1".to_owned(),
+                region: "nowhere".to_owned(),
+                bucket: "none".to_owned(),
+                force_path_style: true,
+                credentials: Some(v1::S3Credentials::default()),
+            }),
+            renew_interval: Some(prost_types::Duration {
+                seconds: 0,
+                nanos: 100_000_000,
+            }),
+            lease_duration: None,
+        }))
+    }
+
+    async fn lease(
+        &self,
+        request: Request<v1::LeaseRequest>,
+    ) -> Result<Response<v1::LeaseResponse>, Status> {
+        self.note(|talk| talk.leases_asked.push(request.into_inner()));
+        let mut changes = self.changed.subscribe();
+        loop {
+            changes.mark_unchanged();
+            let answer = self.talk().leases.pop_front();
+            if let Some(answer) = answer {
+                return Ok(Response::new(answer));
+            }
+            changes.changed().await.unwrap();
+        }
+    }
+
+    async fn renew(
+        &self,
+        request: Request<v1::RenewRequest>,
+    ) -> Result<Response<v1::RenewResponse>, Status> {
+        let holds_some = !request.into_inner().cells.is_empty();
+        Ok(Response::new(v1::RenewResponse {
+            drain: self.talk().drains && holds_some,
+            ..v1::RenewResponse::default()
+        }))
+    }
+
+    async fn complete(
+        &self,
+        request: Request<v1::CompleteRequest>,
+    ) -> Result<Response<v1::CompleteResponse>, Status> {
+        self.note(|talk| talk.completed.push(request.into_inner()));
+        Ok(Response::new(v1::CompleteResponse {}))
+    }
+
+    async fn fail(
+        &self,
+        request: Request<v1::FailRequest>,
+    ) -> Result<Response<v1::FailResponse>, Status> {
+        self.note(|talk| talk.failed.push(request.into_inner()));
+        Ok(Response::new(v1::FailResponse {}))
+    }
+
+    async fn release(
+        &self,
+        request: Request<v1::ReleaseRequest>,
+    ) -> Result<Response<v1::ReleaseResponse>, Status> {
+        // The others have the time to come together.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        self.note(|talk| {
+            talk.released.extend(request.into_inner().cells);
+            talk.release_calls += 1;
+        });
+        Ok(Response::new(v1::ReleaseResponse {}))
+    }
+}
+
+/// A lease of so many cells.
+fn block(cells: u32, drain: bool) -> v1::LeaseResponse {
+    let grid = GridId::generate();
+    let input = |content: &[u8]| v1::Input {
+        sha256: Digest::of(content).to_string(),
+        width: 3000,
+        height: 2000,
+    };
+    let cell = |place| v1::LeasedCell {
+        cell_id: CellId { grid, place }.to_string(),
+        grid_id: grid.to_string(),
+        attempt: 2,
+        photo: Some(v1::Photo {
+            input: Some(input(b"photo")),
+            ..v1::Photo::default()
+        }),
+        artist: Some(v1::Artist {
+            paintings: vec![v1::Painting {
+                input: Some(input(b"painting")),
+                weight: 1.0,
+                ..v1::Painting::default()
+            }],
+            ..v1::Artist::default()
+        }),
+        settings: Some(v1::RenderSettings {
+            size: Some(600),
+            ..v1::RenderSettings::default()
+        }),
+        picture_key: format!("pictures/{place}.jpg"),
+        thumbnail_key: format!("thumbnails/{place}.jpg"),
+        photo_original_key: "originals/photo.jpg".to_owned(),
+        artist_original_key: "originals/artist.jpg".to_owned(),
+        checkpoint_key: format!("checkpoints/{place}.safetensors"),
+        ..v1::LeasedCell::default()
+    };
+    v1::LeaseResponse {
+        cells: (0..cells).map(cell).collect(),
+        drain,
+    }
+}
+
+struct Running {
+    session: JoinHandle<Result<(), SessionError>>,
+    shutdown: CancellationToken,
+    log: LogTail,
+}
+
+/// A session of a node that takes two cells at once.
+async fn start(puppet: &Puppet, cell_time: Duration, failure_share: f64) -> Running {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let serving = Server::builder().add_service(NodesServer::new(puppet.clone()));
+    tokio::spawn(serving.serve_with_incoming(TcpIncoming::from(listener)));
+    let simulation = Simulation {
+        cell_time,
+        failure_share,
+        leaves_pictures: false,
+        batch: 2,
+    };
+    let (metrics, log) = (Metrics::default(), LogTail::default());
+    let files = FlatFiles::default();
+    let equipment = Equipment {
+        executor: Executor::simulated(simulation, 1, files, metrics.clone()),
+        inputs: Inputs::simulated(),
+        metrics,
+        log: log.clone(),
+    };
+    let config = SessionConfig {
+        name: "puppet's".to_owned(),
+        labels: [("zone".to_owned(), "a".to_owned())].into(),
+        dollars_per_hour: Some(2.5),
+        connect_timeout: PATIENCE,
+        checkpoint_interval: Duration::from_secs(20),
+    };
+    let shutdown = CancellationToken::new();
+    let session = {
+        let shutdown = shutdown.clone();
+        tokio::spawn(async move {
+            let link = Link::new(&url)?;
+            run(&config, &link, equipment, shutdown).await
+        })
+    };
+    Running {
+        session,
+        shutdown,
+        log,
+    }
+}
+
+impl Running {
+    async fn ends_well(self) {
+        let ended = tokio::time::timeout(PATIENCE, self.session).await;
+        ended.unwrap().unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_a_lease_drains_finishes_what_it_holds_and_leaves() {
+    let puppet = Puppet::new([block(5, true)], false);
+    let running = start(&puppet, Duration::from_millis(20), 0.0).await;
+    running.ends_well().await;
+    let talk = puppet.talk();
+    assert_eq!((talk.completed.len(), talk.released.len()), (5, 0));
+    assert_eq!(talk.leases_asked.len(), 1, "it asked for no more");
+}
+
+#[tokio::test]
+async fn a_node_that_a_renewal_drains_finishes_what_it_holds_and_leaves() {
+    let puppet = Puppet::new([block(3, false), block(2, false)], true);
+    let running = start(&puppet, Duration::from_millis(150), 0.0).await;
+    running.ends_well().await;
+    let talk = puppet.talk();
+    assert_eq!((talk.completed.len(), talk.released.len()), (5, 0));
+}
+
+#[tokio::test]
+async fn a_node_that_is_told_to_leave_gives_back_what_it_holds() {
+    let puppet = Puppet::new([block(40, false)], false);
+    let running = start(&puppet, Duration::from_mins(1), 0.0).await;
+    // It asks for the next block when it has this one.
+    puppet.heard(|talk| talk.leases_asked.len() == 2).await;
+    running.shutdown.cancel();
+    running.ends_well().await;
+    let talk = puppet.talk();
+    assert_eq!((talk.completed.len(), talk.released.len()), (0, 40));
+    assert!(talk.released.iter().all(|held| held.attempt == 2));
+    assert!(talk.release_calls < 10, "{} calls", talk.release_calls);
+}
+
+#[tokio::test]
+async fn what_is_told_of_a_picture_that_is_not_there_is_as_the_lease_wants_it() {
+    let puppet = Puppet::new([block(1, true)], false);
+    start(&puppet, Duration::from_millis(20), 0.0)
+        .await
+        .ends_well()
+        .await;
+    let talk = puppet.talk();
+    let registered = &talk.registered[0];
+    assert_eq!(registered.labels["zone"], "a");
+    assert_eq!(registered.dollars_per_hour, Some(2.5));
+    let result = talk.completed[0].result.as_ref().unwrap();
+    assert_eq!((result.width, result.height), (600, 400));
+    assert_eq!(result.picture_key, "pictures/0.jpg");
+    assert_eq!(result.thumbnail_key, "thumbnails/0.jpg");
+    assert!(result.sha256.parse::<Digest>().is_ok() && result.bytes > 0);
+    assert!(result.seconds >= 0.02 && result.evaluations > 0);
+    assert_eq!(result.network, "simulated");
+}
+
+#[tokio::test]
+async fn a_failure_tells_the_end_of_the_log() {
+    let puppet = Puppet::new([block(1, true)], false);
+    let running = start(&puppet, Duration::from_millis(20), 1.0).await;
+    let mut line = running.log.make_writer();
+    line.write_all(b"the lights went out\n").unwrap();
+    running.ends_well().await;
+    let talk = puppet.talk();
+    let failed = &talk.failed[0];
+    assert_eq!(failed.kind(), v1::FailureKind::Transient);
+    assert_eq!(failed.reason, "a simulated failure");
+    assert_eq!(failed.log, "the lights went out\n");
+}
+
+#[tokio::test]
+async fn blocks_are_bounded_by_their_work_once_the_coordinator_knows_it() {
+    let puppet = Puppet::new([block(2, false)], false);
+    let running = start(&puppet, Duration::from_millis(20), 0.0).await;
+    for completed in [2, 3] {
+        puppet.heard(|talk| talk.completed.len() == completed).await;
+        puppet.note(|talk| talk.leases.push_back(block(1, false)));
+    }
+    puppet.heard(|talk| talk.leases_asked.len() == 4).await;
+    running.shutdown.cancel();
+    running.ends_well().await;
+    let talk = puppet.talk();
+    let asked = |lease: &v1::LeaseRequest| (lease.cells_max, lease.seconds_wanted);
+    assert_eq!(asked(&talk.leases_asked[0]), (2, Some(45.0)));
+    assert_eq!(asked(&talk.leases_asked[3]), (64, Some(45.0)));
+}

@@ -1,0 +1,359 @@
+//! The Markdown of a measurement, and its place in BENCHMARKS.md.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+
+use super::graphile::Graphile;
+use super::load::{Loaded, Seen};
+use super::options::Scale;
+use super::site::Submission;
+use super::sizes::Sizes;
+
+const MIB: f64 = (1 << 20) as f64;
+
+/// What was measured on one database.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OnDatabase {
+    /// What people call it.
+    pub name: &'static str,
+    /// A grid, as it was submitted to a new coordinator.
+    pub submission: Option<Submission>,
+    /// Load by load.
+    pub loads: Vec<Loaded>,
+    /// With little and with much in it.
+    pub sizes: Option<Sizes>,
+}
+
+/// Everything that was measured.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measured {
+    /// Names and values.
+    pub machine: Vec<(&'static str, String)>,
+    /// What was done.
+    pub scale: Scale,
+    /// Database by database.
+    pub databases: Vec<OnDatabase>,
+    /// What is compared with, or why it is not.
+    pub graphile: Option<Result<Graphile, String>>,
+    /// What could not be measured.
+    pub notes: Vec<String>,
+}
+
+impl OnDatabase {
+    /// Most completions a second that were seen without watchers.
+    fn rate(&self) -> Option<f64> {
+        let windows = self.loads.iter().filter_map(|load| load.windows.first());
+        windows.map(Seen::rate).reduce(f64::max)
+    }
+}
+
+impl Measured {
+    /// What tells this kind of measurement from others.
+    pub fn key(&self) -> String {
+        format!("{} nodes", self.scale.nodes)
+    }
+
+    /// The section.
+    pub fn section(&self) -> String {
+        let scale = &self.scale;
+        let mut lines = vec![
+            format!(
+                "## One coordinator, {} nodes, grids of {} cells",
+                grouped(f64::from(scale.nodes)),
+                grouped(f64::from(scale.cells))
+            ),
+            String::new(),
+        ];
+        if let Some(headline) = self.headline() {
+            lines.extend([headline, String::new()]);
+        }
+        lines.extend(
+            self.machine
+                .iter()
+                .map(|(name, value)| format!("- {name}: {value}")),
+        );
+        if let Some(Ok(graphile)) = &self.graphile {
+            lines.push(format!(
+                "- Graphile Worker: {}, Node.js {}",
+                graphile.version, graphile.node
+            ));
+        }
+        lines.push(format!(
+            "- nodes: `atelier-node run --renderer simulated --simulated-nodes {} --simulated-uploads off \
+             --simulated-batch {}`; windows of {} s",
+            scale.nodes,
+            scale.batch,
+            scale.window.as_secs()
+        ));
+        let parts = [
+            self.submissions(),
+            self.loads(),
+            self.watched(),
+            self.sizes(),
+            self.compared(),
+        ];
+        for part in parts.into_iter().flatten() {
+            lines.extend([String::new(), part]);
+        }
+        if !self.notes.is_empty() {
+            lines.push(String::new());
+            lines.extend(
+                self.notes
+                    .iter()
+                    .map(|note| format!("Not measured: {note}.")),
+            );
+        }
+        lines.join("\n") + "\n"
+    }
+
+    fn headline(&self) -> Option<String> {
+        let rates = self.databases.iter().filter_map(|database| {
+            let rate = grouped(database.rate()?);
+            Some(format!("{rate} completions/s on {}", database.name))
+        });
+        let rates: Vec<String> = rates.collect();
+        if rates.is_empty() {
+            return None;
+        }
+        let peer = match &self.graphile {
+            Some(Ok(graphile)) => {
+                let rates = graphile.rates.iter().map(|(_, rate)| grouped(*rate));
+                let rates: Vec<String> = rates.collect();
+                format!(
+                    "; Graphile Worker does {} empty jobs/s there",
+                    rates.join(" to ")
+                )
+            }
+            Some(Err(_)) | None => String::new(),
+        };
+        Some(format!("**{}**{peer}.", rates.join(", ")))
+    }
+
+    fn submissions(&self) -> Option<String> {
+        let rows = self.databases.iter().filter_map(|database| {
+            let submission = database.submission.as_ref()?;
+            let cells = f64::from(submission.cells);
+            Some(vec![
+                database.name.to_owned(),
+                grouped(cells),
+                format!("{:.2}", submission.seconds),
+                grouped(cells / submission.seconds),
+                format!("{:.0}", submission.growth as f64 / MIB),
+            ])
+        });
+        let headings = [
+            "submitting",
+            "cells",
+            "seconds",
+            "cells/s",
+            "coordinator grows by, MiB",
+        ];
+        table(&headings, rows.collect())
+    }
+
+    fn loads(&self) -> Option<String> {
+        let mut rows = Vec::new();
+        for database in &self.databases {
+            for load in &database.loads {
+                rows.extend(
+                    load.windows
+                        .first()
+                        .map(|seen| load_row(database.name, load, seen)),
+                );
+            }
+        }
+        let headings = [
+            "at work",
+            "offered/s",
+            "completions/s",
+            "slowest second",
+            "Lease p50, ms",
+            "p99, ms",
+            "leases",
+            "cores: coordinator",
+            "database",
+            "nodes",
+            "coordinator, MiB",
+            "failed",
+            "warnings",
+        ];
+        let table = table(&headings, rows)?;
+        Some(format!(
+            "A Lease is of one cell, had work waiting for it, and was given back. Nodes, database and this measurement \
+             share the processors with the coordinator. Memory is at the beginning and at the end of a window; warnings \
+             are lines that the nodes and the coordinator logged.\n\n{table}"
+        ))
+    }
+
+    fn watched(&self) -> Option<String> {
+        let mut rows = Vec::new();
+        for database in &self.databases {
+            for load in &database.loads {
+                let [before, with, after] = &load.windows[..] else {
+                    continue;
+                };
+                let without = f64::midpoint(before.rate(), after.rate());
+                rows.push(vec![
+                    database.name.to_owned(),
+                    grouped(before.rate()),
+                    grouped(with.rate()),
+                    grouped(after.rate()),
+                    format!("**{:.2}**", with.rate() / without),
+                    load.messages_per_second.map_or(String::new(), grouped),
+                    load.watchers_lost.to_string(),
+                    format!(
+                        "{:.0} → {:.0}",
+                        before.memory.0 as f64 / MIB,
+                        after.memory.1 as f64 / MIB
+                    ),
+                ]);
+            }
+        }
+        let with = format!("with {} watchers", grouped(f64::from(self.scale.watchers)));
+        let headings = [
+            "watched, completions/s",
+            "before",
+            &with,
+            "after",
+            "ratio",
+            "messages/s",
+            "watchers lost",
+            "coordinator, MiB",
+        ];
+        table(&headings, rows)
+    }
+
+    fn sizes(&self) -> Option<String> {
+        let measured = |database: &OnDatabase| Some((database.name, database.sizes?));
+        let sizes: Vec<(&str, Sizes)> = self.databases.iter().filter_map(measured).collect();
+        let (_, first) = sizes.first()?;
+        let alone = format!("{} cells", grouped(f64::from(first.cells)));
+        let beside = format!("and {} beside them", grouped(first.cells_beside as f64));
+        let rows = sizes.iter().map(|(name, sizes)| {
+            vec![
+                (*name).to_owned(),
+                grouped(sizes.alone),
+                grouped(sizes.beside),
+                format!("**{:.2}**", sizes.beside / sizes.alone),
+            ]
+        });
+        let headings = ["in the database, completions/s", &alone, &beside, "ratio"];
+        table(&headings, rows.collect())
+    }
+
+    fn compared(&self) -> Option<String> {
+        let graphile = match self.graphile.as_ref()? {
+            Ok(graphile) => graphile,
+            Err(problem) => return Some(format!("Not compared with Graphile Worker: {problem}.")),
+        };
+        let ours = self
+            .databases
+            .iter()
+            .find(|database| database.name == "PostgreSQL");
+        let ours = ours.and_then(OnDatabase::rate);
+        let mut rows = Vec::new();
+        if let Some(ours) = ours {
+            rows.push(vec![
+                "Atelier: completions, with leases and renewals".to_owned(),
+                grouped(ours),
+                "1.00×".to_owned(),
+            ]);
+        }
+        for (name, rate) in &graphile.rates {
+            rows.push(vec![
+                format!("Graphile Worker: empty jobs, {name}"),
+                grouped(*rate),
+                ours.map_or(String::new(), |ours| format!("{:.2}×", ours / rate)),
+            ]);
+        }
+        table(
+            &["on the same PostgreSQL", "a second", "Atelier against it"],
+            rows,
+        )
+    }
+}
+
+fn load_row(name: &str, load: &Loaded, seen: &Seen) -> Vec<String> {
+    let milliseconds = |share| {
+        let seconds = seen.leases.quantile(share);
+        seconds.map_or(String::new(), |seconds| format!("{:.1}", 1e3 * seconds))
+    };
+    let ran_dry = if seen.queued == 0 { " (ran dry)" } else { "" };
+    let cores = &seen.cores;
+    vec![
+        name.to_owned(),
+        grouped(load.offered),
+        format!("{}{ran_dry}", grouped(seen.rate())),
+        grouped(seen.slowest as f64),
+        milliseconds(0.5),
+        milliseconds(0.99),
+        seen.leases.seconds.len().to_string(),
+        format!("{:.2}", cores.coordinator),
+        format!("{:.2}", cores.database),
+        format!("{:.2}", cores.nodes),
+        format!(
+            "{:.0} → {:.0}",
+            seen.memory.0 as f64 / MIB,
+            seen.memory.1 as f64 / MIB
+        ),
+        load.failed.to_string(),
+        format!("{} and {}", load.node_warnings, load.coordinator_warnings),
+    ]
+}
+
+/// A number with its thousands apart.
+fn grouped(number: f64) -> String {
+    let digits = format!("{number:.0}");
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A table whose first column is words and whose others are numbers; none without rows.
+fn table(headings: &[&str], rows: Vec<Vec<String>>) -> Option<String> {
+    if rows.is_empty() {
+        return None;
+    }
+    let line = |cells: Vec<String>| format!("| {} |", cells.join(" | "));
+    let rules = (0..headings.len()).map(|column| if column == 0 { ":--" } else { "--:" });
+    let mut lines = vec![
+        line(headings.iter().map(|&heading| heading.to_owned()).collect()),
+        line(rules.map(str::to_owned).collect()),
+    ];
+    lines.extend(rows.into_iter().map(line));
+    Some(lines.join("\n"))
+}
+
+/// Writes a section between its markers, over the one of an earlier run if there is one.
+///
+/// # Errors
+/// When the file cannot be read or written, or has only one of the markers.
+pub fn put_section(path: &Path, key: &str, section: &str) -> anyhow::Result<()> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => "# Benchmarks\n".to_owned(),
+        Err(error) => return Err(error).with_context(|| path.display().to_string()),
+    };
+    let begin = format!("<!-- begin: make bench-coordinator, {key} -->");
+    let end = format!("<!-- end: make bench-coordinator, {key} -->");
+    let block = format!("{begin}\n{section}{end}");
+    let text = match text.split_once(&begin) {
+        Some((before, rest)) => {
+            let (_, after) = rest.split_once(&end).with_context(|| format!("no {end}"))?;
+            format!("{before}{block}{after}")
+        }
+        None => format!("{}\n\n{block}\n", text.trim_end()),
+    };
+    let partial = path.with_extension("md.part");
+    std::fs::write(&partial, text)?;
+    Ok(std::fs::rename(partial, path)?)
+}
+
+#[cfg(test)]
+mod tests;

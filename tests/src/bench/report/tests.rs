@@ -1,0 +1,129 @@
+use std::time::Duration;
+
+use clap::Parser as _;
+
+use super::*;
+use crate::bench::load::Cores;
+use crate::bench::options::Options;
+use crate::bench::probe::Leases;
+
+fn seen(done: u64) -> Seen {
+    Seen {
+        seconds: 10.0,
+        done,
+        slowest: 1_200,
+        queued: 5,
+        leases: Leases {
+            seconds: vec![0.001, 0.002, 0.003],
+            failed: 0,
+        },
+        cores: Cores::default(),
+        memory: (20 << 20, 30 << 20),
+    }
+}
+
+fn measured() -> Measured {
+    let loaded = Loaded {
+        offered: 4_000.0,
+        windows: vec![seen(20_000), seen(15_000), seen(10_000)],
+        messages_per_second: Some(470.0),
+        watchers_lost: 0,
+        failed: 1,
+        node_warnings: 2,
+        coordinator_warnings: 3,
+    };
+    let sizes = Sizes {
+        cells: 1_000,
+        alone: 2_000.0,
+        cells_beside: 1_000_000,
+        beside: 1_500.0,
+    };
+    let submission = Submission {
+        grid: "g".to_owned(),
+        cells: 100_000,
+        seconds: 2.0,
+        growth: 7 << 20,
+    };
+    Measured {
+        machine: vec![("date", "today".to_owned())],
+        scale: Scale {
+            window: Duration::from_secs(10),
+            ..Options::parse_from(["bench-coordinator"]).scale()
+        },
+        databases: vec![OnDatabase {
+            name: "PostgreSQL",
+            submission: Some(submission),
+            loads: vec![loaded],
+            sizes: Some(sizes),
+        }],
+        graphile: Some(Ok(Graphile {
+            version: "1".to_owned(),
+            node: "v2".to_owned(),
+            rates: vec![("as it comes".to_owned(), 1_000.0)],
+        })),
+        notes: Vec::new(),
+    }
+}
+
+#[test]
+fn rates_and_ratios_are_those_of_the_windows() {
+    let section = measured().section();
+    for expected in [
+        "**2,000 completions/s on PostgreSQL**; Graphile Worker does 1,000 empty jobs/s there.",
+        "| PostgreSQL | 100,000 | 2.00 | 50,000 | 7 |",
+        "| PostgreSQL | 4,000 | 2,000 | 1,200 | 2.0 | 3.0 | 3 |",
+        // 1,500 against the mean of 2,000 and 1,000.
+        "| PostgreSQL | 2,000 | 1,500 | 1,000 | **1.00** | 470 |",
+        "| PostgreSQL | 2,000 | 1,500 | **0.75** |",
+        "| Graphile Worker: empty jobs, as it comes | 1,000 | 2.00× |",
+    ] {
+        assert!(section.contains(expected), "{expected}\n{section}");
+    }
+}
+
+#[test]
+fn what_could_not_be_measured_is_told() {
+    let mut measured = measured();
+    measured.graphile = Some(Err("there is no npm".to_owned()));
+    measured.databases.clear();
+    measured
+        .notes
+        .push("PostgreSQL: it is not installed".to_owned());
+    let section = measured.section();
+    assert!(
+        section.contains("Graphile Worker: there is no npm."),
+        "{section}"
+    );
+    assert!(section.contains("Not measured: PostgreSQL: it is not installed."));
+    assert!(!section.contains("completions/s"));
+}
+
+#[test]
+fn thousands_are_told_apart() {
+    let texts = [0.4, 12.0, 999.6, 100_000.0, 1_234_567.0].map(grouped);
+    assert_eq!(texts, ["0", "12", "1,000", "100,000", "1,234,567"]);
+}
+
+#[test]
+fn a_section_takes_the_place_of_the_last_one_of_its_kind() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("BENCHMARKS.md");
+    std::fs::write(
+        &path,
+        "# Benchmarks\n\n<!-- begin: make bench, x -->\nkept\n",
+    )
+    .unwrap();
+    for (key, section) in [("a", "old\n"), ("b", "other\n"), ("a", "new\n")] {
+        put_section(&path, key, section).unwrap();
+    }
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(!text.contains("old"), "{text}");
+    assert!(text.find("kept") < text.find("new") && text.find("new") < text.find("other"));
+    assert_eq!(
+        text.matches("<!-- begin: make bench-coordinator, ").count(),
+        2
+    );
+
+    std::fs::write(&path, "<!-- begin: make bench-coordinator, a -->\nhalf\n").unwrap();
+    assert!(put_section(&path, "a", "new\n").is_err());
+}

@@ -1,0 +1,20 @@
+//! `bench-coordinator`: options → measurement → table. See `make bench-coordinator`.
+
+use std::io::Write as _;
+
+use atelier_tests::bench;
+use atelier_tests::bench::options::Options;
+use atelier_tests::bench::report::put_section;
+use clap::Parser as _;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let options = Options::parse();
+    let measured = bench::run(&options).await?;
+    let section = measured.section();
+    std::io::stdout().write_all(section.as_bytes())?;
+    if let Some(path) = &options.write {
+        put_section(path, &measured.key(), &section)?;
+    }
+    Ok(())
+}
