@@ -1,0 +1,327 @@
+//! Goal: whatever dies, hangs, or is cut off, every cell ends with its one picture, and an audit finds nothing wrong.
+//!
+//! The nodes render nothing here; all else of them is real. So a grid takes seconds, and what goes wrong does so between
+//! the steps of its cells' way rather than within a render.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use atelier_proto::ids::RequestId;
+use atelier_proto::v1::{self, CellState, GridState};
+use atelier_tests::cluster::Cluster;
+use atelier_tests::pictures;
+use atelier_tests::postgres::Postgres;
+use atelier_tests::proxy::{Proxy, Weather};
+use futures::future::try_join_all;
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+/// Cells of the grids here.
+const PHOTOS: u32 = 12;
+const ARTISTS: u32 = 5;
+const CELLS: usize = (PHOTOS * ARTISTS) as usize;
+
+/// A node that takes 100 ms for a cell and two at once.
+const QUICK: [&str; 4] = ["--simulated-cell-time", "100ms", "--simulated-batch", "2"];
+
+/// A cluster with a grid.
+struct Farm {
+    cluster: Cluster,
+    work: TempDir,
+    grid: String,
+}
+
+impl Farm {
+    /// With a coordinator of its own.
+    async fn start(args: &[&str]) -> anyhow::Result<Self> {
+        Self::with(Cluster::coordinator_with(args).await?).await
+    }
+
+    async fn with(cluster: Cluster) -> anyhow::Result<Self> {
+        let work = tempfile::tempdir()?;
+        pictures::grid(work.path(), PHOTOS, ARTISTS)?;
+        let grid = submit(&cluster, work.path(), &[]).await?;
+        Ok(Self {
+            cluster,
+            work,
+            grid,
+        })
+    }
+
+    fn node(&mut self) -> anyhow::Result<()> {
+        let coordinator = self.cluster.grpc.clone();
+        self.cluster.start_simulated(&coordinator, &QUICK)
+    }
+
+    /// Waits until so many cells are done.
+    async fn done(&self, cells: usize) -> anyhow::Result<v1::GetResponse> {
+        let what = format!("{cells} cells done");
+        self.cluster
+            .until(&self.grid, &what, |answer| {
+                let done = |cell: &&v1::Cell| cell.state() == CellState::Done;
+                (answer.cells.iter().filter(done).count() >= cells).then(|| answer.clone())
+            })
+            .await
+    }
+
+    /// Waits until every cell is done and the gallery complete, and audits it.
+    async fn ends_well(&self) -> anyhow::Result<v1::GetResponse> {
+        self.done(CELLS).await?;
+        let ended = self
+            .cluster
+            .until(&self.grid, "a complete gallery", |answer| {
+                let summary = answer.grid.as_ref()?.summary.as_ref()?;
+                summary.gallery_complete.then(|| answer.clone())
+            })
+            .await?;
+        let summary = ended.grid.as_ref().and_then(|grid| grid.summary.clone());
+        let summary = summary.context("no summary")?;
+        assert_eq!(summary.state(), GridState::Finished);
+        let audit = ["audit", &self.grid, "--deep"];
+        let audit = self.cluster.atelier(self.work.path(), &audit).await?;
+        ensure!(
+            audit.code() == Some(0),
+            "{}{}\n{}",
+            audit.stdout,
+            audit.stderr,
+            self.cluster.coordinator.log()
+        );
+        Ok(ended)
+    }
+}
+
+async fn submit(cluster: &Cluster, folder: &Path, args: &[&str]) -> anyhow::Result<String> {
+    let what = ["submit", "--photos", "photos/*.png", "--artists", "artists"];
+    let set = ["--set", "size=32", "--json"];
+    let args: Vec<&str> = what.iter().chain(&set).chain(args).copied().collect();
+    let submitted = cluster.atelier(folder, &args).await?.json()?;
+    Ok(submitted["grid_id"].as_str().context("no id")?.to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_killed_or_wakes_as_a_zombie_costs_nothing_but_attempts()
+-> anyhow::Result<()> {
+    let mut farm = Farm::start(&[]).await?;
+    farm.node()?;
+    farm.node()?;
+    farm.done(5).await?;
+    farm.cluster.nodes[0].kill().await?;
+    farm.done(15).await?;
+    farm.cluster.nodes[1].signal(Signal::STOP)?;
+    // Longer than a lease.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    farm.node()?;
+    farm.done(CELLS - 5).await?;
+    farm.cluster.nodes[1].signal(Signal::CONT)?;
+    let ended = farm.ends_well().await?;
+    let lost = ended.failed_attempts.iter();
+    let lost = lost.filter(|attempt| attempt.outcome() == v1::AttemptOutcome::Lost);
+    assert!(lost.count() >= 2, "{:?}", ended.failed_attempts);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_coordinator_that_is_killed_again_and_again_goes_on_where_it_was() -> anyhow::Result<()> {
+    let mut farm = Farm::start(&[]).await?;
+    farm.node()?;
+    farm.node()?;
+    for cells in [5, 20, 40] {
+        farm.done(cells).await?;
+        farm.cluster.restart_coordinator().await?;
+    }
+    let ended = farm.ends_well().await?;
+    let most = ended.cells.iter().map(|cell| cell.attempts).max();
+    assert!(most <= Some(3), "no node was lost: {most:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn postgres_restarts_and_cuts_connections_and_nothing_is_lost() -> anyhow::Result<()> {
+    let Some(mut postgres) = Postgres::start()? else {
+        return Ok(());
+    };
+    let url = postgres.database()?;
+    let mut farm = Farm::start(&["--database", &url]).await?;
+    farm.node()?;
+    farm.node()?;
+    farm.done(5).await?;
+    postgres.cut_connections()?;
+    farm.done(20).await?;
+    postgres.restart(true)?;
+    farm.done(40).await?;
+    postgres.restart(false)?;
+    farm.ends_well().await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_of_two_coordinators_dies_and_the_other_one_goes_on() -> anyhow::Result<()> {
+    let Some(postgres) = Postgres::start()? else {
+        return Ok(());
+    };
+    let url = postgres.database()?;
+    // The first one lends its bucket, and has a database of its own.
+    let mut cluster = Cluster::coordinator().await?;
+    let storage = cluster
+        .grids()
+        .await?
+        .storage(v1::StorageRequest {})
+        .await?;
+    let storage = storage.into_inner().storage.context("no storage")?;
+    let keys = storage.credentials.context("no keys")?;
+    let environment = [
+        ("AWS_ACCESS_KEY_ID", keys.access_key_id.as_str()),
+        ("AWS_SECRET_ACCESS_KEY", keys.secret_access_key.as_str()),
+    ];
+    let args = [
+        "--database",
+        &url,
+        "--s3-bucket",
+        &storage.bucket,
+        "--s3-region",
+        &storage.region,
+        "--s3-endpoint",
+        &storage.endpoint,
+    ];
+    let first = cluster.start_beside(&args, &environment).await?;
+    let second = cluster.start_beside(&args, &environment).await?;
+    let both = format!("{first},{second}");
+
+    let work = tempfile::tempdir()?;
+    pictures::grid(work.path(), PHOTOS, ARTISTS)?;
+    let run = async |args: &[&str]| {
+        let mut command = atelier_tests::programs::command("atelier", work.path());
+        command
+            .args(["--coordinator", &both])
+            .args(args)
+            .envs(environment)
+            .current_dir(work.path());
+        atelier_tests::programs::run(&mut command).await
+    };
+    // Waits at one coordinator for what comes in at the other.
+    let mut node = atelier_tests::programs::command("atelier-node", work.path());
+    node.args(["run", "--coordinator", &format!("{second},{first}")])
+        .args(["--renderer", "simulated", "--exit-with-stdin"])
+        .args(QUICK)
+        .arg("--cache")
+        .arg(work.path().join("cache"))
+        .envs(environment);
+    let mut node = atelier_tests::programs::Running::start("node", &mut node, &work)?;
+    node.line().await?;
+
+    let what = ["submit", "--photos", "photos/*.png", "--artists", "artists"];
+    let set = ["--set", "size=32", "--json"];
+    let args: Vec<&str> = what.into_iter().chain(set).collect();
+    let submitted = run(&args).await?.json()?;
+    let grid = submitted["grid_id"].as_str().context("no id")?.to_owned();
+    let watch = ["watch", &grid, "--json"];
+    let watching = run(&watch);
+    let killing = async {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        cluster.beside[0].kill().await
+    };
+    let (watched, killed) = tokio::join!(watching, killing);
+    killed?;
+    let watched = watched?;
+    ensure!(
+        watched.code() == Some(0),
+        "{}{}",
+        watched.stdout,
+        watched.stderr
+    );
+
+    // Each cell was told done once, by whichever of the two.
+    let mut cells = std::collections::BTreeMap::new();
+    for line in watched.stdout.lines() {
+        let change: serde_json::Value = serde_json::from_str(line)?;
+        // The last line tells of the grid alone.
+        let told = change["cells"].as_array();
+        let done = told.into_iter().flatten();
+        for cell in done.filter(|cell| cell["state"] == "done") {
+            let id = cell["cell_id"].as_str().context("no id")?;
+            *cells.entry(id.to_owned()).or_insert(0) += 1;
+        }
+    }
+    assert_eq!(cells.len(), CELLS);
+    assert!(cells.values().all(|times| *times == 1), "{cells:?}");
+    let audit = run(&["audit", &grid, "--deep"]).await?;
+    ensure!(audit.code() == Some(0), "{}{}", audit.stdout, audit.stderr);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_that_is_slow_silent_or_gone_is_waited_for() -> anyhow::Result<()> {
+    // The address must be known before the coordinator that is told it.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let s3 = listener.local_addr()?.to_string();
+    drop(listener);
+    let proxy = Proxy::to(&format!("http://{s3}")).await?;
+    let public = proxy.url();
+    let args = ["--s3-listen", &s3, "--s3-public-url", &public];
+    let mut farm = Farm::with(Cluster::coordinator_at_s3(&args).await?).await?;
+    farm.node()?;
+    farm.node()?;
+    for (cells, weather) in [
+        (5, Weather::Cut),
+        (15, Weather::Slow(Duration::from_millis(50))),
+        (30, Weather::Silent),
+    ] {
+        farm.done(cells).await?;
+        proxy.set(weather);
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        proxy.set(Weather::Fair);
+    }
+    farm.ends_well().await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_whose_way_to_the_coordinator_is_cut_or_silent_come_back() -> anyhow::Result<()> {
+    let mut farm = Farm::start(&[]).await?;
+    let proxy = Proxy::to(&farm.cluster.grpc).await?;
+    farm.cluster.start_simulated(&proxy.url(), &QUICK)?;
+    farm.node()?;
+    for (cells, weather) in [
+        (5, Weather::Cut),
+        (15, Weather::Slow(Duration::from_millis(100))),
+        // Longer than a lease: what the node holds goes to the other one, and it comes back as a zombie.
+        (30, Weather::Silent),
+    ] {
+        farm.done(cells).await?;
+        proxy.set(weather);
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        proxy.set(Weather::Fair);
+    }
+    farm.ends_well().await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_thousand_submissions_of_one_request_make_one_grid() -> anyhow::Result<()> {
+    const CALLS: usize = 10_000;
+    let farm = Farm::start(&[]).await?;
+    let answer = farm.cluster.grid(&farm.grid).await?;
+    let grid = answer.grid.context("no grid")?;
+    let request = v1::SubmitRequest {
+        request_id: RequestId::generate().to_string(),
+        name: "Once".to_owned(),
+        photos: grid.photos,
+        artists: grid.artists,
+        ..v1::SubmitRequest::default()
+    };
+    let clients = try_join_all((0..50).map(|_| farm.cluster.grids())).await?;
+    let calls = (0..CALLS).map(|number| {
+        let mut client = clients[number % clients.len()].clone();
+        let request = request.clone();
+        async move {
+            let answer = client.submit(request).await?.into_inner();
+            Ok::<_, tonic::Status>((answer.grid_id, answer.created))
+        }
+    });
+    let answers = try_join_all(calls).await?;
+    let created = answers.iter().filter(|(_, created)| *created).count();
+    assert_eq!(created, 1);
+    assert!(answers.iter().all(|(grid, _)| *grid == answers[0].0));
+    Ok(())
+}
