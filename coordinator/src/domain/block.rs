@@ -51,7 +51,13 @@ struct Candidate<'a> {
 /// How many cells a node gets at once of so many that wait for so many nodes, so that all of them end at about the same time:
 /// half of an even share, as in guided self-scheduling (Polychronopoulos and Kuck 1987), and one batch at least.
 pub fn fair_cells_max(queued: u32, nodes: usize, batch_capacity: u32) -> usize {
-    let share = (queued as usize).div_ceil(2 * nodes.max(1));
+    let queued = queued as usize;
+    // One alone leaves nobody waiting.
+    let share = if nodes > 1 {
+        queued.div_ceil(2 * nodes)
+    } else {
+        queued
+    };
     share.max(batch_capacity as usize)
 }
 
@@ -271,7 +277,7 @@ mod tests {
     fn nobody_is_left_with_a_long_block_at_the_end() {
         assert_eq!(fair_cells_max(1000, 10, 4), 50);
         assert_eq!(fair_cells_max(20, 10, 4), 4);
-        assert_eq!(fair_cells_max(20, 0, 1), 10);
+        assert_eq!(fair_cells_max(20, 1, 1), 20);
     }
 
     #[test]
