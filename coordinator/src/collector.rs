@@ -126,7 +126,7 @@ impl Collector<'_> {
             tracing::info!(%grid, objects, "removed a deleted grid's objects");
             if is_over {
                 // The rows last: as long as they are there, objects are looked for.
-                store.forget_grid(grid).await?;
+                store.forget_grid(grid, true).await?;
                 self.removed_once.remove(&grid);
             } else {
                 self.removed_once.insert(grid);
@@ -151,7 +151,7 @@ impl Collector<'_> {
         let store = self.ledger.store();
         if let Some(history) = self.keeping.history {
             for grid in store.ended_before(before(now, history), GRIDS_MAX).await? {
-                store.forget_grid(grid).await?;
+                store.forget_grid(grid, false).await?;
                 tracing::info!(%grid, "its history has run out; its gallery stays");
             }
         }

@@ -78,13 +78,12 @@ impl<'a> Worker<'a> {
     fn play(&self, ops: &[Op]) -> TestCaseResult {
         let open = self.open.borrow_mut().take();
         self.runtime.block_on(async {
-            let (database, stores) = match open {
-                Some(open) => open,
-                None => {
-                    let database = (self.new_database)();
-                    let stores = database.open().await?;
-                    (database, stores)
-                }
+            let (database, stores) = if let Some(open) = open {
+                open
+            } else {
+                let database = (self.new_database)();
+                let stores = database.open().await?;
+                (database, stores)
             };
             let (stores, reached) = play(database.clone(), stores, ops).await?;
             for (what, times) in reached {

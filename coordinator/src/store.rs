@@ -326,8 +326,9 @@ pub trait Store: std::fmt::Debug + Send + Sync {
         grids_max: u32,
     ) -> Result<Vec<GridId>, StoreError>;
 
-    /// Removes everything about a grid that has ended; another one stays.
-    async fn forget_grid(&self, grid: GridId) -> Result<(), StoreError>;
+    /// Removes everything about a grid that is marked deleted, or about one that has ended and is not; another one stays,
+    /// because what whoever forgets it has seen of it is no more so.
+    async fn forget_grid(&self, grid: GridId, is_deleted: bool) -> Result<(), StoreError>;
 
     /// Keeps what a node says of itself, anew if it has said so before.
     async fn register_node(&self, node: &Node, now: Timestamp) -> Result<(), StoreError>;

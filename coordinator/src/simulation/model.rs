@@ -4,6 +4,8 @@
 //! log of its leases ([`cell`]). Which of the cells that a node may get it does get is left to the coordinator.
 
 pub(super) mod cell;
+mod grid;
+mod node;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,12 +15,12 @@ use proptest::prop_assert;
 use proptest::test_runner::TestCaseResult;
 
 use self::cell::{Cell, End, Heard, Said};
-use super::operation::{How, Order};
+pub(super) use self::grid::{Grid, Life};
+pub(super) use self::node::Node;
+use super::operation::How;
 use super::{FORGET_AFTER, GRACE_PERIOD, LEASES, SUBMITTER_OPEN_MAX, SUBMITTER_RUNNING_MAX};
 use crate::domain::attempt::Outcome;
 use crate::domain::lease::Holder;
-use crate::domain::node::FAILING_GRIDS_MAX;
-use crate::domain::summary::GridState;
 
 /// All that was ever submitted and registered.
 #[derive(Debug, Default)]
@@ -64,49 +66,6 @@ pub(super) const TO_BE_REACHED: [&str; 28] = [
     "a grid is swept of a picture",
 ];
 
-/// A grid.
-#[derive(Debug)]
-pub(super) struct Grid {
-    pub(super) id: GridId,
-    pub(super) request: usize,
-    pub(super) content: usize,
-    pub(super) submitter: usize,
-    /// Whether only nodes of one zone get its cells.
-    pub(super) is_zoned: bool,
-    pub(super) priority: i32,
-    pub(super) cells: Vec<Cell>,
-    pub(super) life: Life,
-    pub(super) finished_at: Option<i64>,
-    is_paused: bool,
-    is_cancelled: bool,
-    pub(super) gallery_complete: bool,
-    is_swept: bool,
-    /// Places that people saw change since somebody last compared.
-    pub(super) changed: BTreeSet<usize>,
-    /// Whether they saw the grid itself change.
-    pub(super) is_changed: bool,
-    /// Whether anything of it changed.
-    pub(super) is_touched: bool,
-}
-
-/// Whether a grid is there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Life {
-    Known,
-    /// At this time; something of it is still to be removed.
-    Deleted(i64),
-    Forgotten,
-}
-
-/// A node.
-#[derive(Debug, Default)]
-pub(super) struct Node {
-    pub(super) is_of_zone: bool,
-    pub(super) order: Option<Order>,
-    failing: BTreeSet<GridId>,
-    pub(super) done: u64,
-}
-
 /// What must become of a submission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Submission {
@@ -124,83 +83,6 @@ pub(super) enum Done {
     Unknown,
     WrongState,
     NoRetry,
-}
-
-impl Grid {
-    pub(super) fn new(
-        id: GridId,
-        [request, content, submitter]: [usize; 3],
-        cells: usize,
-        is_zoned: bool,
-        now: Timestamp,
-    ) -> Self {
-        Self {
-            id,
-            request,
-            content,
-            submitter,
-            is_zoned,
-            priority: 0,
-            cells: vec![Cell::new(now.as_millisecond()); cells],
-            life: Life::Known,
-            finished_at: None,
-            is_paused: false,
-            is_cancelled: false,
-            gallery_complete: false,
-            is_swept: false,
-            changed: (0..cells).collect(),
-            is_changed: true,
-            is_touched: true,
-        }
-    }
-
-    pub(super) fn is_known(&self) -> bool {
-        self.life == Life::Known
-    }
-
-    pub(super) fn open(&self) -> usize {
-        self.cells.iter().filter(|cell| !cell.has_ended()).count()
-    }
-
-    pub(super) fn state(&self) -> GridState {
-        match (self.open() > 0, self.is_paused, self.is_cancelled) {
-            (true, false, _) => GridState::Active,
-            (true, true, _) => GridState::Paused,
-            (false, _, false) => GridState::Finished,
-            (false, _, true) => GridState::Cancelled,
-        }
-    }
-
-    fn saw(&mut self, place: usize, now: i64) {
-        self.changed.insert(place);
-        self.gallery_complete = false;
-        self.settle(now);
-    }
-
-    /// Whether it has ended follows from its cells.
-    fn settle(&mut self, now: i64) {
-        self.is_touched = true;
-        if self.open() == 0 {
-            self.finished_at.get_or_insert(now);
-            self.is_paused = false;
-        } else if self.finished_at.take().is_some() {
-            self.is_cancelled = false;
-            self.is_swept = false;
-        }
-    }
-
-    /// Cells that a node got that asked at a time.
-    fn is_served(&self, node: &Node, now: i64) -> bool {
-        self.is_known()
-            && self.state() == GridState::Active
-            && (node.is_of_zone || !self.is_zoned)
-            && self.cells.iter().any(|cell| cell.waits_at(now))
-    }
-
-    fn sequence_moves(&mut self) {
-        self.is_changed = true;
-        self.is_touched = true;
-    }
 }
 
 impl Model {
@@ -370,7 +252,9 @@ impl Model {
             if node.state() != before {
                 self.reach("a node that fails grid after grid is put into quarantine");
             }
-            end.into_iter().for_each(|end| self.reach(end));
+            if let Some(end) = end {
+                self.reach(end);
+            }
         }
         self.reach(match (heard, said) {
             (Heard::Changed, Said::Done(_)) => "a picture is delivered",
@@ -461,40 +345,5 @@ impl Model {
             }
         }
         failed
-    }
-}
-
-impl Node {
-    fn heard(&mut self, grid: GridId, said: Said) {
-        match said {
-            Said::Done(_) => {
-                self.done += 1;
-                self.failing.clear();
-            }
-            Said::Failed { refused: false } => {
-                self.failing.insert(grid);
-                if self.failing.len() >= FAILING_GRIDS_MAX && self.order.is_none() {
-                    self.order = Some(Order::Quarantine);
-                }
-            }
-            Said::Failed { refused: true } | Said::Released | Said::Alive(_) => {}
-        }
-    }
-
-    pub(super) fn obey(&mut self, order: Order) {
-        self.order = match order {
-            Order::Drain | Order::Quarantine => Some(order),
-            Order::Lift => None,
-        };
-        self.failing.clear();
-    }
-
-    /// Its state in a word.
-    pub(super) fn state(&self) -> &'static str {
-        match self.order {
-            None | Some(Order::Lift) => "active",
-            Some(Order::Drain) => "draining",
-            Some(Order::Quarantine) => "quarantined",
-        }
     }
 }

@@ -117,15 +117,15 @@ pub(super) enum Op {
     Sweep { at: usize },
     /// Somebody looks for grids that ended long ago.
     LookBack { at: usize },
-    /// Those that were found by whoever looked are forgotten; those that were deleted since as well, if `blindly`.
-    Forget { at: usize, blindly: bool },
+    /// Those that were found by whoever looked are forgotten.
+    Forget { at: usize },
 }
 
 /// What becomes of a call on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
     /// It arrives, and so does its answer.
-    NoFault,
+    Arrives,
     /// It never arrives.
     RequestLost,
     /// It is done, and whoever called does not hear of it.
@@ -189,7 +189,7 @@ impl Fault {
         let other = (at + 1) % COORDINATORS;
         let (first, second) = match self {
             Self::RequestLost => (None, None),
-            Self::NoFault | Self::ResponseLost => (Some(at), None),
+            Self::Arrives | Self::ResponseLost => (Some(at), None),
             Self::Repeated => (Some(at), Some(other)),
         };
         first.into_iter().chain(second)
@@ -198,7 +198,7 @@ impl Fault {
     /// Whether the caller hears the last answer.
     pub(super) fn is_answered(self) -> bool {
         match self {
-            Self::NoFault | Self::Repeated => true,
+            Self::Arrives | Self::Repeated => true,
             Self::RequestLost | Self::ResponseLost => false,
         }
     }
@@ -235,7 +235,7 @@ fn grid() -> std::ops::Range<usize> {
 
 fn fault() -> impl Strategy<Value = Fault> {
     prop_oneof![
-        7 => Just(Fault::NoFault),
+        7 => Just(Fault::Arrives),
         1 => Just(Fault::RequestLost),
         1 => Just(Fault::ResponseLost),
         1 => Just(Fault::Repeated),
@@ -328,7 +328,6 @@ fn of_house() -> impl Strategy<Value = Op> {
         2 => at().prop_map(|at| Op::Collect { at }),
         2 => at().prop_map(|at| Op::Sweep { at }),
         3 => at().prop_map(|at| Op::LookBack { at }),
-        // Never blindly: see `cases`.
-        3 => at().prop_map(|at| Op::Forget { at, blindly: false }),
+        3 => at().prop_map(|at| Op::Forget { at }),
     ]
 }

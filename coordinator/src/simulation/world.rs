@@ -3,6 +3,7 @@
 
 mod check;
 mod clients;
+mod ending;
 mod house;
 mod nodes;
 
@@ -215,7 +216,7 @@ impl World {
             .map(|(index, _)| index)
             .collect();
         match number.checked_rem(apt.len()) {
-            Some(chosen) if number % 4 > 0 => Some(apt[chosen]),
+            Some(chosen) if !number.is_multiple_of(4) => Some(apt[chosen]),
             Some(_) | None => number.checked_rem(self.model.grids.len()),
         }
     }
@@ -284,7 +285,7 @@ impl World {
             Op::Collect { at } => self.collect(at).await,
             Op::Sweep { at } => self.sweep(at).await,
             Op::LookBack { at } => self.look_back(at).await,
-            Op::Forget { at, blindly } => self.forget(at, blindly).await,
+            Op::Forget { at } => self.forget(at).await,
         }
     }
 

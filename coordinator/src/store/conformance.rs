@@ -503,7 +503,9 @@ async fn a_deleted_grid_is_found_no_more_and_then_forgotten(store: &dyn Store) {
     assert!(unpublished.iter().all(|entry| entry.grid != grid));
     assert_eq!(store.submitted(request).await.unwrap(), None);
     assert!(store.deleted(9).await.unwrap().contains(&(grid, at(2))));
-    store.forget_grid(grid).await.unwrap();
+    store.forget_grid(grid, false).await.unwrap();
+    assert!(store.deleted(9).await.unwrap().contains(&(grid, at(2))));
+    store.forget_grid(grid, true).await.unwrap();
     assert!(!store.deleted(9).await.unwrap().contains(&(grid, at(2))));
     assert_eq!(store.failed_attempts(grid, 9).await.unwrap(), []);
     assert!(unknown(store.delete_grid(grid, at(2)).await.unwrap_err()));
@@ -583,9 +585,9 @@ async fn a_node_at_fault_is_put_into_quarantine(store: &dyn Store) {
     assert_eq!(record.health, Health::lifted());
     assert_eq!(record.cells_done, 1);
     let summary = store.summary(last.unwrap()).await.unwrap();
-    assert_eq!(summary.seconds_spent, 1.5);
+    assert!((summary.seconds_spent - 1.5).abs() < 1e-12);
     assert!((summary.dollars_spent - 1.5 * 3.6 / 3600.0).abs() < 1e-12);
-    assert_eq!(summary.work_open, 0.0);
+    assert!(summary.work_open.abs() < 1e-12);
 }
 
 async fn what_was_handed_out_counts_against_its_grid_and_its_submitter(store: &dyn Store) {
@@ -637,7 +639,7 @@ async fn what_was_handed_out_counts_against_its_grid_and_its_submitter(store: &d
         .find(|other| other.grid == id)
         .unwrap()
         .pass;
-    assert_eq!(pass, after.0);
+    assert!((pass - after.0).abs() < 1e-12);
     store.cancel_grid(grid, at(2)).await.unwrap();
     store.cancel_grid(id, at(2)).await.unwrap();
 }
@@ -663,7 +665,7 @@ async fn what_is_counted_is_what_there_is(store: &dyn Store) {
     let nodes = [register(store).await, register(store).await];
     let grid = submit(store, draft(10, 4), 0).await;
     let cells: Vec<CellId> = (0..40).map(|place| CellId { grid, place }).collect();
-    let calls = cells.chunks(5).enumerate().map(|(number, cells)| {
+    let applying = cells.chunks(5).enumerate().map(|(number, cells)| {
         let node = nodes[number % 2];
         let events = cells.iter().enumerate().flat_map(move |(index, cell)| {
             let end = if index % 3 == 0 {
@@ -676,7 +678,7 @@ async fn what_is_counted_is_what_there_is(store: &dyn Store) {
         let events: Vec<(CellId, Event)> = events.collect();
         async move { store.apply(events, at(1), &RULES, &EVEN).await }
     });
-    for verdicts in futures::future::join_all(calls).await {
+    for verdicts in futures::future::join_all(applying).await {
         assert!(verdicts.unwrap().iter().all(Result::is_ok));
     }
     let changes = store.changes(grid, 0).await.unwrap();

@@ -248,10 +248,11 @@ impl Store for SqlStore {
         grids::ended_before(&mut *self.read().await?, time, grids_max).await
     }
 
-    async fn forget_grid(&self, grid: GridId) -> Result<(), StoreError> {
+    async fn forget_grid(&self, grid: GridId, is_deleted: bool) -> Result<(), StoreError> {
         loop {
             let mut transaction = self.write().await?;
-            let is_gone = grids::forget_some(&mut self.tables(&mut transaction), grid).await?;
+            let mut tables = self.tables(&mut transaction);
+            let is_gone = grids::forget_some(&mut tables, grid, is_deleted).await?;
             transaction.commit().await?;
             if is_gone {
                 return Ok(());

@@ -1,5 +1,6 @@
 //! Goal: an atelier of several coordinators on PostgreSQL stands faults at random for a long time, and an audit of every
-//! grid finds nothing wrong. `make soak` runs it; ATELIER_SOAK names how long, ATELIER_SOAK_SEED repeats one.
+//! grid finds nothing wrong. `make soak` runs it; `ATELIER_SOAK` names how long,
+//! `ATELIER_SOAK_SEED` repeats one.
 
 use std::time::Duration;
 
@@ -206,16 +207,15 @@ impl Soak {
                 self.submit().await?;
                 "a grid is submitted"
             }
-            2 => match self.nodes[node].take() {
-                Some(mut running) => {
+            2 => {
+                if let Some(mut running) = self.nodes[node].take() {
                     running.kill().await?;
                     "a node is killed"
-                }
-                None => {
+                } else {
                     self.raise_node(node)?;
                     "a node comes back"
                 }
-            },
+            }
             3 => {
                 if let Some(running) = &self.nodes[node] {
                     running.signal(Signal::STOP)?;
@@ -227,16 +227,15 @@ impl Soak {
                 self.wake(node)?;
                 "a node is woken"
             }
-            5 => match self.coordinators[coordinator].1.take() {
-                Some(mut running) => {
+            5 => {
+                if let Some(mut running) = self.coordinators[coordinator].1.take() {
                     running.kill().await?;
                     "a coordinator is killed"
-                }
-                None => {
+                } else {
                     self.raise_coordinator(coordinator).await?;
                     "a coordinator comes back"
                 }
-            },
+            }
             6 => {
                 self.postgres.cut_connections()?;
                 "PostgreSQL's connections are cut"

@@ -33,18 +33,18 @@ impl World {
             };
             let (id, now) = (new.grid, self.now(at));
             let expected = self.model.submit(request, content, cells);
-            let submitted = match self.ledgers[at].create_grid(new).await {
-                Ok((submitted, true)) => {
-                    prop_assert_eq!((submitted.grid, submitted.cells as usize), (id, cells));
+            let made = match self.ledgers[at].create_grid(new).await {
+                Ok((made, true)) => {
+                    prop_assert_eq!((made.grid, made.cells as usize), (id, cells));
                     Submission::New
                 }
-                Ok((submitted, false)) => Submission::Known(submitted.grid),
+                Ok((made, false)) => Submission::Known(made.grid),
                 Err(StoreError::RequestReused { grid, .. }) => Submission::OtherContent(grid),
                 Err(StoreError::TooManyOpen { .. }) => Submission::TooMany,
                 Err(other) => return Err(other.into()),
             };
-            prop_assert_eq!(submitted, expected);
-            match submitted {
+            prop_assert_eq!(made, expected);
+            match made {
                 Submission::New => {
                     let numbers = [request, content, submitter];
                     let grid = Grid::new(id, numbers, cells, is_zoned, now);

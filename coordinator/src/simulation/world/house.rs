@@ -100,7 +100,7 @@ impl World {
         for (grid, deleted_at) in deleted {
             self.bucket.retain(|cell, _| cell.grid != grid);
             if deleted_at <= now - GRACE_PERIOD {
-                self.ledgers[at].store().forget_grid(grid).await?;
+                self.ledgers[at].store().forget_grid(grid, true).await?;
                 if let Some(grid) = self.model.grid_mut(grid) {
                     grid.life = Life::Forgotten;
                 }
@@ -148,7 +148,7 @@ impl World {
 
     /// Much may have happened since somebody looked. What was tried again stays, and what was deleted is still to be
     /// removed with its objects.
-    pub(super) async fn forget(&mut self, at: usize, blindly: bool) -> TestCaseResult {
+    pub(super) async fn forget(&mut self, at: usize) -> TestCaseResult {
         for id in std::mem::take(&mut self.found_old) {
             let Some(grid) = self.model.grid_mut(id) else {
                 continue;
@@ -160,13 +160,12 @@ impl World {
                     "an old grid is forgotten"
                 }
                 Life::Known => "an old grid is tried again before it is forgotten",
-                Life::Deleted(_) if !blindly => continue,
                 Life::Deleted(_) | Life::Forgotten => {
                     "an old grid is deleted before it is forgotten"
                 }
             };
             self.model.reach(what);
-            self.ledgers[at].store().forget_grid(id).await?;
+            self.ledgers[at].store().forget_grid(id, false).await?;
         }
         Ok(())
     }

@@ -1,7 +1,6 @@
 //! What nodes do, and what the model says to it.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use atelier_proto::ids::{CellId, Digest, NodeId};
 use futures::future::join_all;
@@ -9,7 +8,7 @@ use proptest::test_runner::{TestCaseError, TestCaseResult};
 use proptest::{prop_assert, prop_assert_eq};
 
 use super::super::model::cell::{Heard, Said};
-use super::super::operation::{COORDINATORS, Fault, Moved, Say, What};
+use super::super::operation::{Fault, Moved, Say, What};
 use super::{Belief, Picture, VirtualNode, World, ZONE};
 use crate::dispatch::{Answer, Given, give, take_back};
 use crate::domain::block::Wanted;
@@ -194,7 +193,7 @@ impl World {
     }
 
     /// Puts a picture if there is none; the digest of the one that is there.
-    fn put(&mut self, cell: CellId, holder: Holder) -> Digest {
+    pub(super) fn put(&mut self, cell: CellId, holder: Holder) -> Digest {
         let content = format!("{cell} {holder:?}");
         let own = Picture {
             sha256: Digest::of(content.as_bytes()),
@@ -301,52 +300,7 @@ impl World {
         }
         Ok(all)
     }
-
-    /// Every node does what it believes to have to do, and then whoever is well does the rest.
-    pub(super) async fn finish_cells(&mut self) -> TestCaseResult {
-        for node in 0..self.nodes.len() {
-            while let Some(belief) = self.nodes[node].beliefs.pop() {
-                self.deliver(0, belief).await?;
-            }
-        }
-        self.nodes.push(VirtualNode::new(true));
-        let helper = self.nodes.len() - 1;
-        self.register(0, helper).await?;
-        for round in 0..ROUNDS_MAX {
-            let at = round % COORDINATORS;
-            self.advance(ROUND);
-            for at in 0..COORDINATORS {
-                self.expire(at).await?;
-            }
-            loop {
-                self.lease(at, helper, 64, Fault::NoFault, false).await?;
-                if self.nodes[helper].beliefs.is_empty() {
-                    break;
-                }
-                while let Some(belief) = self.nodes[helper].beliefs.pop() {
-                    self.deliver(at, belief).await?;
-                }
-            }
-            if self.model.grids.iter().all(|grid| grid.open() == 0) {
-                return Ok(());
-            }
-        }
-        prop_assert!(false, "there are cells that never end");
-        Ok(())
-    }
-
-    async fn deliver(&mut self, at: usize, belief: Belief) -> TestCaseResult {
-        let picture = self.put(belief.cell, belief.holder);
-        let sentence = (belief.cell, belief.holder, Said::Done(picture));
-        self.say(at, vec![vec![sentence]]).await?;
-        Ok(())
-    }
 }
-
-/// Rounds in which whatever is left must end.
-const ROUNDS_MAX: usize = 4;
-/// How long each is: every lease and every wait is over then, also by a clock that was set back.
-const ROUND: Duration = Duration::from_secs(120);
 
 impl VirtualNode {
     fn believe(&mut self, given: &[Given]) {

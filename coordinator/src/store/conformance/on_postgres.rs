@@ -28,7 +28,7 @@ async fn coordinators_start_together_and_one_of_them_leads() {
     };
     let url = postgres.database().unwrap();
     let stores = futures::future::join_all((0..4).map(|_| open(&url))).await;
-    let leads = futures::future::join_all(stores.iter().map(|store| store.lead())).await;
+    let leads = futures::future::join_all(stores.iter().map(Store::lead)).await;
     let mut leads: Vec<_> = leads.into_iter().filter_map(Result::unwrap).collect();
     assert_eq!(leads.len(), 1);
     assert!(leads[0].is_held().await);

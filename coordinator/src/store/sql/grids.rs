@@ -497,8 +497,12 @@ pub(super) async fn ended_before(
 }
 
 /// Removes some rows of a grid's cells and attempts, and with the last of them the grid's; true when there is nothing more
-/// to remove: it is gone, or has been tried again since whoever forgets it looked.
-pub(super) async fn forget_some(tables: &mut Tables<'_>, grid: GridId) -> Result<bool, StoreError> {
+/// to remove: it is gone, or has been tried again or deleted since whoever forgets it looked.
+pub(super) async fn forget_some(
+    tables: &mut Tables<'_>,
+    grid: GridId,
+    is_deleted: bool,
+) -> Result<bool, StoreError> {
     let state = format!(
         "SELECT state FROM grids WHERE grid_id = $1 {}",
         tables.dialect.for_update()
@@ -507,7 +511,12 @@ pub(super) async fn forget_some(tables: &mut Tables<'_>, grid: GridId) -> Result
         .bind(grid.to_string())
         .fetch_optional(&mut *tables.connection)
         .await?;
-    if matches!(state.as_deref(), None | Some("active" | "paused")) {
+    let is_as_it_was = match state.as_deref() {
+        Some("deleted") => is_deleted,
+        Some("finished" | "cancelled") => !is_deleted,
+        Some(_) | None => false,
+    };
+    if !is_as_it_was {
         return Ok(true);
     }
     for table in ["attempts", "cells"] {
