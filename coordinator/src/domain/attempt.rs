@@ -71,6 +71,14 @@ pub struct FailedAttempt {
 }
 
 impl AttemptEnd {
+    /// Whether it failed for what another node may do better.
+    pub fn may_be_the_nodes_fault(&self) -> bool {
+        match self.outcome {
+            Outcome::Failed => true,
+            Outcome::Refused | Outcome::Lost | Outcome::Stuck | Outcome::Released => false,
+        }
+    }
+
     /// The attempt that `event` ended, if it ended one without a picture: it made `after` of `before` at a time.
     pub fn of(before: &Cell, event: &Event, after: &Cell, now: Timestamp) -> Option<Self> {
         // A repetition ends nothing, and neither does what leaves the lease with its holder.

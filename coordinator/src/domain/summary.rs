@@ -117,6 +117,29 @@ pub struct GridSummary {
     pub dollars_spent: f64,
 }
 
+impl GridSummary {
+    /// Counts a cell in its new state, and ends or revives the grid with its last or its first open cell.
+    pub fn count(&mut self, before: &Cell, after: &Cell, work: f64, now: Timestamp) {
+        *self.counts.of_mut(before) -= 1;
+        *self.counts.of_mut(after) += 1;
+        match (before.has_ended(), after.has_ended()) {
+            (false, true) => self.work_open -= work,
+            (true, false) => self.work_open += work,
+            (false, false) | (true, true) => {}
+        }
+        let is_open = self.counts.open() > 0;
+        if is_open && self.state.has_ended() {
+            self.state = GridState::Active;
+            self.finished_at = None;
+        } else if !is_open && !self.state.has_ended() {
+            self.state = GridState::Finished;
+            self.finished_at = Some(now);
+            // What sums of floating point left over.
+            self.work_open = 0.0;
+        }
+    }
+}
+
 /// A cell of a grid as it stands.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CellRecord {

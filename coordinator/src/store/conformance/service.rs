@@ -1,0 +1,149 @@
+//! Who is served, by whom, and what was measured of it.
+
+use super::*;
+
+pub(super) async fn grids_are_listed_by_youth_and_wait_in_line(store: &dyn Store) {
+    let node = register(store).await;
+    let older = submit(store, draft(1, 1), 0).await;
+    let newer = submit(store, draft(1, 2), 1).await;
+    let all = Filter::default();
+    let listed = store.grids(&all, None, 2).await.unwrap();
+    let listed: Vec<GridId> = listed.iter().map(|summary| summary.grid).collect();
+    assert_eq!(listed, [newer, older]);
+    let next = store.grids(&all, Some(newer), 1).await.unwrap();
+    assert_eq!(next[0].grid, older);
+
+    let in_line = async |grid| {
+        let line = store.line().await.unwrap();
+        let found = line.grids.into_iter().find(|other| other.grid == grid);
+        found.map(|found| (found.queued, found.held, found.is_active))
+    };
+    assert_eq!(in_line(older).await, Some((1, 0, true)));
+    let cell = store.queued(older, at(1), 9).await.unwrap().remove(0).id;
+    apply(store, cell, Event::Lease { node }, 1).await.unwrap();
+    assert_eq!(in_line(older).await, Some((0, 1, true)));
+    assert_eq!(store.queued(older, at(1), 9).await.unwrap(), []);
+    assert_eq!(store.queued(newer, at(1), 1).await.unwrap().len(), 1);
+
+    // A cell whose attempt failed waits, and remembers where that was.
+    apply(store, cell, fail(node, 1), 1).await.unwrap();
+    assert_eq!(in_line(older).await, Some((1, 0, true)));
+    assert_eq!(store.queued(older, at(1), 9).await.unwrap(), []);
+    let queued = store.queued(older, at(60), 9).await.unwrap();
+    assert_eq!((queued[0].id, &*queued[0].failed_on), (cell, &[node][..]));
+
+    store.cancel_grid(older, at(60)).await.unwrap();
+    store.cancel_grid(newer, at(60)).await.unwrap();
+    assert_eq!(in_line(newer).await, None);
+}
+
+pub(super) async fn a_node_at_fault_is_put_into_quarantine(store: &dyn Store) {
+    let node = register(store).await;
+    let mut last = None;
+    for number in 0..3 {
+        let grid = submit(store, draft(1, 1), 0).await;
+        let cell = CellId { grid, place: 0 };
+        let state = store.node(node).await.unwrap().health.state;
+        assert_eq!(state, NodeState::Active, "after {number}");
+        let events = vec![(cell, Event::Lease { node }), (cell, fail(node, 1))];
+        store.apply(events, at(0), &RULES, &EVEN).await.unwrap();
+        last = Some(grid);
+    }
+    let record = store.node(node).await.unwrap();
+    assert_eq!(record.health.state.word(), "quarantined");
+    assert!(record.health.state.reason().contains("no memory"));
+    store.set_health(node, &Health::lifted()).await.unwrap();
+    let record = store.node(node).await.unwrap();
+    assert_eq!(record.health, Health::lifted());
+
+    // What it completes counts, and clears what failed before.
+    let cell = CellId {
+        grid: last.unwrap(),
+        place: 0,
+    };
+    apply(store, cell, Event::Lease { node }, 90).await.unwrap();
+    apply(store, cell, fail(node, 2), 90).await.unwrap();
+    apply(store, cell, Event::Lease { node }, 900)
+        .await
+        .unwrap();
+    apply(store, cell, complete(node, 3), 900).await.unwrap();
+    let record = store.node(node).await.unwrap();
+    assert_eq!(record.health, Health::lifted());
+    assert_eq!(record.cells_done, 1);
+    let summary = store.summary(last.unwrap()).await.unwrap();
+    assert!((summary.seconds_spent - 1.5).abs() < 1e-12);
+    assert!((summary.dollars_spent - 1.5 * 3.6 / 3600.0).abs() < 1e-12);
+    assert!(summary.work_open.abs() < 1e-12);
+}
+
+pub(super) async fn what_was_handed_out_counts_against_its_grid_and_its_submitter(
+    store: &dyn Store,
+) {
+    let node = register(store).await;
+    let submitter = format!("carl {node}");
+    let mut new = new_grid(draft(3, 1));
+    (new.submitter, new.priority) = (submitter.clone(), 20);
+    let grid = new.grid;
+    store.create_grid(new, at(0), &EVEN).await.unwrap();
+    let passes = async || {
+        let line = store.line().await.unwrap();
+        let of_grid = line.grids.iter().find(|other| other.grid == grid);
+        (of_grid.unwrap().pass, line.submitter_passes[&submitter])
+    };
+    let before = passes().await;
+    let work = store.queued(grid, at(0), 1).await.unwrap()[0].work;
+    let shares = Shares {
+        submitter_weights: [(submitter.clone(), 4.0)].into(),
+        ..EVEN
+    };
+    let events = (0..2).map(|place| (CellId { grid, place }, Event::Lease { node }));
+    let leased = store.apply(events.collect(), at(0), &RULES, &shares).await;
+    assert!(leased.unwrap().iter().all(Result::is_ok));
+    let after = passes().await;
+    // The priority of 20 doubles the grid's share.
+    assert!((after.0 - before.0 - 2.0 * work / 2.0).abs() < 1e-9);
+    assert!((after.1 - before.1 - 2.0 * work / 4.0).abs() < 1e-9);
+
+    // A sibling that comes now starts level.
+    let mut sibling = new_grid(draft(1, 1));
+    sibling.submitter = submitter.clone();
+    let id = sibling.grid;
+    let most = Shares {
+        submitter_open_max: 3,
+        ..EVEN
+    };
+    let refused = store.create_grid(sibling, at(1), &most).await.unwrap_err();
+    assert!(
+        matches!(refused, StoreError::TooManyOpen { open: 3, .. }),
+        "{refused}"
+    );
+    let mut sibling = new_grid(draft(1, 1));
+    (sibling.submitter, sibling.grid) = (submitter.clone(), id);
+    store.create_grid(sibling, at(1), &EVEN).await.unwrap();
+    let line = store.line().await.unwrap();
+    let pass = line
+        .grids
+        .iter()
+        .find(|other| other.grid == id)
+        .unwrap()
+        .pass;
+    assert!((pass - after.0).abs() < 1e-12);
+    store.cancel_grid(grid, at(2)).await.unwrap();
+    store.cancel_grid(id, at(2)).await.unwrap();
+}
+
+pub(super) async fn measurements_are_kept(store: &dyn Store) {
+    let device = format!("cuda:0 {}", NodeId::generate());
+    let measurement = |seconds| Measurement {
+        device: device.clone(),
+        kind: "64x48".to_owned(),
+        seconds,
+        work: 2.0,
+    };
+    let both = [measurement(2.0), measurement(6.0)];
+    store.measured(&both[..1]).await.unwrap();
+    store.measured(&both[1..]).await.unwrap();
+    let speeds = store.speeds().await.unwrap();
+    assert_eq!(speeds.seconds_per_work(&device, "64x48"), Some(2.0));
+    assert_eq!(speeds.0[&device]["64x48"].cells, 2);
+}

@@ -1,0 +1,82 @@
+//! The grids and the cells of a batch of events.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use atelier_proto::ids::{CellId, GridId};
+use serde_json::{Value, json};
+use sqlx::AssertSqlSafe;
+
+use super::super::super::StoreError;
+use super::super::Tables;
+use super::super::dialect::{Column, Dialect};
+use super::super::rows::{CellRow, GridRow};
+use super::{Grid, Judged};
+
+/// Grids, which nobody else changes until the transaction has ended; those that are deleted are not there.
+pub(super) async fn lock_grids(
+    tables: &mut Tables<'_>,
+    grids: &BTreeSet<GridId>,
+) -> Result<BTreeMap<GridId, Grid>, StoreError> {
+    let statement = format!(
+        "SELECT {columns} FROM grids
+         WHERE grid_id IN (SELECT given.grid_id FROM {given}) AND state <> 'deleted'
+         ORDER BY grid_id {for_update}",
+        columns = GridRow::COLUMNS,
+        given = tables.dialect.given(1, &[Column::Text("grid_id")]),
+        for_update = tables.dialect.for_update(),
+    );
+    let ids: Vec<Value> = grids.iter().map(|grid| json!([grid])).collect();
+    let rows: Vec<GridRow> = sqlx::query_as(AssertSqlSafe(statement))
+        .bind(Value::from(ids).to_string())
+        .fetch_all(&mut *tables.connection)
+        .await?;
+    rows.into_iter()
+        .map(|row| {
+            let summary = row.summary()?;
+            let grid = Grid {
+                handed_out: 0.0,
+                is_touched: false,
+                summary,
+            };
+            Ok((grid.summary.grid, grid))
+        })
+        .collect()
+}
+
+/// Cells, of grids that are locked.
+pub(super) async fn cells(
+    tables: &mut Tables<'_>,
+    ids: &BTreeSet<CellId>,
+) -> Result<BTreeMap<CellId, Judged>, StoreError> {
+    let given = tables
+        .dialect
+        .given(1, &[Column::Text("grid_id"), Column::Integer("place")]);
+    // The few that are given lead, each to one row of the many.
+    let join = match tables.dialect {
+        Dialect::Sqlite => "CROSS JOIN cells c ON",
+        Dialect::Postgres => "JOIN cells c ON",
+    };
+    let statement = format!(
+        "SELECT {columns}, CAST(NULL AS TEXT) AS node_name
+         FROM {given} {join} c.grid_id = given.grid_id AND c.place = given.place",
+        columns = CellRow::COLUMNS,
+    );
+    let ids: Vec<Value> = ids.iter().map(|id| json!([id.grid, id.place])).collect();
+    let rows: Vec<CellRow> = sqlx::query_as(AssertSqlSafe(statement))
+        .bind(Value::from(ids).to_string())
+        .fetch_all(&mut *tables.connection)
+        .await?;
+    rows.into_iter()
+        .map(|row| {
+            let id = row.id()?;
+            let before = row.cell(id)?;
+            let judged = Judged {
+                work: row.work,
+                after: before.clone(),
+                before,
+                changed_sequence: row.changed_sequence.unsigned_abs(),
+            };
+            Ok((id, judged))
+        })
+        .collect()
+}
