@@ -5,14 +5,12 @@ use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use atelier_proto::telemetry::{LogFormat, ParseError};
 use tracing::Subscriber;
+use tracing_subscriber::field;
 use tracing_subscriber::fmt::format::{DefaultFields, Writer};
 use tracing_subscriber::fmt::{FormatFields, MakeWriter};
-use tracing_subscriber::layer::{Layer, SubscriberExt as _};
+use tracing_subscriber::layer::Layer;
 use tracing_subscriber::registry::LookupSpan;
-use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, field};
 
 /// Lines that are kept.
 const LINES_MAX: usize = 200;
@@ -33,30 +31,6 @@ struct Lines {
     bytes: usize,
 }
 
-/// Starts logging to standard error, as [`atelier_proto::telemetry::init`] does, and to `tail`; call it once, first thing
-/// in `main`.
-///
-/// # Errors
-/// When the filter cannot be parsed.
-pub fn init(filter: &str, format: LogFormat, tail: &LogTail) -> Result<(), ParseError> {
-    let filter = EnvFilter::builder().parse(filter)?;
-    let errors = tracing_subscriber::fmt::layer().with_writer(io::stderr);
-    let errors = match format {
-        LogFormat::Text => {
-            let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-            let colour = !no_color && io::IsTerminal::is_terminal(&io::stderr());
-            errors.with_ansi(colour).boxed()
-        }
-        LogFormat::Json => errors.json().boxed(),
-    };
-    tracing_subscriber::registry()
-        .with(filter)
-        .with(errors)
-        .with(tail.layer())
-        .init();
-    Ok(())
-}
-
 impl LogTail {
     /// The last lines, oldest first; no more of them than have `chars_max` characters together.
     pub fn text(&self, chars_max: usize) -> String {
@@ -73,7 +47,8 @@ impl LogTail {
     }
 
     /// What keeps them: text as on standard error, without colours.
-    fn layer<S>(&self) -> impl Layer<S>
+    /// What puts lines there.
+    pub fn layer<S>(&self) -> impl Layer<S> + use<S>
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
@@ -144,6 +119,9 @@ impl<'writer> FormatFields<'writer> for PlainFields {
 
 #[cfg(test)]
 mod tests {
+    use tracing_subscriber::EnvFilter;
+    use tracing_subscriber::layer::SubscriberExt as _;
+
     use super::*;
 
     #[test]

@@ -4,13 +4,15 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use atelier_node::cli::Cli;
-use atelier_node::log_tail::{self, LogTail};
+use atelier_node::log_tail::LogTail;
+use atelier_proto::telemetry;
 use clap::Parser as _;
+use tracing_subscriber::Layer as _;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let log = LogTail::default();
-    let ended = log_tail::init(&cli.log, cli.log_format, &log)
+    let ended = telemetry::init_with(&cli.log, cli.log_format, Some(log.layer().boxed()))
         .map_err(Into::into)
         .and_then(|()| {
             let runtime = tokio::runtime::Builder::new_multi_thread()

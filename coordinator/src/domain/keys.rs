@@ -1,19 +1,13 @@
 //! The bucket keys of a grid's cells: where nodes put their pictures, and where the manifest finds them.
 
-use atelier_gallery::keys::{GridKeys, cell_stem, content_stem, slugs, style_stem};
+use atelier_gallery::keys;
 use atelier_proto::ids::GridId;
 
-use super::grid::{GridSpec, Position, Subject};
+use super::grid::{GridSpec, Position};
 
 /// The names of a grid, made into parts of keys.
 #[derive(Debug, Clone)]
-pub struct GridNames {
-    keys: GridKeys,
-    photos: Vec<String>,
-    artists: Vec<String>,
-    /// `None` for the only variant of a grid without a sweep.
-    variants: Vec<Option<String>>,
-}
+pub struct GridNames(keys::GridNames);
 
 /// The keys of one cell.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,34 +27,23 @@ pub struct CellKeys {
 impl GridNames {
     /// The names of a grid. The same grid has the same ones, whoever asks and whenever.
     pub fn new(grid: GridId, spec: &GridSpec) -> Self {
-        let photos = spec.photos().iter().map(|photo| photo.name.as_str());
-        let artists = spec.artists().iter().map(|artist| artist.name.as_str());
-        let variants = spec.variants().iter().map(|variant| variant.name.as_str());
-        let is_swept = spec.variants().len() > 1
-            || spec
-                .variants()
-                .iter()
-                .any(|variant| !variant.name.is_empty());
-        Self {
-            keys: GridKeys::new(grid),
-            photos: slugs(photos),
-            artists: slugs(artists),
-            variants: slugs(variants)
-                .into_iter()
-                .map(|slug| is_swept.then_some(slug))
-                .collect(),
-        }
+        Self(keys::GridNames::new(
+            grid,
+            spec.photos().iter().map(|photo| photo.name.as_str()),
+            spec.artists().iter().map(|artist| artist.name.as_str()),
+            spec.variants().iter().map(|variant| variant.name.as_str()),
+        ))
     }
 
     /// The keys of a cell whose picture has the given file name extension; `None` if the grid has no such cell.
     pub fn cell(&self, position: Position, extension: &str) -> Option<CellKeys> {
-        let stem = self.stem(position)?;
+        let (keys, stem) = (self.0.keys(), self.stem(position)?);
         let photo = position.subject.photo();
         let artist = position.subject.artist();
         Some(CellKeys {
-            picture: self.keys.picture(&stem, extension),
-            thumbnail: self.keys.thumbnail(&stem),
-            checkpoint: self.keys.checkpoint(&stem),
+            picture: keys.picture(&stem, extension),
+            thumbnail: keys.thumbnail(&stem),
+            checkpoint: keys.checkpoint(&stem),
             photo_original: photo.and_then(|photo| self.photo_original(photo)),
             artist_original: artist.and_then(|artist| self.artist_original(artist)),
         })
@@ -68,33 +51,27 @@ impl GridNames {
 
     /// The key of a cell's checkpoint.
     pub fn checkpoint(&self, position: Position) -> Option<String> {
-        Some(self.keys.checkpoint(&self.stem(position)?))
+        Some(self.0.keys().checkpoint(&self.stem(position)?))
     }
 
     fn stem(&self, position: Position) -> Option<String> {
-        let variant = self.variants.get(position.variant)?.as_deref();
-        Some(match position.subject {
-            Subject::Transfer { photo, artist } => {
-                cell_stem(self.photos.get(photo)?, self.artists.get(artist)?, variant)
-            }
-            Subject::Content { photo } => content_stem(self.photos.get(photo)?, variant),
-            Subject::Style { artist } => style_stem(self.artists.get(artist)?, variant),
-        })
+        let Position { subject, variant } = position;
+        self.0.stem(subject.photo(), subject.artist(), variant)
     }
 
     /// The key of a photo, reduced.
     pub fn photo_original(&self, photo: usize) -> Option<String> {
-        Some(self.keys.photo_original(self.photos.get(photo)?))
+        self.0.photo_original(photo)
     }
 
     /// The key of an artist's first painting, reduced.
     pub fn artist_original(&self, artist: usize) -> Option<String> {
-        Some(self.keys.artist_original(self.artists.get(artist)?))
+        self.0.artist_original(artist)
     }
 
     /// The key as the gallery's own files name it: relative to them.
     pub fn relative(&self, key: &str) -> String {
-        key.strip_prefix(&self.keys.prefix())
+        key.strip_prefix(&self.0.keys().prefix())
             .unwrap_or(key)
             .to_owned()
     }

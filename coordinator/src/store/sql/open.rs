@@ -7,7 +7,7 @@ use std::time::Duration;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{AnyPool, ConnectOptions as _, Executor as _};
+use sqlx::{AnyPool, ConnectOptions as _, Connection as _, Executor as _};
 use url::Url;
 
 use super::super::StoreError;
@@ -78,6 +78,9 @@ pub(super) async fn postgres(text: &str, connections_max: u32) -> Result<SqlStor
         source,
         hint: "is PostgreSQL running there, and do user, password and sslmode fit?",
     };
+    // A pool tries until its time is over, and then only says so; this says what is wrong, at once.
+    let first = options.connect().await.map_err(failed)?;
+    first.close().await.map_err(failed)?;
     let pool = pool(&url, connections_max, None).await.map_err(failed)?;
     // The migrator takes a lock of the database, so that coordinators may start together.
     POSTGRES
