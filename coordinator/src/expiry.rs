@@ -64,7 +64,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::dispatch::{Answer, give};
+    use crate::dispatch::{Answer, Ask, give};
     use crate::domain::block::Wanted;
     use crate::domain::grid::GridSpec;
     use crate::domain::grid::tests::draft;
@@ -106,10 +106,14 @@ mod tests {
                 cells_max: 2,
                 ..Wanted::default()
             };
-            match give(&ledger, node.id, &wanted).await.unwrap() {
-                Answer::Cells(given) => given.iter().map(|cell| cell.attempt).collect(),
-                Answer::Nothing => Vec::new(),
-                Answer::Drain => panic!("nobody drains it"),
+            let ask = Ask {
+                node: node.id,
+                wanted,
+            };
+            match &give(&ledger, &[ask]).await.unwrap()[..] {
+                [Answer::Cells(given)] => given.iter().map(|cell| cell.attempt).collect(),
+                [Answer::Nothing] => Vec::new(),
+                other => panic!("{other:?}"),
             }
         };
         assert_eq!(attempts_of(&silent).await, [1]);

@@ -47,6 +47,7 @@ use tokio_util::task::TaskTracker;
 
 use self::config::{BucketConfig, Config, DatabaseConfig};
 use self::data_folder::DataFolder;
+use self::dispatch::Dispatcher;
 pub use self::error::RunError;
 use self::ledger::Ledger;
 use self::store::Store;
@@ -141,6 +142,7 @@ pub async fn run(
         bucket: bucket.clone(),
         storage,
         cells_max: config.cells_max,
+        dispatcher: Dispatcher::start(ledger.clone(), &tasks, shutdown.clone()),
         shutdown: shutdown.clone(),
         tasks: tasks.clone(),
         pulses: rpc::Pulses::default(),

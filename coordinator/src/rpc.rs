@@ -26,6 +26,7 @@ use tokio_util::task::TaskTracker;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
+use crate::dispatch::Dispatcher;
 use crate::ledger::Ledger;
 
 /// Largest message that a client may send. A grid of 10,000 photos whose names are as long as may be has some 13 MiB.
@@ -48,6 +49,8 @@ pub struct Context {
     pub storage: Storage,
     /// Most cells of one grid.
     pub cells_max: u32,
+    /// Who gives cells to nodes.
+    pub dispatcher: Dispatcher,
     /// Ends whatever waits.
     pub shutdown: CancellationToken,
     /// The tasks that outlive their call.

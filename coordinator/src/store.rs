@@ -8,7 +8,7 @@ pub mod sql;
 #[cfg(test)]
 mod conformance;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use atelier_proto::ids::{CellId, GridId, NodeId, RequestId};
@@ -21,7 +21,7 @@ use crate::domain::effort::Speeds;
 use crate::domain::grid::GridSpec;
 use crate::domain::lease::LeaseRules;
 use crate::domain::node::{Health, Node, NodeRecord};
-use crate::domain::share::{GridInLine, Shares};
+use crate::domain::share::{Line, Shares};
 use crate::domain::summary::{Changes, GridState, GridSummary};
 
 /// A grid to be kept.
@@ -68,15 +68,6 @@ pub enum Steering {
     Resume,
     /// It gets another share.
     Priority(i32),
-}
-
-/// Every grid with cells that have not ended, oldest first, and the pass of each of their submitters.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Line {
-    /// The grids.
-    pub grids: Vec<GridInLine>,
-    /// The passes.
-    pub submitter_passes: HashMap<String, f64>,
 }
 
 /// One cell that was done, for what is known of how long cells take.
@@ -230,6 +221,9 @@ pub enum StoreError {
     /// The coordinator is leaving.
     #[error("the coordinator is leaving")]
     Ended,
+    /// What several calls had done for them at once failed.
+    #[error(transparent)]
+    Together(Arc<StoreError>),
     /// The database does not answer as it should.
     #[error("the database failed: {0}")]
     Database(#[from] sqlx::Error),
@@ -335,6 +329,12 @@ pub trait Store: std::fmt::Debug + Send + Sync {
 
     /// A node as it stands.
     async fn node(&self, node: NodeId) -> Result<NodeRecord, StoreError>;
+
+    /// Those of some nodes that have registered.
+    async fn nodes_of(
+        &self,
+        nodes: &BTreeSet<NodeId>,
+    ) -> Result<BTreeMap<NodeId, NodeRecord>, StoreError>;
 
     /// Nodes that were heard of since a time, newest first, older than `before`.
     async fn nodes(

@@ -6,7 +6,6 @@
 //! those who wait and is not served for the time before.
 
 use std::collections::{BTreeMap, HashMap};
-use std::hash::BuildHasher;
 
 use atelier_proto::ids::GridId;
 
@@ -61,6 +60,8 @@ pub struct GridInLine {
     pub grid: GridId,
     /// Who submitted it.
     pub submitter: String,
+    /// Its priority among the grids of its submitter.
+    pub priority: i32,
     /// What it wants of its nodes.
     pub labels: Labels,
     /// Its pass.
@@ -73,44 +74,71 @@ pub struct GridInLine {
     pub held: u32,
 }
 
-/// The grids of which a node may get cells, in the order in which they are to be asked for some.
-///
-/// Where passes are equal, the older grid comes first.
-pub fn order_of_service(
-    line: &[GridInLine],
-    submitter_passes: &HashMap<String, f64, impl BuildHasher>,
-    shares: &Shares,
-    node: &Node,
-) -> Vec<GridId> {
-    let mut held: HashMap<&str, u64> = HashMap::new();
-    for grid in line {
-        *held.entry(&grid.submitter).or_default() += u64::from(grid.held);
-    }
-    let pass_of = |submitter: &str| submitter_passes.get(submitter).copied().unwrap_or(0.0);
-    let mut eligible: Vec<&GridInLine> = line
-        .iter()
-        .filter(|grid| grid.is_active && grid.queued > 0 && node.has(&grid.labels))
-        .filter(|grid| {
-            let running = held.get(grid.submitter.as_str()).copied().unwrap_or(0);
-            running < u64::from(shares.submitter_running_max)
-        })
-        .collect();
-    eligible.sort_by(|a, b| {
-        pass_of(&a.submitter)
-            .total_cmp(&pass_of(&b.submitter))
-            .then_with(|| a.submitter.cmp(&b.submitter))
-            .then_with(|| a.pass.total_cmp(&b.pass))
-            .then_with(|| a.grid.cmp(&b.grid))
-    });
-    eligible.iter().map(|grid| grid.grid).collect()
+/// Every grid with cells that have not ended, oldest first, and the pass of each of their submitters.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Line {
+    /// The grids.
+    pub grids: Vec<GridInLine>,
+    /// The passes.
+    pub submitter_passes: HashMap<String, f64>,
 }
 
-/// How many more cells of a submitter nodes may get.
-pub fn running_left(line: &[GridInLine], submitter: &str, shares: &Shares) -> u32 {
-    let of_submitter = line.iter().filter(|grid| grid.submitter == submitter);
-    let held: u64 = of_submitter.map(|grid| u64::from(grid.held)).sum();
-    let left = u64::from(shares.submitter_running_max).saturating_sub(held);
-    u32::try_from(left).unwrap_or(u32::MAX)
+impl Line {
+    /// A grid that is in it.
+    pub fn grid(&self, grid: GridId) -> Option<&GridInLine> {
+        self.grids.iter().find(|other| other.grid == grid)
+    }
+
+    /// The grids of which a node may get cells, in the order in which they are to be asked for some.
+    ///
+    /// Where passes are equal, the older grid comes first.
+    pub fn order_of_service(&self, shares: &Shares, node: &Node) -> Vec<GridId> {
+        let mut held: HashMap<&str, u64> = HashMap::new();
+        for grid in &self.grids {
+            *held.entry(&grid.submitter).or_default() += u64::from(grid.held);
+        }
+        let pass_of = |submitter| self.submitter_passes.get(submitter).copied().unwrap_or(0.0);
+        let mut eligible: Vec<&GridInLine> = self
+            .grids
+            .iter()
+            .filter(|grid| grid.is_active && grid.queued > 0 && node.has(&grid.labels))
+            .filter(|grid| {
+                let running = held.get(grid.submitter.as_str()).copied().unwrap_or(0);
+                running < u64::from(shares.submitter_running_max)
+            })
+            .collect();
+        eligible.sort_by(|a, b| {
+            pass_of(&a.submitter)
+                .total_cmp(&pass_of(&b.submitter))
+                .then_with(|| a.submitter.cmp(&b.submitter))
+                .then_with(|| a.pass.total_cmp(&b.pass))
+                .then_with(|| a.grid.cmp(&b.grid))
+        });
+        eligible.iter().map(|grid| grid.grid).collect()
+    }
+
+    /// How many more cells of a submitter nodes may get.
+    pub fn running_left(&self, submitter: &str, shares: &Shares) -> u32 {
+        let of_submitter = self.grids.iter().filter(|grid| grid.submitter == submitter);
+        let held: u64 = of_submitter.map(|grid| u64::from(grid.held)).sum();
+        let left = u64::from(shares.submitter_running_max).saturating_sub(held);
+        u32::try_from(left).unwrap_or(u32::MAX)
+    }
+
+    /// Counts cells of a grid as handed out, as they will be counted once that is kept.
+    pub fn hand_out(&mut self, grid: GridId, cells: u32, work: f64, shares: &Shares) {
+        let Some(grid) = self.grids.iter_mut().find(|other| other.grid == grid) else {
+            return;
+        };
+        grid.queued = grid.queued.saturating_sub(cells);
+        grid.held += cells;
+        grid.pass += work / grid_weight(grid.priority);
+        let passed = work / shares.weight(&grid.submitter);
+        *self
+            .submitter_passes
+            .entry(grid.submitter.clone())
+            .or_default() += passed;
+    }
 }
 
 #[cfg(test)]
@@ -120,32 +148,34 @@ mod tests {
 
     /// Hands out one cell of work 1 at a time, and counts whose they were.
     fn served(
-        mut line: Vec<GridInLine>,
+        grids: Vec<GridInLine>,
         priorities: &[i32],
         shares: &Shares,
         cells: usize,
-    ) -> Vec<usize> {
-        let mut passes: HashMap<String, f64> = HashMap::new();
-        let mut counts = vec![0; line.len()];
-        for _ in 0..cells {
-            let order = order_of_service(&line, &passes, shares, &node());
-            let first = line
-                .iter()
-                .position(|grid| Some(&grid.grid) == order.first());
-            let first = first.expect("somebody waits");
-            counts[first] += 1;
-            let grid = &mut line[first];
-            grid.pass += 1.0 / grid_weight(priorities[first]);
-            *passes.entry(grid.submitter.clone()).or_default() +=
-                1.0 / shares.weight(&grid.submitter);
+    ) -> Vec<u32> {
+        let mut line = line(grids);
+        for (grid, priority) in line.grids.iter_mut().zip(priorities) {
+            grid.priority = *priority;
         }
-        counts
+        for _ in 0..cells {
+            let order = line.order_of_service(shares, &node());
+            line.hand_out(order[0], 1, 1.0, shares);
+        }
+        line.grids.iter().map(|grid| grid.held).collect()
+    }
+
+    fn line(grids: Vec<GridInLine>) -> Line {
+        Line {
+            grids,
+            submitter_passes: HashMap::new(),
+        }
     }
 
     fn in_line(submitter: &str) -> GridInLine {
         GridInLine {
             grid: GridId::generate(),
             submitter: submitter.to_owned(),
+            priority: 0,
             labels: Labels::new(),
             pass: 0.0,
             is_active: true,
@@ -156,8 +186,8 @@ mod tests {
 
     #[test]
     fn grids_of_one_submitter_share_by_their_priorities() {
-        let line = vec![in_line("ann"), in_line("ann"), in_line("ann")];
-        let counts = served(line, &[0, 20, -20], &Shares::even(), 700);
+        let grids = vec![in_line("ann"), in_line("ann"), in_line("ann")];
+        let counts = served(grids, &[0, 20, -20], &Shares::even(), 700);
         assert_eq!(counts, [200, 400, 100]);
     }
 
@@ -167,9 +197,9 @@ mod tests {
             submitter_weights: [("bob".to_owned(), 3.0)].into(),
             ..Shares::even()
         };
-        let line = vec![in_line("ann"), in_line("ann"), in_line("bob")];
+        let grids = vec![in_line("ann"), in_line("ann"), in_line("bob")];
         // A priority counts among the grids of one submitter alone.
-        let counts = served(line, &[100, 0, -100], &shares, 400);
+        let counts = served(grids, &[100, 0, -100], &shares, 400);
         assert_eq!(counts[0] + counts[1], 100);
         assert_eq!(counts[2], 300);
         assert!(
@@ -197,14 +227,14 @@ mod tests {
             ..in_line("bob")
         };
         let other = in_line("cecil");
-        let line = [paused, empty, elsewhere, busy, other.clone()];
+        let line = line(vec![paused, empty, elsewhere, busy, other.clone()]);
         let shares = Shares {
             submitter_running_max: 7,
             ..Shares::even()
         };
-        let order = order_of_service(&line, &HashMap::new(), &shares, &node());
+        let order = line.order_of_service(&shares, &node());
         assert_eq!(order, [other.grid]);
-        assert_eq!(running_left(&line, "bob", &shares), 0);
-        assert_eq!(running_left(&line, "cecil", &shares), 7);
+        assert_eq!(line.running_left("bob", &shares), 0);
+        assert_eq!(line.running_left("cecil", &shares), 7);
     }
 }

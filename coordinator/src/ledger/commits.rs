@@ -72,6 +72,7 @@ impl Committer {
     }
 
     async fn commit(&self, batch: Vec<Call>) {
+        let mut trouble = None;
         if batch.len() > 1 {
             let events = batch.iter().flat_map(|call| call.events.iter().cloned());
             match self.apply(events.collect()).await {
@@ -84,14 +85,17 @@ impl Committer {
                     }
                     return;
                 }
+                Err(error) if is_of_the_store(&error) => trouble = Some(Arc::new(error)),
                 Err(error) => {
                     tracing::warn!(%error, calls = batch.len(), "committing the calls of a batch one by one");
                 }
             }
         }
-        // One call's trouble is not to be that of the others.
         for call in batch {
-            let verdicts = self.apply(call.events).await;
+            let verdicts = match &trouble {
+                Some(error) => Err(StoreError::Together(error.clone())),
+                None => self.apply(call.events).await,
+            };
             let _ = call.answer.send(verdicts);
         }
     }
@@ -102,4 +106,15 @@ impl Committer {
             .apply(events, self.clock.now(), lease, shares)
             .await
     }
+}
+
+/// Whether nobody's call would end better: one call's trouble is not to be that of the others, but to wait for a store that
+/// does not answer is enough once.
+fn is_of_the_store(error: &StoreError) -> bool {
+    matches!(
+        error,
+        StoreError::Database(
+            sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_)
+        )
+    )
 }

@@ -1,24 +1,19 @@
 //! What a node does: it asks for work and tells what became of it.
 
-use std::sync::Arc;
-
 use atelier_proto::ids::NodeId;
 use atelier_proto::v1;
 use atelier_proto::v1::nodes_server::Nodes;
-use tokio::sync::oneshot;
 use tonic::{Request, Response, Status};
+use tracing::Span;
 use tracing::field::{Empty, display};
-use tracing::{Instrument as _, Span};
 
 use super::status::RpcError;
 use super::{Context, convert};
-use crate::dispatch::{self, Answer};
-use crate::domain::block::Wanted;
+use crate::dispatch::Answer;
 use crate::domain::cell::{Event, Refusal};
 use crate::domain::effort::Effort;
 use crate::domain::field::{InvalidField, Problem, check_count};
 use crate::domain::node::NodeState;
-use crate::ledger::POLL_INTERVAL;
 use crate::store::{Applied, Measurement, Rejection, StoreError};
 
 /// Most cells given back in one call.
@@ -61,43 +56,10 @@ impl NodesService {
         })
     }
 
-    /// Cells for a node, as soon as there are some; none when the wait or the coordinator ends.
-    async fn wait_for_work(&self, request: &v1::LeaseRequest) -> Result<Answer, RpcError> {
-        let asked = convert::lease(request)?;
+    async fn work_for(&self, request: &v1::LeaseRequest) -> Result<Answer, RpcError> {
+        let (ask, wait) = convert::lease(request)?;
         self.caller(&request.node_id).await?;
-        let mut bell = self.context.ledger.queued_bell();
-        let wait = tokio::time::sleep(asked.wait);
-        tokio::pin!(wait);
-        loop {
-            bell.mark_unchanged();
-            let answer = self.give(asked.node, asked.wanted.clone()).await?;
-            if !matches!(answer, Answer::Nothing) || self.context.shutdown.is_cancelled() {
-                return Ok(answer);
-            }
-            tokio::select! {
-                _ = tokio::time::timeout(POLL_INTERVAL, bell.changed()) => {}
-                () = &mut wait => return Ok(answer),
-                () = self.context.shutdown.cancelled() => return Ok(answer),
-            }
-        }
-    }
-
-    /// Leases in a task of its own: a call whose node has gone is dropped wherever it stands, and cells must not be
-    /// leased to nobody until they expire.
-    async fn give(&self, node: NodeId, wanted: Wanted) -> Result<Answer, RpcError> {
-        let ledger = Arc::clone(&self.context.ledger);
-        let (sender, receiver) = oneshot::channel();
-        let giving = async move {
-            let answer = dispatch::give(&ledger, node, &wanted).await;
-            if let Err(Ok(Answer::Cells(given))) = sender.send(answer)
-                && let Err(error) = dispatch::take_back(&ledger, node, &given).await
-            {
-                tracing::warn!(%error, "cells for a node that has gone wait for their leases to expire");
-            }
-        };
-        self.context.tasks.spawn(giving.in_current_span());
-        let given = receiver.await.map_err(|_| RpcError::ShuttingDown)?;
-        Ok(given?)
+        Ok(self.context.dispatcher.give(ask, wait).await?)
     }
 
     async fn keep(&self, request: v1::RenewRequest) -> Result<v1::RenewResponse, RpcError> {
@@ -241,11 +203,11 @@ impl Nodes for NodesService {
         &self,
         request: Request<v1::LeaseRequest>,
     ) -> Result<Response<v1::LeaseResponse>, Status> {
-        let answer = self.wait_for_work(request.get_ref()).await?;
+        let answer = self.work_for(request.get_ref()).await?;
         let (given, drain) = match answer {
             Answer::Cells(given) => (given, false),
-            Answer::Nothing => (Vec::new(), false),
             Answer::Drain => (Vec::new(), true),
+            Answer::Nothing | Answer::Again | Answer::Unknown => (Vec::new(), false),
         };
         Ok(Response::new(v1::LeaseResponse {
             cells: given.into_iter().map(convert::leased_cell).collect(),

@@ -60,6 +60,7 @@ fn store_code(error: &StoreError) -> Code {
         StoreError::TooManyOpen { .. } => Code::ResourceExhausted,
         StoreError::WrongState { .. } => Code::FailedPrecondition,
         StoreError::NoRetry(_, rejection) => rejection_code(*rejection),
+        StoreError::Together(error) => store_code(error),
         StoreError::Conflict(_)
         | StoreError::Ended
         | StoreError::Database(

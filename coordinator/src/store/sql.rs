@@ -16,18 +16,19 @@ mod nodes;
 mod open;
 mod rows;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
 use atelier_proto::ids::{CellId, Digest, GridId, NodeId, RequestId};
 use jiff::Timestamp;
+use sqlx::pool::PoolConnection;
 use sqlx::{Any, AnyConnection, AnyPool, PgPool, Transaction};
 
 use self::dialect::Dialect;
 use self::leadership::{AdvisoryLock, Always, listen};
 use super::{
-    DeviceAndPrice, Filter, Leadership, Line, Measurement, NewGrid, Steering, Store, StoreError,
+    DeviceAndPrice, Filter, Leadership, Measurement, NewGrid, Steering, Store, StoreError,
     Submitted, Unpublished, Verdict,
 };
 use crate::domain::attempt::FailedAttempt;
@@ -37,7 +38,7 @@ use crate::domain::effort::Speeds;
 use crate::domain::grid::GridSpec;
 use crate::domain::lease::LeaseRules;
 use crate::domain::node::{Health, Node, NodeRecord};
-use crate::domain::share::Shares;
+use crate::domain::share::{Line, Shares};
 use crate::domain::summary::{Changes, GridSummary};
 
 /// The channel on which coordinators of one PostgreSQL tell each other that cells were queued.
@@ -84,7 +85,12 @@ impl SqlStore {
         Ok(self.writer.begin_with(self.dialect.begin_writing()).await?)
     }
 
-    /// Begins to read one moment of the database.
+    /// A connection for one statement that reads.
+    async fn read_once(&self) -> Result<PoolConnection<Any>, StoreError> {
+        Ok(self.readers.acquire().await?)
+    }
+
+    /// Begins to read one moment of the database with several statements.
     async fn read(&self) -> Result<Transaction<'static, Any>, StoreError> {
         Ok(self
             .readers
@@ -92,10 +98,10 @@ impl SqlStore {
             .await?)
     }
 
-    fn tables<'a>(&self, transaction: &'a mut Transaction<'static, Any>) -> Tables<'a> {
+    fn tables<'a>(&self, connection: &'a mut AnyConnection) -> Tables<'a> {
         Tables {
             dialect: self.dialect,
-            connection: transaction,
+            connection,
         }
     }
 }
@@ -123,16 +129,16 @@ impl Store for SqlStore {
     }
 
     async fn submitted(&self, request: RequestId) -> Result<Option<Submitted>, StoreError> {
-        let known = grids::submitted(&mut *self.read().await?, request).await?;
+        let known = grids::submitted(&mut *self.read_once().await?, request).await?;
         Ok(known.map(|(submitted, _)| submitted))
     }
 
     async fn spec(&self, grid: GridId) -> Result<Arc<GridSpec>, StoreError> {
-        grids::spec(&mut *self.read().await?, grid).await
+        grids::spec(&mut *self.read_once().await?, grid).await
     }
 
     async fn summary(&self, grid: GridId) -> Result<GridSummary, StoreError> {
-        grids::summary(&mut *self.read().await?, grid).await
+        grids::summary(&mut *self.read_once().await?, grid).await
     }
 
     async fn changes(&self, grid: GridId, after_sequence: u64) -> Result<Changes, StoreError> {
@@ -148,7 +154,7 @@ impl Store for SqlStore {
         grid: GridId,
         attempts_max: u32,
     ) -> Result<Vec<FailedAttempt>, StoreError> {
-        cells::failed_attempts(&mut *self.read().await?, grid, attempts_max).await
+        cells::failed_attempts(&mut *self.read_once().await?, grid, attempts_max).await
     }
 
     async fn grids(
@@ -157,7 +163,7 @@ impl Store for SqlStore {
         before: Option<GridId>,
         grids_max: u32,
     ) -> Result<Vec<GridSummary>, StoreError> {
-        grids::list(&mut *self.read().await?, filter, before, grids_max).await
+        grids::list(&mut *self.read_once().await?, filter, before, grids_max).await
     }
 
     async fn steer(&self, grid: GridId, steering: Steering) -> Result<bool, StoreError> {
@@ -223,7 +229,7 @@ impl Store for SqlStore {
     }
 
     async fn deleted(&self, grids_max: u32) -> Result<Vec<(GridId, Timestamp)>, StoreError> {
-        grids::deleted(&mut *self.read().await?, grids_max).await
+        grids::deleted(&mut *self.read_once().await?, grids_max).await
     }
 
     async fn unswept(
@@ -231,7 +237,7 @@ impl Store for SqlStore {
         ended_before: Timestamp,
         grids_max: u32,
     ) -> Result<Vec<GridId>, StoreError> {
-        grids::unswept(&mut *self.read().await?, ended_before, grids_max).await
+        grids::unswept(&mut *self.read_once().await?, ended_before, grids_max).await
     }
 
     async fn swept(&self, grid: GridId, sequence: u64) -> Result<(), StoreError> {
@@ -245,7 +251,7 @@ impl Store for SqlStore {
         time: Timestamp,
         grids_max: u32,
     ) -> Result<Vec<GridId>, StoreError> {
-        grids::ended_before(&mut *self.read().await?, time, grids_max).await
+        grids::ended_before(&mut *self.read_once().await?, time, grids_max).await
     }
 
     async fn forget_grid(&self, grid: GridId, is_deleted: bool) -> Result<(), StoreError> {
@@ -267,7 +273,15 @@ impl Store for SqlStore {
     }
 
     async fn node(&self, node: NodeId) -> Result<NodeRecord, StoreError> {
-        nodes::one(&mut *self.read().await?, node).await
+        nodes::one(&mut *self.read_once().await?, node).await
+    }
+
+    async fn nodes_of(
+        &self,
+        nodes: &BTreeSet<NodeId>,
+    ) -> Result<BTreeMap<NodeId, NodeRecord>, StoreError> {
+        let mut connection = self.read_once().await?;
+        nodes::some(&mut self.tables(&mut connection), nodes).await
     }
 
     async fn nodes(
@@ -276,11 +290,11 @@ impl Store for SqlStore {
         seen_since: Timestamp,
         nodes_max: u32,
     ) -> Result<Vec<NodeRecord>, StoreError> {
-        nodes::list(&mut *self.read().await?, before, seen_since, nodes_max).await
+        nodes::list(&mut *self.read_once().await?, before, seen_since, nodes_max).await
     }
 
     async fn cells_held(&self) -> Result<HashMap<NodeId, u32>, StoreError> {
-        let held = cells::held_by_node(&mut *self.read().await?).await?;
+        let held = cells::held_by_node(&mut *self.read_once().await?).await?;
         held.into_iter()
             .map(|(node, cells)| {
                 let id = node
@@ -312,11 +326,7 @@ impl Store for SqlStore {
     }
 
     async fn line(&self) -> Result<Line, StoreError> {
-        let (grids, submitter_passes) = grids::line(&mut *self.read().await?).await?;
-        Ok(Line {
-            grids,
-            submitter_passes,
-        })
+        grids::line(&mut *self.read().await?).await
     }
 
     async fn queued(
@@ -325,7 +335,7 @@ impl Store for SqlStore {
         now: Timestamp,
         cells_max: u32,
     ) -> Result<Vec<QueuedCell>, StoreError> {
-        cells::queued(&mut *self.read().await?, grid, now, cells_max).await
+        cells::queued(&mut *self.read_once().await?, grid, now, cells_max).await
     }
 
     async fn apply(
@@ -346,11 +356,11 @@ impl Store for SqlStore {
     }
 
     async fn expired(&self, now: Timestamp, cells_max: u32) -> Result<Vec<CellId>, StoreError> {
-        cells::expired(&mut *self.read().await?, now, cells_max).await
+        cells::expired(&mut *self.read_once().await?, now, cells_max).await
     }
 
     async fn unpublished(&self) -> Result<Vec<Unpublished>, StoreError> {
-        grids::unpublished(&mut *self.read().await?).await
+        grids::unpublished(&mut *self.read_once().await?).await
     }
 
     async fn gallery_complete(&self, grid: GridId, sequence: u64) -> Result<bool, StoreError> {
@@ -361,7 +371,7 @@ impl Store for SqlStore {
     }
 
     async fn speeds(&self) -> Result<Speeds, StoreError> {
-        nodes::speeds(&mut *self.read().await?).await
+        nodes::speeds(&mut *self.read_once().await?).await
     }
 
     async fn measured(&self, cells: &[Measurement]) -> Result<(), StoreError> {
@@ -371,7 +381,7 @@ impl Store for SqlStore {
     }
 
     async fn nodes_at(&self, grid: GridId) -> Result<Vec<DeviceAndPrice>, StoreError> {
-        cells::nodes_at(&mut *self.read().await?, grid).await
+        cells::nodes_at(&mut *self.read_once().await?, grid).await
     }
 
     async fn listen(&self, rung: &(dyn Fn() + Send + Sync)) -> Result<(), StoreError> {

@@ -6,6 +6,7 @@ use atelier_proto::ids::{CellId, GridId, MalformedId, NodeId, RequestId};
 use atelier_proto::settings::SettingsPatch;
 use atelier_proto::v1;
 
+use crate::dispatch::Ask;
 use crate::domain::block::Wanted;
 use crate::domain::cell::{CellResult, Progress};
 use crate::domain::field::{InvalidField, Problem, check_count, check_text};
@@ -298,16 +299,8 @@ pub(crate) fn node(request: v1::RegisterRequest) -> Parsed<Node> {
     Ok(node)
 }
 
-/// What a node asks for, and how long it waits.
-#[derive(Debug)]
-pub(crate) struct Lease {
-    pub(crate) node: NodeId,
-    pub(crate) wanted: Wanted,
-    pub(crate) wait: Duration,
-}
-
-/// A request for work.
-pub(crate) fn lease(request: &v1::LeaseRequest) -> Parsed<Lease> {
+/// A request for work, and how long the node waits for it.
+pub(crate) fn lease(request: &v1::LeaseRequest) -> Parsed<(Ask, Duration)> {
     let cells_max = request.cells_max;
     in_range(
         "cells_max",
@@ -338,15 +331,13 @@ pub(crate) fn lease(request: &v1::LeaseRequest) -> Parsed<Lease> {
             wait.unwrap_or_default()
         }
     };
-    Ok(Lease {
-        node: node_id(&request.node_id)?,
-        wanted: Wanted {
-            cells_max: cells_max as usize,
-            cached: cached.collect::<Parsed<_>>()?,
-            seconds: request.seconds_wanted,
-        },
-        wait,
-    })
+    let wanted = Wanted {
+        cells_max: cells_max as usize,
+        cached: cached.collect::<Parsed<_>>()?,
+        seconds: request.seconds_wanted,
+    };
+    let node = node_id(&request.node_id)?;
+    Ok((Ask { node, wanted }, wait))
 }
 
 /// A cell and who says that it holds it.

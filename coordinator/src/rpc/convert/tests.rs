@@ -213,7 +213,7 @@ fn a_lease_may_not_wait_for_ever() {
         cells_max: 1,
         ..v1::LeaseRequest::default()
     };
-    assert_eq!(lease(&request).unwrap().wait, Duration::ZERO);
+    assert_eq!(lease(&request).unwrap().1, Duration::ZERO);
     for seconds in [61, -1, i64::MAX] {
         request.wait = Some(prost_types::Duration { seconds, nanos: 0 });
         assert_eq!(lease(&request).unwrap_err().field, "wait");

@@ -10,11 +10,12 @@ use proptest::{prop_assert, prop_assert_eq};
 use super::super::model::cell::{Heard, Said};
 use super::super::operation::{Fault, Moved, Say, What};
 use super::{Belief, Picture, VirtualNode, World, ZONE};
-use crate::dispatch::{Answer, Given, give, take_back};
+use crate::dispatch::{Answer, Ask, Given, give, take_back};
 use crate::domain::block::Wanted;
 use crate::domain::cell::{CellResult, Event, Progress, Refusal};
 use crate::domain::lease::Holder;
 use crate::domain::node::Node;
+use crate::ledger::Ledger;
 use crate::store::{Rejection, Verdict};
 
 /// Evaluations that nodes plan.
@@ -64,7 +65,7 @@ impl World {
             self.ledgers[at].node_seen(id).await?;
             let left = [0, 1].map(|submitter| self.model.running_left(submitter));
             let is_served = self.model.is_served(id, self.now(at));
-            let answer = give(&self.ledgers[at], id, &wanted(cells)).await?;
+            let answer = give_one(&self.ledgers[at], id, cells).await?;
             let given = self.given(at, id, answer)?;
             prop_assert_eq!(!given.is_empty(), is_served, "it gets cells if it may");
             if let Some(first) = given.first() {
@@ -95,10 +96,9 @@ impl World {
             }
         }
         let ids = nodes.map(|node| self.nodes[node].id);
-        let wanted = wanted(cells);
         let (first, second) = tokio::join!(
-            give(&self.ledgers[0], ids[0], &wanted),
-            give(&self.ledgers[1], ids[1], &wanted)
+            give_one(&self.ledgers[0], ids[0], cells),
+            give_one(&self.ledgers[1], ids[1], cells)
         );
         let mut both_got = true;
         for (at, answer) in [first?, second?].into_iter().enumerate() {
@@ -325,10 +325,24 @@ fn holder(node: NodeId, attempt: u32) -> Holder {
     Holder { node, attempt }
 }
 
-fn wanted(cells_max: usize) -> Wanted {
-    Wanted {
+/// Serves a node until others are no more faster than it.
+async fn give_one(
+    ledger: &Ledger,
+    node: NodeId,
+    cells_max: usize,
+) -> Result<Answer, TestCaseError> {
+    let wanted = Wanted {
         cells_max,
         ..Wanted::default()
+    };
+    let ask = [Ask { node, wanted }];
+    loop {
+        let answer = give(ledger, &ask).await?.pop();
+        match answer {
+            Some(Answer::Again) => {}
+            Some(answer) => return Ok(answer),
+            None => return Err(TestCaseError::fail("an ask without an answer")),
+        }
     }
 }
 

@@ -90,6 +90,7 @@ pub(super) async fn what_was_handed_out_counts_against_its_grid_and_its_submitte
         let of_grid = line.grids.iter().find(|other| other.grid == grid);
         (of_grid.unwrap().pass, line.submitter_passes[&submitter])
     };
+    let line_before = store.line().await.unwrap();
     let before = passes().await;
     let work = store.queued(grid, at(0), 1).await.unwrap()[0].work;
     let shares = Shares {
@@ -100,6 +101,12 @@ pub(super) async fn what_was_handed_out_counts_against_its_grid_and_its_submitte
     let leased = store.apply(events.collect(), at(0), &RULES, &shares).await;
     assert!(leased.unwrap().iter().all(Result::is_ok));
     let after = passes().await;
+    let mut expected = line_before;
+    expected.hand_out(grid, 2, 2.0 * work, &shares);
+    let counted = expected.grid(grid).unwrap();
+    assert_eq!((counted.queued, counted.held), (1, 2));
+    assert!((counted.pass - after.0).abs() < 1e-9);
+    assert!((expected.submitter_passes[&submitter] - after.1).abs() < 1e-9);
     // The priority of 20 doubles the grid's share.
     assert!((after.0 - before.0 - 2.0 * work / 2.0).abs() < 1e-9);
     assert!((after.1 - before.1 - 2.0 * work / 4.0).abs() < 1e-9);

@@ -1,6 +1,5 @@
 //! Statements about grids.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use atelier_proto::ids::{Digest, GridId, RequestId};
@@ -13,7 +12,7 @@ use super::dialect::Column;
 use super::rows::{GridRow, LineRow, damaged, milliseconds, stored_sequence};
 use crate::domain::effort::Effort;
 use crate::domain::grid::GridSpec;
-use crate::domain::share::GridInLine;
+use crate::domain::share::Line;
 use crate::domain::summary::{GridState, GridSummary};
 
 /// Cells of one INSERT.
@@ -226,11 +225,9 @@ pub(super) async fn list(
 }
 
 /// Every grid with cells that have not ended, oldest first, and the passes of their submitters.
-pub(super) async fn line(
-    connection: &mut AnyConnection,
-) -> Result<(Vec<GridInLine>, HashMap<String, f64>), StoreError> {
+pub(super) async fn line(connection: &mut AnyConnection) -> Result<Line, StoreError> {
     let rows: Vec<LineRow> = sqlx::query_as(
-        "SELECT grid_id, submitter, labels, pass, state, queued, leased + rendering AS held
+        "SELECT grid_id, submitter, priority, labels, pass, state, queued, leased + rendering AS held
          FROM grids WHERE state IN ('active', 'paused') ORDER BY grid_id",
     )
     .fetch_all(&mut *connection)
@@ -241,11 +238,11 @@ pub(super) async fn line(
     )
     .fetch_all(connection)
     .await?;
-    let line = rows.into_iter().map(LineRow::grid_in_line);
-    Ok((
-        line.collect::<Result<_, _>>()?,
-        passes.into_iter().collect(),
-    ))
+    let grids = rows.into_iter().map(LineRow::grid_in_line);
+    Ok(Line {
+        grids: grids.collect::<Result<_, _>>()?,
+        submitter_passes: passes.into_iter().collect(),
+    })
 }
 
 /// Pauses, resumes or re-prioritises a grid; false if it was so already.

@@ -103,10 +103,28 @@ pub(super) async fn lock(
     tables: &mut Tables<'_>,
     ids: &BTreeSet<NodeId>,
 ) -> Result<BTreeMap<NodeId, Health>, StoreError> {
+    let for_update = tables.dialect.for_update();
+    let records = select(tables, ids, for_update).await?;
+    let health = records.into_iter().map(|(id, record)| (id, record.health));
+    Ok(health.collect())
+}
+
+/// Some nodes as they stand.
+pub(super) async fn some(
+    tables: &mut Tables<'_>,
+    ids: &BTreeSet<NodeId>,
+) -> Result<BTreeMap<NodeId, NodeRecord>, StoreError> {
+    select(tables, ids, "").await
+}
+
+async fn select(
+    tables: &mut Tables<'_>,
+    ids: &BTreeSet<NodeId>,
+    for_update: &str,
+) -> Result<BTreeMap<NodeId, NodeRecord>, StoreError> {
     let statement = format!(
         "SELECT * FROM nodes WHERE node_id IN (SELECT given.node_id FROM {given}) ORDER BY node_id {for_update}",
         given = tables.dialect.given(1, &[Column::Text("node_id")]),
-        for_update = tables.dialect.for_update(),
     );
     let rows: Vec<NodeRow> = sqlx::query_as(AssertSqlSafe(statement))
         .bind(as_rows(ids))
@@ -114,7 +132,7 @@ pub(super) async fn lock(
         .await?;
     let records = rows.into_iter().map(NodeRow::record);
     records
-        .map(|record| record.map(|record| (record.node.id, record.health)))
+        .map(|record| record.map(|record| (record.node.id, record)))
         .collect()
 }
 

@@ -113,6 +113,8 @@ async fn pool(
     AnyPoolOptions::new()
         .max_connections(connections_max)
         .acquire_timeout(ACQUIRE_TIMEOUT)
+        // A connection to a file does not break off.
+        .test_before_acquire(greeting.is_none())
         .after_connect(move |connection, _| {
             Box::pin(async move {
                 if let Some(greeting) = greeting {

@@ -141,6 +141,7 @@ impl GridRow {
 pub(super) struct LineRow {
     grid_id: String,
     submitter: String,
+    priority: i64,
     labels: String,
     pass: f64,
     state: String,
@@ -156,6 +157,7 @@ impl LineRow {
         };
         Ok(GridInLine {
             grid: row.parsed(&self.grid_id)?,
+            priority: i32::try_from(self.priority).map_err(|error| row.wrong(&error))?,
             labels: row.json(&self.labels)?,
             pass: self.pass,
             is_active: row.grid_state(&self.state)? == GridState::Active,
