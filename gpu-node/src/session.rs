@@ -167,13 +167,9 @@ pub async fn run(
     let Some(registered) = shutdown.run_until_cancelled(register).await.transpose()? else {
         return Ok(());
     };
+    let pace = RenewalPace::of(&registered);
     let storage = Storage::try_from(registered.storage.unwrap_or_default())?;
     let bucket = link.bucket(&storage, executor.leaves().pictures).await?;
-    let renew_interval = registered
-        .renew_interval
-        .and_then(|interval| Duration::try_from(interval).ok())
-        .unwrap_or(Duration::from_secs(2))
-        .max(Duration::from_millis(100));
     tracing::info!(
         %node, name = config.name, coordinator = link.url, bucket = storage.bucket, "registered"
     );
@@ -197,7 +193,7 @@ pub async fn run(
     });
     // Ends the supply of new cells; cells in hand go on until `leave`.
     let drain = CancellationToken::new();
-    let renewing = tokio::spawn(session.clone().keep_renewing(renew_interval, drain.clone()));
+    let renewing = tokio::spawn(session.clone().keep_renewing(pace, drain.clone()));
     let attempts = TaskTracker::new();
     tokio::select! {
         () = session.clone().keep_leasing(&attempts, drain.clone()) => {
@@ -211,6 +207,31 @@ pub async fn run(
     session.leave(&attempts).await;
     renewing.abort();
     Ok(())
+}
+
+/// How often leases are renewed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct RenewalPace {
+    /// Between two renewals, which tell of what got on.
+    interval: Duration,
+    /// What got no further is told once in so many of them: three times in a lease, so that two may get lost.
+    unchanged_every: u32,
+}
+
+impl RenewalPace {
+    /// As a coordinator wants it; one that says nothing has leases of six intervals at least.
+    fn of(registered: &v1::RegisterResponse) -> Self {
+        let duration = |wire: Option<prost_types::Duration>| Duration::try_from(wire?).ok();
+        let interval = duration(registered.renew_interval)
+            .unwrap_or(Duration::from_secs(2))
+            .max(Duration::from_millis(100));
+        let lease = duration(registered.lease_duration).unwrap_or(6 * interval);
+        let intervals = lease.as_millis() / (3 * interval.as_millis());
+        Self {
+            interval,
+            unchanged_every: u32::try_from(intervals).unwrap_or(u32::MAX).max(1),
+        }
+    }
 }
 
 /// Whether the same call may succeed later.
@@ -277,8 +298,8 @@ impl Session {
     }
 
     /// Tells the coordinator at every interval how far the cells are, and drops those it takes back.
-    async fn keep_renewing(self: Arc<Self>, interval: Duration, drain: CancellationToken) {
-        let mut ticks = tokio::time::interval(interval);
+    async fn keep_renewing(self: Arc<Self>, pace: RenewalPace, drain: CancellationToken) {
+        let mut ticks = tokio::time::interval(pace.interval);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut number = 0_u32;
         loop {
@@ -286,7 +307,7 @@ impl Session {
             number = number.wrapping_add(1);
             let request = v1::RenewRequest {
                 node_id: self.node.to_string(),
-                cells: self.held.renewal(number),
+                cells: self.held.renewal(number, pace.unchanged_every),
             };
             let waited = Stopwatch::start();
             match self.nodes.clone().renew(timed(request, CALL_TIMEOUT)).await {

@@ -2,7 +2,7 @@
 //!
 //! Both take the same statements, written once over sqlx's `Any`; in what they differ is [`dialect`]'s. [`open`] makes the
 //! connections, [`grids`], [`cells`] and [`nodes`] hold the statements, [`apply`] those that persist verdicts, [`rows`]
-//! turns rows into the domain's types.
+//! turns rows into the domain's types, [`fetch`] gets many at once.
 //!
 //! Every write is a transaction that is durable when it returns. `SQLite` has one writer; in PostgreSQL a row of `grids`
 //! is the lock of its cells.
@@ -10,6 +10,7 @@
 mod apply;
 mod cells;
 mod dialect;
+mod fetch;
 mod grids;
 mod leadership;
 mod nodes;
@@ -145,7 +146,7 @@ impl Store for SqlStore {
         let mut transaction = self.read().await?;
         Ok(Changes {
             summary: grids::summary(&mut transaction, grid).await?,
-            cells: cells::changed(&mut transaction, grid, after_sequence).await?,
+            cells: cells::changed(&mut self.tables(&mut transaction), grid, after_sequence).await?,
         })
     }
 
@@ -335,7 +336,8 @@ impl Store for SqlStore {
         now: Timestamp,
         cells_max: u32,
     ) -> Result<Vec<QueuedCell>, StoreError> {
-        cells::queued(&mut *self.read_once().await?, grid, now, cells_max).await
+        let mut connection = self.read_once().await?;
+        cells::queued(&mut self.tables(&mut connection), grid, now, cells_max).await
     }
 
     async fn apply(

@@ -50,9 +50,6 @@ impl StopSign {
     }
 }
 
-/// A cell that gets no further is told in one of so many renewals, of which a lease spans six.
-const UNCHANGED_EVERY: u32 = 3;
-
 /// One cell in hand.
 #[derive(Debug)]
 struct Held {
@@ -125,14 +122,14 @@ impl HeldCells {
         self.lock().cells.len()
     }
 
-    /// What the renewal with this number says: of each cell that got on since it was last told, and of the others in every
-    /// [`UNCHANGED_EVERY`]th renewal. A node holds many more cells than its device works on.
-    pub(super) fn renewal(&self, number: u32) -> Vec<v1::CellProgress> {
+    /// What the renewal with this number says: of each cell that got on since it was last told, and of each that did not
+    /// once in so many renewals. A node holds many more cells than its device works on.
+    pub(super) fn renewal(&self, number: u32, unchanged_every: u32) -> Vec<v1::CellProgress> {
         let mut in_hand = self.lock();
         let told = in_hand.cells.iter_mut().filter_map(|(cell, held)| {
             let progress = *held.progress.borrow();
             let is_known = held.told.is_some_and(|(told, at)| {
-                told == progress && number.wrapping_sub(at) < UNCHANGED_EVERY
+                told == progress && number.wrapping_sub(at) < unchanged_every
             });
             if is_known {
                 return None;
@@ -292,12 +289,14 @@ mod tests {
         let (sender, progress) = watch::channel(Progress::default());
         let grid = GridId::generate();
         let _held = cells.hold(CellId { grid, place: 0 }, 1, progress);
-        let told: Vec<usize> = (0..7).map(|number| cells.renewal(number).len()).collect();
+        let told: Vec<usize> = (0..7)
+            .map(|number| cells.renewal(number, 3).len())
+            .collect();
         assert_eq!(told, [1, 0, 0, 1, 0, 0, 1]);
         sender.send_modify(|progress| progress.evaluations += 1);
-        assert_eq!(cells.renewal(7)[0].evaluations, 1);
-        assert_eq!(cells.renewal(8).len(), 0);
+        assert_eq!(cells.renewal(7, 3)[0].evaluations, 1);
+        assert_eq!(cells.renewal(8, 3).len(), 0);
         cells.forget_told();
-        assert_eq!(cells.renewal(9).len(), 1);
+        assert_eq!(cells.renewal(9, 3).len(), 1);
     }
 }

@@ -335,3 +335,19 @@ async fn blocks_are_bounded_by_their_work_once_the_coordinator_knows_it() {
     assert_eq!(asked(&talk.leases_asked[0]), (2, Some(45.0)));
     assert_eq!(asked(&talk.leases_asked[3]), (64, Some(45.0)));
 }
+
+#[test]
+fn what_gets_no_further_is_told_three_times_in_a_lease() {
+    let seconds = |seconds| Some(prost_types::Duration { seconds, nanos: 0 });
+    let every = |renew_interval, lease_duration| {
+        let registered = v1::RegisterResponse {
+            renew_interval,
+            lease_duration,
+            ..v1::RegisterResponse::default()
+        };
+        RenewalPace::of(&registered).unchanged_every
+    };
+    assert_eq!(every(seconds(2), seconds(30)), 5);
+    assert_eq!(every(seconds(2), None), 2);
+    assert_eq!(every(seconds(2), seconds(3)), 1);
+}

@@ -2,62 +2,60 @@
 
 use atelier_proto::ids::{CellId, GridId};
 use jiff::Timestamp;
-use sqlx::{AnyConnection, AssertSqlSafe};
+use sqlx::AnyConnection;
 
 use super::super::StoreError;
-use super::rows::{AttemptRow, CellRow, damaged, milliseconds, stored_sequence};
+use super::Tables;
+use super::fetch::{Value, fetch};
+use super::rows::{AttemptRow, CellRow, QueuedRow, damaged, milliseconds, stored_sequence};
 use crate::domain::attempt::FailedAttempt;
 use crate::domain::block::QueuedCell;
 use crate::domain::summary::CellRecord;
 
 /// Cells of a grid that changed after a sequence number, the longest unchanged first.
 pub(super) async fn changed(
-    connection: &mut AnyConnection,
+    tables: &mut Tables<'_>,
     grid: GridId,
     after_sequence: u64,
 ) -> Result<Vec<CellRecord>, StoreError> {
-    let statement = format!(
-        "SELECT {}, n.name AS node_name FROM cells c LEFT JOIN nodes n ON n.node_id = c.node_id
+    let rows: Vec<CellRow> = fetch(
+        tables.connection,
+        tables.dialect,
+        "cell",
+        CellRow::COLUMNS,
+        "SELECT c.*, n.name AS node_name FROM cells c LEFT JOIN nodes n ON n.node_id = c.node_id
          WHERE c.grid_id = $1 AND c.changed_sequence > $2 ORDER BY c.changed_sequence, c.place",
-        CellRow::COLUMNS
-    );
-    let rows: Vec<CellRow> = sqlx::query_as(AssertSqlSafe(statement))
-        .bind(grid.to_string())
-        .bind(stored_sequence(after_sequence))
-        .fetch_all(connection)
-        .await?;
+        vec![
+            Value::Text(grid.to_string()),
+            Value::Integer(stored_sequence(after_sequence)),
+        ],
+    )
+    .await?;
     rows.into_iter().map(CellRow::record).collect()
 }
 
 /// Cells of a grid that may be leased now, in the order of service.
 pub(super) async fn queued(
-    connection: &mut AnyConnection,
+    tables: &mut Tables<'_>,
     grid: GridId,
     now: Timestamp,
     cells_max: u32,
 ) -> Result<Vec<QueuedCell>, StoreError> {
-    let rows: Vec<(i64, f64, String)> = sqlx::query_as(
+    let rows: Vec<QueuedRow> = fetch(
+        tables.connection,
+        tables.dialect,
+        "cell",
+        QueuedRow::COLUMNS,
         "SELECT place, work, failed_on FROM cells
          WHERE grid_id = $1 AND state = 'queued' AND not_before_ms <= $2 ORDER BY place LIMIT $3",
+        vec![
+            Value::Text(grid.to_string()),
+            Value::Integer(milliseconds(now)),
+            Value::Integer(i64::from(cells_max)),
+        ],
     )
-    .bind(grid.to_string())
-    .bind(milliseconds(now))
-    .bind(i64::from(cells_max))
-    .fetch_all(connection)
     .await?;
-    rows.into_iter()
-        .map(|(place, work, failed_on)| {
-            let wrong = |problem: &dyn std::fmt::Display| {
-                damaged("cell", format!("{grid}/{place}"), &problem.to_string())
-            };
-            let place = u32::try_from(place).map_err(|error| wrong(&error))?;
-            Ok(QueuedCell {
-                id: CellId { grid, place },
-                work,
-                failed_on: serde_json::from_str(&failed_on).map_err(|error| wrong(&error))?,
-            })
-        })
-        .collect()
+    rows.into_iter().map(|row| row.queued_cell(grid)).collect()
 }
 
 /// Cells whose lease is over, the longest first.

@@ -71,4 +71,27 @@ impl Dialect {
         };
         table
     }
+
+    /// A `SELECT` of these columns, whose rows come as one JSON array of arrays.
+    pub(super) fn as_one_value(self, columns: &[Column], select: &str) -> String {
+        let value = |column: &Column| match (self, column) {
+            // JSON of SQLite has 15 digits, and a number needs 17 to come back as it was.
+            (Self::Sqlite, Column::Real(name)) => {
+                format!("CASE WHEN {name} IS NOT NULL THEN printf('%!.17g', {name}) END")
+            }
+            (_, Column::Text(name) | Column::Integer(name) | Column::Real(name)) => {
+                (*name).to_owned()
+            }
+        };
+        let values: Vec<String> = columns.iter().map(value).collect();
+        let values = values.join(", ");
+        match self {
+            Self::Sqlite => {
+                format!("SELECT json_group_array(json_array({values})) FROM ({select})")
+            }
+            Self::Postgres => format!(
+                "SELECT CAST(coalesce(json_agg(json_build_array({values})), '[]') AS TEXT) FROM ({select}) AS selected"
+            ),
+        }
+    }
 }

@@ -10,6 +10,7 @@ use sqlx::{AnyConnection, AssertSqlSafe};
 use super::super::{Measurement, StoreError};
 use super::Tables;
 use super::dialect::Column;
+use super::fetch::{self, fetch};
 use super::rows::{NodeRow, damaged, milliseconds};
 use crate::domain::effort::{Speed, Speeds};
 use crate::domain::node::{Health, Node, NodeRecord};
@@ -122,14 +123,19 @@ async fn select(
     ids: &BTreeSet<NodeId>,
     for_update: &str,
 ) -> Result<BTreeMap<NodeId, NodeRecord>, StoreError> {
-    let statement = format!(
+    let select = format!(
         "SELECT * FROM nodes WHERE node_id IN (SELECT given.node_id FROM {given}) ORDER BY node_id {for_update}",
         given = tables.dialect.given(1, &[Column::Text("node_id")]),
     );
-    let rows: Vec<NodeRow> = sqlx::query_as(AssertSqlSafe(statement))
-        .bind(as_rows(ids))
-        .fetch_all(&mut *tables.connection)
-        .await?;
+    let rows: Vec<NodeRow> = fetch(
+        tables.connection,
+        tables.dialect,
+        "node",
+        NodeRow::COLUMNS,
+        &select,
+        vec![fetch::Value::Text(as_rows(ids))],
+    )
+    .await?;
     let records = rows.into_iter().map(NodeRow::record);
     records
         .map(|record| record.map(|record| (record.node.id, record)))

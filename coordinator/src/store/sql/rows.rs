@@ -2,10 +2,14 @@
 
 use atelier_proto::ids::{CellId, GridId, NodeId};
 use jiff::Timestamp;
+use serde::Deserialize;
 use sqlx::FromRow;
 
 use super::super::StoreError;
+use super::dialect::Column;
+use super::fetch::{real, some_real};
 use crate::domain::attempt::{AttemptEnd, FailedAttempt, Outcome};
+use crate::domain::block::QueuedCell;
 use crate::domain::cell::{Cell, History, Progress, Rendering};
 use crate::domain::node::{Health, Node, NodeRecord, NodeState};
 use crate::domain::share::GridInLine;
@@ -168,17 +172,17 @@ impl LineRow {
     }
 }
 
-/// `cells`, with the name of the node where a statement asks for it.
-#[derive(Debug, FromRow)]
+/// `cells`, with the name of the node where a statement asks for it; its fields are in the order of its columns.
+#[derive(Debug, Deserialize)]
 pub(super) struct CellRow {
     pub(super) grid_id: String,
     pub(super) place: i64,
+    #[serde(deserialize_with = "real")]
     pub(super) work: f64,
     state: String,
     attempt: i64,
     released: i64,
     node_id: Option<String>,
-    node_name: Option<String>,
     failure: Option<String>,
     failed_on: String,
     not_before_ms: Option<i64>,
@@ -188,16 +192,36 @@ pub(super) struct CellRow {
     evaluations_begun: i64,
     evaluations: i64,
     evaluations_planned: i64,
+    #[serde(deserialize_with = "some_real")]
     loss: Option<f64>,
     result: Option<String>,
     pub(super) changed_sequence: i64,
+    node_name: Option<String>,
 }
 
 impl CellRow {
-    /// The columns that it takes, of `cells c`; the name of the node apart.
-    pub(super) const COLUMNS: &str = "c.grid_id, c.place, c.work, c.state, c.attempt, c.released, c.node_id, \
-        c.failure, c.failed_on, c.not_before_ms, c.lease_expires_at_ms, c.stalls_at_ms, c.begun_at_ms, \
-        c.evaluations_begun, c.evaluations, c.evaluations_planned, c.loss, c.result, c.changed_sequence";
+    pub(super) const COLUMNS: &[Column] = &[
+        Column::Text("grid_id"),
+        Column::Integer("place"),
+        Column::Real("work"),
+        Column::Text("state"),
+        Column::Integer("attempt"),
+        Column::Integer("released"),
+        Column::Text("node_id"),
+        Column::Text("failure"),
+        Column::Text("failed_on"),
+        Column::Integer("not_before_ms"),
+        Column::Integer("lease_expires_at_ms"),
+        Column::Integer("stalls_at_ms"),
+        Column::Integer("begun_at_ms"),
+        Column::Integer("evaluations_begun"),
+        Column::Integer("evaluations"),
+        Column::Integer("evaluations_planned"),
+        Column::Real("loss"),
+        Column::Text("result"),
+        Column::Integer("changed_sequence"),
+        Column::Text("node_name"),
+    ];
 
     /// Its id.
     pub(super) fn id(&self) -> Result<CellId, StoreError> {
@@ -269,6 +293,37 @@ impl CellRow {
     }
 }
 
+/// `cells` that wait; its fields are in the order of its columns.
+#[derive(Debug, Deserialize)]
+pub(super) struct QueuedRow {
+    place: u32,
+    #[serde(deserialize_with = "real")]
+    work: f64,
+    failed_on: String,
+}
+
+impl QueuedRow {
+    pub(super) const COLUMNS: &[Column] = &[
+        Column::Integer("place"),
+        Column::Real("work"),
+        Column::Text("failed_on"),
+    ];
+
+    pub(super) fn queued_cell(self, grid: GridId) -> Result<QueuedCell, StoreError> {
+        let place = self.place;
+        let id = CellId { grid, place };
+        let row = Row {
+            table: "cell",
+            id: &id,
+        };
+        Ok(QueuedCell {
+            id,
+            work: self.work,
+            failed_on: row.json(&self.failed_on)?,
+        })
+    }
+}
+
 /// The columns that follow from a cell's state.
 #[derive(Debug, Default)]
 pub(super) struct StateColumns {
@@ -315,8 +370,8 @@ impl StateColumns {
     }
 }
 
-/// `nodes`.
-#[derive(Debug, FromRow)]
+/// `nodes`; its fields are in the order of its columns.
+#[derive(Debug, FromRow, Deserialize)]
 pub(super) struct NodeRow {
     pub(super) node_id: String,
     name: String,
@@ -332,10 +387,29 @@ pub(super) struct NodeRow {
     reason: String,
     failing_grids: String,
     cells_done: i64,
+    #[serde(deserialize_with = "some_real")]
     dollars_per_hour: Option<f64>,
 }
 
 impl NodeRow {
+    pub(super) const COLUMNS: &[Column] = &[
+        Column::Text("node_id"),
+        Column::Text("name"),
+        Column::Text("device"),
+        Column::Integer("memory_bytes"),
+        Column::Integer("batch_capacity"),
+        Column::Text("version"),
+        Column::Text("instance_id"),
+        Column::Text("labels"),
+        Column::Integer("registered_at_ms"),
+        Column::Integer("last_seen_at_ms"),
+        Column::Text("state"),
+        Column::Text("reason"),
+        Column::Text("failing_grids"),
+        Column::Integer("cells_done"),
+        Column::Real("dollars_per_hour"),
+    ];
+
     pub(super) fn record(self) -> Result<NodeRecord, StoreError> {
         let row = Row {
             table: "node",

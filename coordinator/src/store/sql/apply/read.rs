@@ -9,6 +9,7 @@ use sqlx::AssertSqlSafe;
 use super::super::super::StoreError;
 use super::super::Tables;
 use super::super::dialect::{Column, Dialect};
+use super::super::fetch::{self, fetch};
 use super::super::rows::{CellRow, GridRow};
 use super::{Grid, Judged};
 
@@ -56,16 +57,20 @@ pub(super) async fn cells(
         Dialect::Sqlite => "CROSS JOIN cells c ON",
         Dialect::Postgres => "JOIN cells c ON",
     };
-    let statement = format!(
-        "SELECT {columns}, CAST(NULL AS TEXT) AS node_name
-         FROM {given} {join} c.grid_id = given.grid_id AND c.place = given.place",
-        columns = CellRow::COLUMNS,
+    let select = format!(
+        "SELECT c.*, CAST(NULL AS TEXT) AS node_name
+         FROM {given} {join} c.grid_id = given.grid_id AND c.place = given.place"
     );
     let ids: Vec<Value> = ids.iter().map(|id| json!([id.grid, id.place])).collect();
-    let rows: Vec<CellRow> = sqlx::query_as(AssertSqlSafe(statement))
-        .bind(Value::from(ids).to_string())
-        .fetch_all(&mut *tables.connection)
-        .await?;
+    let rows: Vec<CellRow> = fetch(
+        tables.connection,
+        tables.dialect,
+        "cell",
+        CellRow::COLUMNS,
+        &select,
+        vec![fetch::Value::Text(Value::from(ids).to_string())],
+    )
+    .await?;
     rows.into_iter()
         .map(|row| {
             let id = row.id()?;
