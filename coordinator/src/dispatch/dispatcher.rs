@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{Answer, Ask, give, take_back};
+use super::{Answer, Ask, Given, give, take_back};
 use crate::ledger::{Ledger, POLL_INTERVAL};
 use crate::store::StoreError;
 
@@ -131,10 +131,17 @@ impl Desk {
         true
     }
 
-    /// Those who have waited come before those who ask anew.
     fn call_all(&mut self) {
-        for mut waiting in self.idle.drain(..).rev() {
+        let mut all = std::mem::take(&mut self.idle);
+        for waiting in &mut all {
             waiting.rounds = 0;
+        }
+        self.call(all);
+    }
+
+    /// Those who have waited come before those who ask anew.
+    fn call(&mut self, waiting: Vec<Waiting>) {
+        for waiting in waiting.into_iter().rev() {
             self.fresh.push_front(waiting);
         }
     }
@@ -153,9 +160,11 @@ impl Desk {
         let asks: Vec<Ask> = served.iter().map(|waiting| waiting.ask.clone()).collect();
         match give(&self.ledger, &asks).await {
             Ok(answers) => {
+                let mut again = Vec::new();
                 for (waiting, answer) in served.into_iter().zip(answers) {
-                    self.answer(waiting, answer).await;
+                    again.extend(self.answer(waiting, answer).await);
                 }
+                self.call(again);
             }
             Err(error) => {
                 let error = Arc::new(error);
@@ -168,28 +177,185 @@ impl Desk {
         }
     }
 
-    async fn answer(&mut self, mut waiting: Waiting, answer: Answer) {
+    /// Tells somebody, who is given back if it is to be served again at once.
+    async fn answer(&mut self, mut waiting: Waiting, answer: Answer) -> Option<Waiting> {
         match answer {
             Answer::Again if waiting.rounds < ROUNDS_MAX => {
                 waiting.rounds += 1;
-                self.fresh.push_back(waiting);
+                return Some(waiting);
             }
             Answer::Again | Answer::Nothing => self.idle.push(waiting),
             Answer::Cells(_) | Answer::Drain | Answer::Unknown => {
                 let node = waiting.ask.node;
-                if let Err(Ok(answer)) = waiting.teller.send(Ok(answer)) {
-                    self.take_back(node, &answer).await;
+                if let Err(Ok(Answer::Cells(given))) = waiting.teller.send(Ok(answer)) {
+                    self.take_back(node, &given).await;
                 }
             }
         }
+        None
     }
 
     /// What a node was to get that has gone meanwhile.
-    async fn take_back(&self, node: NodeId, answer: &Answer) {
-        if let Answer::Cells(given) = answer
-            && let Err(error) = take_back(&self.ledger, node, given).await
-        {
+    async fn take_back(&self, node: NodeId, given: &[Given]) {
+        if let Err(error) = take_back(&self.ledger, node, given).await {
             tracing::warn!(%error, %node, "cells of a node that has gone wait for their leases to expire");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use atelier_proto::clock::Clock;
+    use atelier_proto::ids::{GridId, RequestId};
+    use futures::future::join_all;
+
+    use super::*;
+    use crate::domain::block::Wanted;
+    use crate::domain::grid::GridSpec;
+    use crate::domain::grid::tests::draft;
+    use crate::domain::lease::LeaseRules;
+    use crate::domain::node::tests::node;
+    use crate::domain::share::Shares;
+    use crate::ledger::Rules;
+    use crate::store::NewGrid;
+    use crate::store::sql::SqlStore;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    struct House {
+        ledger: Arc<Ledger>,
+        dispatcher: Dispatcher,
+        shutdown: CancellationToken,
+        _folder: tempfile::TempDir,
+    }
+
+    impl House {
+        async fn open() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let store = SqlStore::sqlite(&folder.path().join("test.db")).await;
+            let rules = Rules {
+                lease: LeaseRules::default(),
+                shares: Shares::even(),
+            };
+            let ledger = Ledger::new(Arc::new(store.unwrap()), Clock::system(), rules);
+            let ledger = Arc::new(ledger);
+            let shutdown = CancellationToken::new();
+            let tasks = TaskTracker::new();
+            Self {
+                dispatcher: Dispatcher::start(ledger.clone(), &tasks, shutdown.clone()),
+                ledger,
+                shutdown,
+                _folder: folder,
+            }
+        }
+
+        async fn node(&self) -> NodeId {
+            let node = node();
+            let now = self.ledger.now();
+            let store = self.ledger.store();
+            store.register_node(&node, now).await.unwrap();
+            node.id
+        }
+
+        async fn submit(&self, cells: u32) -> GridId {
+            let new = NewGrid {
+                grid: GridId::generate(),
+                request: RequestId::generate(),
+                submitter: String::new(),
+                priority: 0,
+                spec: GridSpec::accept(draft(cells as usize, 1), 1_000).unwrap(),
+            };
+            self.ledger.create_grid(new).await.unwrap().0.grid
+        }
+
+        async fn ask(&self, node: NodeId, cells_max: usize, wait: Duration) -> Told {
+            self.dispatcher.give(ask(node, cells_max), wait).await
+        }
+    }
+
+    fn ask(node: NodeId, cells_max: usize) -> Ask {
+        let wanted = Wanted {
+            cells_max,
+            ..Wanted::default()
+        };
+        Ask { node, wanted }
+    }
+
+    fn places(told: Told) -> Vec<u32> {
+        match told.unwrap() {
+            Answer::Cells(given) => given.iter().map(|given| given.cell.place).collect(),
+            Answer::Nothing => Vec::new(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn all_who_ask_at_once_get_cells_of_their_own() {
+        let house = House::open().await;
+        house.submit(600).await;
+        let nodes = join_all((0..300).map(|_| house.node())).await;
+        let asking = nodes.iter().map(|node| house.ask(*node, 2, Duration::ZERO));
+        let mut given: Vec<u32> = join_all(asking)
+            .await
+            .into_iter()
+            .flat_map(places)
+            .collect();
+        given.sort_unstable();
+        assert_eq!(given, (0..600).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_gets_what_is_queued_and_no_answer_comes_later_than_it_waits() {
+        let house = House::open().await;
+        let [patient, brief] = [house.node().await, house.node().await];
+        let waiting = house.ask(patient, 1, LONG);
+        let submitting = async {
+            let told = house.ask(brief, 1, Duration::from_millis(10)).await;
+            assert!(places(told).is_empty());
+            house.submit(1).await;
+        };
+        let (told, ()) = tokio::join!(waiting, submitting);
+        assert_eq!(places(told), [0]);
+        let stranger = house.ask(NodeId::generate(), 1, LONG).await;
+        assert!(matches!(stranger, Err(StoreError::UnknownNode(_))));
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_a_coordinator_that_leaves() {
+        let house = House::open().await;
+        let node = house.node().await;
+        let leaving = async { house.shutdown.cancel() };
+        let (told, ()) = tokio::join!(house.ask(node, 1, LONG), leaving);
+        assert!(places(told).is_empty());
+        house.submit(1).await;
+        assert!(places(house.ask(node, 1, LONG).await).is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_a_node_was_to_get_that_has_gone_goes_to_another_one_at_once() {
+        let house = House::open().await;
+        let [gone, other] = [house.node().await, house.node().await];
+        house.submit(1).await;
+        let given = give(&house.ledger, &[ask(gone, 1)]).await.unwrap();
+        let (_sender, asks) = mpsc::channel(1);
+        let mut desk = Desk {
+            bell: house.ledger.queued_bell(),
+            ledger: house.ledger.clone(),
+            shutdown: house.shutdown.clone(),
+            asks,
+            fresh: VecDeque::new(),
+            idle: Vec::new(),
+        };
+        for answer in given {
+            assert!(matches!(answer, Answer::Cells(_)));
+            let waiting = Waiting {
+                ask: ask(gone, 1),
+                until: Instant::now(),
+                rounds: 0,
+                teller: oneshot::channel().0,
+            };
+            assert!(desk.answer(waiting, answer).await.is_none());
+        }
+        assert_eq!(places(house.ask(other, 1, Duration::ZERO).await), [0]);
     }
 }
