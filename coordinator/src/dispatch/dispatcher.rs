@@ -220,7 +220,7 @@ mod tests {
     use crate::store::NewGrid;
     use crate::store::sql::SqlStore;
 
-    const LONG: Duration = Duration::from_secs(60);
+    const LONG: Duration = Duration::from_mins(1);
 
     struct House {
         ledger: Arc<Ledger>,

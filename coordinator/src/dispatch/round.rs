@@ -21,7 +21,7 @@ const CANDIDATES_MAX: usize = 512;
 /// How many grids are asked for cells: those before may have none that a node may get now.
 const GRIDS_MAX: usize = 64;
 /// Cells that are handed out together, which bounds how long others wait for the commit.
-const CELLS_MAX: usize = 2_048;
+const CELLS_MAX: usize = 512;
 
 /// Leases cells to nodes, which come in the order in which they are to be served, as far as there are some that they may
 /// get; an answer for each.
@@ -31,7 +31,7 @@ const CELLS_MAX: usize = 2_048;
 pub async fn give(ledger: &Ledger, asks: &[Ask]) -> Result<Vec<Answer>, StoreError> {
     let ids: BTreeSet<NodeId> = asks.iter().map(|ask| ask.node).collect();
     let records = ledger.store().nodes_of(&ids).await?;
-    let mut round = Round::begin(ledger).await?;
+    let mut round = Round::begin(ledger, asks).await?;
     let mut blocks = Vec::with_capacity(asks.len());
     for ask in asks {
         blocks.push(round.serve(ask, &records).await?);
@@ -74,15 +74,19 @@ struct Round<'a> {
     line: Line,
     queues: HashMap<GridId, Queue>,
     nodes_active: usize,
+    /// Cells that all nodes of the round together may get.
+    cells_max: usize,
     promised: usize,
 }
 
 impl<'a> Round<'a> {
-    async fn begin(ledger: &'a Ledger) -> Result<Self, StoreError> {
+    async fn begin(ledger: &'a Ledger, asks: &[Ask]) -> Result<Self, StoreError> {
+        let wanted: usize = asks.iter().map(|ask| ask.wanted.cells_max).sum();
         Ok(Self {
             line: ledger.store().line().await?,
             queues: HashMap::new(),
             nodes_active: ledger.nodes_active(),
+            cells_max: wanted.min(CELLS_MAX),
             promised: 0,
             ledger,
         })
@@ -102,7 +106,7 @@ impl<'a> Round<'a> {
             NodeState::Quarantined { .. } => return Ok(Block::Told(Answer::Nothing)),
         }
         let node = &record.node;
-        if self.promised >= CELLS_MAX {
+        if self.promised >= self.cells_max {
             return Ok(Block::Told(Answer::Again));
         }
         let mut is_cut = false;
@@ -143,7 +147,7 @@ impl<'a> Round<'a> {
         };
         let queue = match self.queues.entry(grid) {
             Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(new) => new.insert(Queue::read(self.ledger, grid).await?),
+            Entry::Vacant(new) => new.insert(Queue::read(self.ledger, grid, self.cells_max).await?),
         };
         let candidates = &queue.cells[..queue.cells.len().min(CANDIDATES_MAX)];
         let speeds = self.ledger.speeds();
@@ -164,8 +168,9 @@ impl<'a> Round<'a> {
 }
 
 impl Queue {
-    async fn read(ledger: &Ledger, grid: GridId) -> Result<Self, StoreError> {
-        let cells_max = CELLS_MAX + CANDIDATES_MAX;
+    /// As many as are looked at for the last block of a round of so many cells.
+    async fn read(ledger: &Ledger, grid: GridId, cells_max: usize) -> Result<Self, StoreError> {
+        let cells_max = cells_max + CANDIDATES_MAX;
         let store = ledger.store();
         let cells = store.queued(grid, ledger.now(), cells_max as u32).await?;
         Ok(Self {

@@ -26,6 +26,9 @@ pub struct SimulatedArgs {
     /// How long a node works for a cell; a batch takes as long as its cells one after the other [default: 1s]
     #[arg(long, value_name = "DURATION")]
     pub simulated_cell_time: Option<CellTime>,
+    /// How far nodes differ: each is faster or slower by a share of up to this, from 0 to 0.9 [default: 0]
+    #[arg(long, value_name = "SHARE")]
+    pub simulated_spread: Option<Spread>,
     /// Share of the cells that fail on their way, so that they are tried again: from 0 to 1, as in 0.05 [default: 0]
     #[arg(long, value_name = "SHARE")]
     pub simulated_failures: Option<Share>,
@@ -44,6 +47,7 @@ impl SimulatedArgs {
         let options = [
             ("--simulated-nodes", self.simulated_nodes.is_some()),
             ("--simulated-cell-time", self.simulated_cell_time.is_some()),
+            ("--simulated-spread", self.simulated_spread.is_some()),
             ("--simulated-failures", self.simulated_failures.is_some()),
             ("--simulated-uploads", self.simulated_uploads.is_some()),
             ("--simulated-batch", self.simulated_batch.is_some()),
@@ -62,6 +66,7 @@ impl SimulatedArgs {
         let cell_time = self.simulated_cell_time;
         Simulation {
             cell_time: cell_time.map_or(Duration::from_secs(1), |time| time.0),
+            spread: self.simulated_spread.map_or(0.0, |spread| spread.0),
             failure_share: self.simulated_failures.map_or(0.0, |share| share.0),
             leaves_pictures: self.simulated_uploads.unwrap_or_default() == Switch::On,
             batch: self.simulated_batch.unwrap_or(8),
@@ -124,6 +129,28 @@ impl FromStr for Share {
     }
 }
 
+/// How far nodes differ: 0..=0.9.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Spread(pub f64);
+
+/// A spread with which nodes would stand still.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("it must be a number from 0 to 0.9, as in 0.3")]
+pub struct MalformedSpread;
+
+impl FromStr for Spread {
+    type Err = MalformedSpread;
+
+    fn from_str(text: &str) -> Result<Self, MalformedSpread> {
+        let spread: f64 = text.parse().map_err(|_| MalformedSpread)?;
+        if (0.0..=0.9).contains(&spread) {
+            Ok(Self(spread))
+        } else {
+            Err(MalformedSpread)
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use clap::Parser as _;
@@ -152,6 +179,8 @@ mod tests {
         let told = [
             "--simulated-cell-time",
             "250ms",
+            "--simulated-spread",
+            "0.25",
             "--simulated-failures",
             "0.5",
             "--simulated-uploads",
@@ -165,6 +194,7 @@ mod tests {
         assert_eq!(simulation.cell_time, Duration::from_millis(250));
         assert!(!simulation.leaves_pictures);
         assert_eq!((simulation.batch, simulation.failure_share), (3, 0.5));
+        assert!((simulation.spread - 0.25).abs() < 1e-12);
     }
 
     #[test]
@@ -176,6 +206,10 @@ mod tests {
         assert!("0".parse::<Share>().is_ok() && "1".parse::<Share>().is_ok());
         for wrong in ["", "-0.1", "1.1", "nan", "5%"] {
             assert_eq!(wrong.parse::<Share>(), Err(MalformedShare));
+        }
+        assert!("0".parse::<Spread>().is_ok() && "0.9".parse::<Spread>().is_ok());
+        for wrong in ["", "-0.1", "1", "nan"] {
+            assert_eq!(wrong.parse::<Spread>(), Err(MalformedSpread));
         }
     }
 }

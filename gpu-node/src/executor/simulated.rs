@@ -24,6 +24,8 @@ const STEP_TIME: Duration = Duration::from_millis(500);
 pub struct Simulation {
     /// How long the device works for one cell; above zero. A batch takes as long as its cells one after the other.
     pub cell_time: Duration,
+    /// How far nodes differ: each is faster or slower than `cell_time` says by a share of up to this, 0..1.
+    pub spread: f64,
     /// Share of the cells that fail on their way, 0..=1.
     pub failure_share: f64,
     /// Whether there are pictures to put into the bucket.
@@ -36,6 +38,8 @@ pub struct Simulation {
 #[derive(Debug)]
 pub(super) struct Simulated {
     simulation: Simulation,
+    /// Its own.
+    cell_time: Duration,
     /// Held by the block that is being rendered. It says which cells fail.
     device: Mutex<ChaCha8Rng>,
     files: FlatFiles,
@@ -67,9 +71,13 @@ impl Simulated {
         files: FlatFiles,
         metrics: Metrics,
     ) -> Self {
+        let mut chance = ChaCha8Rng::seed_from_u64(seed);
+        let drawn: f64 = StandardUniform.sample(&mut chance);
+        let speed = 1.0 + simulation.spread * (2.0 * drawn - 1.0);
         Self {
+            cell_time: simulation.cell_time.div_f64(speed),
             simulation,
-            device: Mutex::new(ChaCha8Rng::seed_from_u64(seed)),
+            device: Mutex::new(chance),
             files,
             metrics,
         }
@@ -94,7 +102,7 @@ impl Simulated {
 
     async fn render(&self, batch: Vec<Order>, chance: &mut ChaCha8Rng) {
         let cells = batch.len();
-        let time = self.simulation.cell_time * cells as u32;
+        let time = self.cell_time * cells as u32;
         let steps = time.div_duration_f64(STEP_TIME).ceil().max(1.0) as u32;
         let begin = |order| Live::begin(order, self.simulation.failure_share, chance);
         let mut live: Vec<Live> = batch.into_iter().map(begin).collect();

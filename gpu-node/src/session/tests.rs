@@ -211,6 +211,7 @@ async fn start(puppet: &Puppet, cell_time: Duration, failure_share: f64) -> Runn
     tokio::spawn(serving.serve_with_incoming(TcpIncoming::from(listener)));
     let simulation = Simulation {
         cell_time,
+        spread: 0.0,
         failure_share,
         leaves_pictures: false,
         batch: 2,

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use super::graphile::Graphile;
 use super::load::{Loaded, Seen};
 use super::options::Scale;
-use super::site::Submission;
+use super::site::{NODES_SPREAD, Submission};
 use super::sizes::Sizes;
 
 const MIB: f64 = (1 << 20) as f64;
@@ -81,7 +81,7 @@ impl Measured {
         }
         lines.push(format!(
             "- nodes: `atelier-node run --renderer simulated --simulated-nodes {} --simulated-uploads off \
-             --simulated-batch {}`; windows of {} s",
+             --simulated-batch {} --simulated-spread {NODES_SPREAD}`; windows of {} s",
             scale.nodes,
             scale.batch,
             scale.window.as_secs()

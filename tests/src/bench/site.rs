@@ -26,6 +26,8 @@ use crate::programs::Running;
 const ARTISTS_MAX: u32 = 400;
 /// Grids of one page.
 const PAGE_GRIDS: u32 = 1_000;
+/// How far nodes differ in speed, so that they do not ask for work all at the same moment.
+pub const NODES_SPREAD: &str = "0.3";
 /// How often a call is made that a busy coordinator did not take, and the wait between.
 const TRIES: u32 = 20;
 const TRY_INTERVAL: Duration = Duration::from_secs(1);
@@ -265,6 +267,7 @@ impl<'a> Site<'a> {
             ])
             .args(["--simulated-nodes", &scale.nodes.to_string()])
             .args(["--simulated-batch", &scale.batch.to_string()])
+            .args(["--simulated-spread", NODES_SPREAD])
             .args([
                 "--simulated-cell-time",
                 &format!("{}ms", cell_time.as_millis()),

@@ -75,10 +75,28 @@ impl Bench {
 fn simulation() -> Simulation {
     Simulation {
         cell_time: CELL_TIME,
+        spread: 0.0,
         failure_share: 0.0,
         leaves_pictures: true,
         batch: 2,
     }
+}
+
+#[test]
+fn nodes_differ_as_far_as_they_are_told() {
+    let simulation = Simulation {
+        spread: 0.5,
+        ..simulation()
+    };
+    let time = |seed| {
+        let files = FlatFiles::default();
+        Simulated::new(simulation, seed, files, Metrics::default()).cell_time
+    };
+    let times: Vec<Duration> = (0..100).map(time).collect();
+    let (slowest, fastest) = (times.iter().max().unwrap(), times.iter().min().unwrap());
+    assert!(*slowest <= CELL_TIME * 2 && *slowest > CELL_TIME * 3 / 2);
+    assert!(*fastest >= CELL_TIME * 2 / 3 && *fastest < CELL_TIME * 4 / 5);
+    assert_eq!(time(7), time(7));
 }
 
 #[tokio::test]
