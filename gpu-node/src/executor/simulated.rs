@@ -73,9 +73,9 @@ impl Simulated {
     ) -> Self {
         let mut chance = ChaCha8Rng::seed_from_u64(seed);
         let drawn: f64 = StandardUniform.sample(&mut chance);
-        let speed = 1.0 + simulation.spread * (2.0 * drawn - 1.0);
+        let factor = 1.0 + simulation.spread * (2.0 * drawn - 1.0);
         Self {
-            cell_time: simulation.cell_time.div_f64(speed),
+            cell_time: simulation.cell_time.div_f64(factor),
             simulation,
             device: Mutex::new(chance),
             files,
