@@ -1,6 +1,7 @@
 //! What every store must do, as functions over the trait; each implementation runs them all.
 
 mod cells;
+mod earlier;
 mod grids;
 mod on_postgres;
 mod on_sqlite;

@@ -256,15 +256,15 @@ impl Store for SqlStore {
     }
 
     async fn forget_grid(&self, grid: GridId, is_deleted: bool) -> Result<(), StoreError> {
-        loop {
-            let mut transaction = self.write().await?;
-            let mut tables = self.tables(&mut transaction);
-            let is_gone = grids::forget_some(&mut tables, grid, is_deleted).await?;
-            transaction.commit().await?;
-            if is_gone {
-                return Ok(());
+        let mut transaction = self.write().await?;
+        while !grids::forget_some(&mut self.tables(&mut transaction), grid, is_deleted).await? {
+            // What is deleted stays so; of another one half must not come back when a cell of it is tried again.
+            if is_deleted {
+                transaction.commit().await?;
+                transaction = self.write().await?;
             }
         }
+        Ok(transaction.commit().await?)
     }
 
     async fn register_node(&self, node: &Node, now: Timestamp) -> Result<(), StoreError> {

@@ -1,6 +1,8 @@
 //! PostgreSQL keeps every promise, also with several at it.
 
 use atelier_tests::postgres::Postgres;
+use sqlx::migrate::Migrate as _;
+use sqlx::{Connection as _, PgConnection};
 
 use super::*;
 use crate::store::sql::SqlStore;
@@ -18,6 +20,31 @@ async fn postgres_keeps_every_promise() {
         return;
     };
     let store = open(&postgres.database().unwrap()).await;
+    all(&store).await;
+}
+
+#[tokio::test]
+async fn a_database_of_the_earlier_version_is_taken_over_with_every_cell() {
+    let Some(postgres) = Postgres::start().unwrap() else {
+        return;
+    };
+    let url = postgres.database().unwrap();
+    let spec = GridSpec::accept(draft(2, 2), 10).unwrap();
+    let mut database = PgConnection::connect(&url).await.unwrap();
+    database
+        .ensure_migrations_table("_sqlx_migrations")
+        .await
+        .unwrap();
+    let migrations = sqlx::migrate!("migrations/postgres");
+    let first = migrations.iter().next().unwrap();
+    database.apply("_sqlx_migrations", first).await.unwrap();
+    sqlx::raw_sql(sqlx::AssertSqlSafe(earlier::rows_with_shares(&spec)))
+        .execute(&mut database)
+        .await
+        .unwrap();
+    database.close().await.unwrap();
+    let store = open(&url).await;
+    earlier::is_taken_over(&store, &spec).await;
     all(&store).await;
 }
 

@@ -49,27 +49,10 @@ async fn of_version(version: i64, path: &std::path::Path, spec: &GridSpec) {
     for migration in migrations.iter().filter(|it| it.version <= version) {
         database.apply("_sqlx_migrations", migration).await.unwrap();
     }
-    let result = serde_json::to_string(&result()).unwrap();
-    let rows = format!(
-        "INSERT INTO grids (grid_id, request_id, request_sha256, name, spec, state, submitted_at_ms, sequence)
-         VALUES ('{GRID}', '0197a3c4-5f00-7000-8000-000000000002', '{sha256}', 'Afternoon', '{spec}', 'active',
-                 1800000000000, 7);
-         INSERT INTO nodes (node_id, name, device, memory_bytes, batch_capacity, version, instance_id, labels,
-                            registered_at_ms, last_seen_at_ms)
-         VALUES ('{NODE}', 'node-0', 'cpu', 0, 1, '0.1.0', '', '{{}}', 0, 0);
-         INSERT INTO cells (cell_id, grid_id, place, photo, artist, variant, state, attempt, released, node_id,
-                            failure, not_before_ms, lease_expires_at_ms, evaluations, evaluations_planned, loss,
-                            result, changed_sequence)
-         VALUES ('{CELL}1', '{GRID}', 0, 0, 0, 0, 'done', 2, 1, '{NODE}', 'no memory', NULL, NULL, 60, 60, 0.25,
-                 '{result}', 7),
-                ('{CELL}2', '{GRID}', 1, 1, 0, 0, 'rendering', 1, 0, '{NODE}', NULL, NULL, 1800000030000, 5, 60, 2.5,
-                 NULL, 6),
-                ('{CELL}3', '{GRID}', 2, 0, 1, 0, 'queued', 0, 0, NULL, NULL, 1800000000000, NULL, 0, 0, NULL, NULL, 1),
-                ('{CELL}4', '{GRID}', 3, 1, 1, 0, 'failed', 3, 0, NULL, 'no such layer', NULL, NULL, 0, 0, NULL,
-                 NULL, 5);",
-        sha256 = "0".repeat(64),
-        spec = serde_json::to_string(spec).unwrap().replace('\'', "''"),
-    );
+    let rows = match version {
+        1 | 2 => earlier::rows_without_shares(spec),
+        _ => earlier::rows_with_shares(spec),
+    };
     sqlx::raw_sql(sqlx::AssertSqlSafe(rows))
         .execute(&mut database)
         .await
@@ -77,39 +60,15 @@ async fn of_version(version: i64, path: &std::path::Path, spec: &GridSpec) {
     database.close().await.unwrap();
 }
 
-const GRID: &str = "0197a3c4-5f00-7000-8000-000000000001";
-const NODE: &str = "0197a3c4-5f00-7000-8000-000000000003";
-const CELL: &str = "0197a3c4-5f00-7000-8000-00000000001";
-
 #[tokio::test]
 async fn a_database_of_any_earlier_version_is_taken_over_with_every_cell() {
-    for version in [1, 2] {
+    for version in 1..=3 {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("test.db");
         let spec = GridSpec::accept(draft(2, 2), 10).unwrap();
         of_version(version, &path, &spec).await;
         let store = SqlStore::sqlite(&path).await.unwrap();
-        let grid: GridId = GRID.parse().unwrap();
-        assert_eq!(*store.spec(grid).await.unwrap(), spec);
-        let changes = store.changes(grid, 0).await.unwrap();
-        let counts = changes.summary.counts;
-        assert_eq!((counts.done, counts.rendering, counts.queued), (1, 1, 1));
-        assert_eq!(counts.failed, 1);
-        let mut cells = changes.cells;
-        cells.sort_by_key(|record| record.id);
-        let states: Vec<_> = cells.iter().map(|record| record.cell.state()).collect();
-        assert_eq!(states, ["done", "rendering", "queued", "failed"]);
-        assert!(matches!(&cells[0].cell, Cell::Done { result: kept, .. } if *kept == result()));
-        assert_eq!(cells[0].cell.history().charged(), 1);
-        assert_eq!(cells[1].cell.lease_expires_at(), Some(at(30)));
-        assert_eq!(cells[1].node_name.as_deref(), Some("node-0"));
-
-        // What held a lease before still holds it.
-        let node = NODE.parse().unwrap();
-        let cell = cells[1].id;
-        let applied = apply(&store, cell, complete(node, 1), 20).await.unwrap();
-        assert_eq!(applied.cell.state(), "done");
-        assert_eq!(store.cancel_grid(grid, at(20)).await.unwrap(), 1);
+        earlier::is_taken_over(&store, &spec).await;
         all(&store).await;
     }
 }

@@ -36,18 +36,17 @@ pub(super) async fn insert(
     let labels = serde_json::to_string(new.spec.labels())
         .map_err(|error| damaged("grid", new.grid, &error))?;
     sqlx::query(
-        "INSERT INTO grids (grid_id, request_id, request_sha256, name, submitter, spec, labels, state, priority, pass,
+        "INSERT INTO grids (grid_id, request_id, request_sha256, name, submitter, labels, state, priority, pass,
                             submitted_at_ms, sequence, queued, work_open)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, 'active', $8,
+         VALUES ($1, $2, $3, $4, $5, $6, 'active', $7,
                  coalesce((SELECT min(pass) FROM grids WHERE submitter = $5 AND state = 'active' AND queued > 0), 0),
-                 $9, 1, $10, $11)",
+                 $8, 1, $9, $10)",
     )
     .bind(new.grid.to_string())
     .bind(new.request.to_string())
     .bind(sha256.to_string())
     .bind(new.spec.name().to_owned())
     .bind(new.submitter.clone())
-    .bind(spec.to_owned())
     .bind(labels)
     .bind(i64::from(new.priority))
     .bind(milliseconds(now))
@@ -55,6 +54,11 @@ pub(super) async fn insert(
     .bind(efforts.iter().sum::<f64>())
     .execute(&mut *tables.connection)
     .await?;
+    sqlx::query("INSERT INTO specs (grid_id, spec) VALUES ($1, $2)")
+        .bind(new.grid.to_string())
+        .bind(spec.to_owned())
+        .execute(&mut *tables.connection)
+        .await?;
     let given = tables
         .dialect
         .given(1, &[Column::Integer("place"), Column::Real("work")]);
@@ -146,11 +150,13 @@ pub(super) async fn spec(
     connection: &mut AnyConnection,
     grid: GridId,
 ) -> Result<Arc<GridSpec>, StoreError> {
-    let spec: Option<String> =
-        sqlx::query_scalar("SELECT spec FROM grids WHERE grid_id = $1 AND state <> 'deleted'")
-            .bind(grid.to_string())
-            .fetch_optional(connection)
-            .await?;
+    let spec: Option<String> = sqlx::query_scalar(
+        "SELECT specs.spec FROM specs JOIN grids ON grids.grid_id = specs.grid_id
+         WHERE specs.grid_id = $1 AND grids.state <> 'deleted'",
+    )
+    .bind(grid.to_string())
+    .fetch_optional(connection)
+    .await?;
     let spec = spec.ok_or(StoreError::UnknownGrid(grid))?;
     let spec = serde_json::from_str(&spec).map_err(|error| damaged("grid", grid, &error))?;
     Ok(Arc::new(spec))
@@ -530,10 +536,13 @@ pub(super) async fn forget_some(
             return Ok(false);
         }
     }
-    sqlx::query("DELETE FROM grids WHERE grid_id = $1")
-        .bind(grid.to_string())
-        .execute(&mut *tables.connection)
-        .await?;
+    for table in ["specs", "grids"] {
+        let statement = format!("DELETE FROM {table} WHERE grid_id = $1");
+        sqlx::query(AssertSqlSafe(statement))
+            .bind(grid.to_string())
+            .execute(&mut *tables.connection)
+            .await?;
+    }
     Ok(true)
 }
 

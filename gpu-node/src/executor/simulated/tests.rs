@@ -186,6 +186,7 @@ async fn a_cancelled_cell_ends_and_the_others_go_on() {
 async fn a_share_of_the_cells_fails_and_always_the_same() {
     let fails = async |failure_share| {
         let bench = Bench::new(Simulation {
+            spread: 0.0,
             cell_time: Duration::from_millis(1),
             failure_share,
             leaves_pictures: false,
