@@ -21,7 +21,7 @@ const CANDIDATES_MAX: usize = 512;
 /// How many grids are asked for cells: those before may have none that a node may get now.
 const GRIDS_MAX: usize = 64;
 /// Cells that are handed out together, which bounds how long others wait for the commit.
-const CELLS_MAX: usize = 512;
+const CELLS_MAX: usize = 2_048;
 
 /// Leases cells to nodes, which come in the order in which they are to be served, as far as there are some that they may
 /// get; an answer for each.
@@ -29,6 +29,7 @@ const CELLS_MAX: usize = 512;
 /// # Errors
 /// When the store fails; then nobody got anything.
 pub async fn give(ledger: &Ledger, asks: &[Ask]) -> Result<Vec<Answer>, StoreError> {
+    let t0 = std::time::Instant::now();
     let ids: BTreeSet<NodeId> = asks.iter().map(|ask| ask.node).collect();
     let records = ledger.store().nodes_of(&ids).await?;
     let mut round = Round::begin(ledger, asks).await?;
@@ -36,7 +37,11 @@ pub async fn give(ledger: &Ledger, asks: &[Ask]) -> Result<Vec<Answer>, StoreErr
     for ask in asks {
         blocks.push(round.serve(ask, &records).await?);
     }
-    commit(ledger, asks, blocks).await
+    let p = round.promised;
+    let t1 = std::time::Instant::now();
+    let r = commit(ledger, asks, blocks).await;
+    eprintln!("XX round asks {} cells {p} look {:?} commit {:?}", asks.len(), t1-t0, t1.elapsed());
+    r
 }
 
 /// Takes cells back that could not be told to their node, at no cost to them.

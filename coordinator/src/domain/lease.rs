@@ -42,9 +42,10 @@ impl LeaseRules {
         later(now, self.lease_duration)
     }
 
-    /// Whether a lease that ends at `expires_at` need not yet be renewed to `renewed`: less than a third of it would be won.
+    /// Whether a lease that ends at `expires_at` need not yet be renewed to `renewed`: less than half
+    /// of it would be won. Nodes tell of each cell three times in a lease, and at once again when that failed.
     pub fn is_fresh(&self, expires_at: Timestamp, renewed: Timestamp) -> bool {
-        renewed >= expires_at && renewed < later(expires_at, self.lease_duration / 3)
+        renewed >= expires_at && renewed < later(expires_at, self.lease_duration / 2)
     }
 
     /// When a node is taken to be stuck that made its latest evaluation now, and needed `pace` for each before, as far as

@@ -13,7 +13,7 @@ use crate::store::{Store, StoreError, Verdict};
 /// Calls that may wait for the commit before theirs.
 const CALLS_WAITING_MAX: usize = 4_096;
 /// Events of one transaction, which bounds how long those wait that come meanwhile; a single call may have more.
-const EVENTS_MAX: usize = 512;
+const EVENTS_MAX: usize = 1_024;
 
 /// The events of one call, and who waits for the verdicts.
 struct Call {

@@ -254,7 +254,7 @@ impl Cell {
         let lease = rules.lease_duration.as_millis() as i64;
         let due = work.and_then(|work| work.due).unwrap_or(i64::MAX);
         self.state = State::Held {
-            until: (due.min(now + lease * 2 / 3), due.min(now + lease)),
+            until: (due.min(now + lease / 2), due.min(now + lease)),
             work,
         };
         heard
