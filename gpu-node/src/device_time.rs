@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use atelier_proto::clock::Stopwatch;
+use tokio::sync::watch;
 
 /// A lease that is answered within this time was answered for cells that had been waiting; a later one waited for them.
 const ANSWERED_AT_ONCE: Duration = Duration::from_secs(1);
@@ -80,6 +81,8 @@ pub struct DeviceMeter(Arc<Meter>);
 struct Meter {
     since_start: Stopwatch,
     time: Mutex<DeviceTime>,
+    /// As the account has it.
+    cells_at_hand: watch::Sender<usize>,
 }
 
 /// When a lease was asked for.
@@ -95,6 +98,7 @@ impl Default for DeviceMeter {
         Self(Arc::new(Meter {
             since_start: Stopwatch::start(),
             time: Mutex::default(),
+            cells_at_hand: watch::Sender::default(),
         }))
     }
 }
@@ -128,7 +132,15 @@ impl DeviceMeter {
     pub fn take_cells(&self, cells: usize, asked: Asked) -> Vec<AtHand> {
         let (mut time, now) = self.now();
         time.take_cells(cells, asked.0, now);
+        self.0.cells_at_hand.send_replace(time.cells_at_hand);
         (0..cells).map(|_| AtHand(self.clone())).collect()
+    }
+
+    /// Waits until no more than so many cells are at hand.
+    pub async fn until_at_hand(&self, cells_max: usize) {
+        let mut at_hand = self.0.cells_at_hand.subscribe();
+        // The sender lives as long as this.
+        let _ = at_hand.wait_for(|cells| *cells <= cells_max).await;
     }
 
     /// The account, locked before the time is read, so that the time never falls from one entry to the next.
@@ -143,6 +155,8 @@ impl Drop for AtHand {
     fn drop(&mut self) {
         let (mut time, now) = self.0.now();
         time.leave_cell(now);
+        let at_hand = &self.0.0.cells_at_hand;
+        at_hand.send_replace(time.cells_at_hand);
     }
 }
 
@@ -195,6 +209,20 @@ mod tests {
         // This one had to wait until somebody submitted a grid.
         time.take_cells(1, at(250), at(9_000));
         assert_eq!(time.idle, at(50));
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_few_cells_hears_of_each_that_leaves() {
+        let meter = DeviceMeter::default();
+        let mut cells = meter.take_cells(3, meter.ask());
+        let is_reached = async |cells_max| {
+            let waiting = meter.until_at_hand(cells_max);
+            tokio::time::timeout(at(20), waiting).await.is_ok()
+        };
+        assert!(is_reached(3).await && !is_reached(2).await);
+        let leaving = async { drop(cells.pop()) };
+        tokio::join!(meter.until_at_hand(2), leaving);
+        assert!(!is_reached(1).await);
     }
 
     #[test]

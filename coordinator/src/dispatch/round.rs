@@ -29,7 +29,6 @@ const CELLS_MAX: usize = 2_048;
 /// # Errors
 /// When the store fails; then nobody got anything.
 pub async fn give(ledger: &Ledger, asks: &[Ask]) -> Result<Vec<Answer>, StoreError> {
-    let t0 = std::time::Instant::now();
     let ids: BTreeSet<NodeId> = asks.iter().map(|ask| ask.node).collect();
     let records = ledger.store().nodes_of(&ids).await?;
     let mut round = Round::begin(ledger, asks).await?;
@@ -37,11 +36,7 @@ pub async fn give(ledger: &Ledger, asks: &[Ask]) -> Result<Vec<Answer>, StoreErr
     for ask in asks {
         blocks.push(round.serve(ask, &records).await?);
     }
-    let p = round.promised;
-    let t1 = std::time::Instant::now();
-    let r = commit(ledger, asks, blocks).await;
-    eprintln!("XX round asks {} cells {p} look {:?} commit {:?}", asks.len(), t1-t0, t1.elapsed());
-    r
+    commit(ledger, asks, blocks).await
 }
 
 /// Takes cells back that could not be told to their node, at no cost to them.

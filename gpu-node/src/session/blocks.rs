@@ -24,9 +24,12 @@ use crate::render::RenderJob;
 const BLOCK_WORK_SECONDS: f64 = 45.0;
 /// Most cells of a block. Each holds its decoded inputs in memory.
 const BLOCK_CELLS_MAX: u32 = 64;
-/// Blocks that are not rendered yet: one on the device and one whose inputs are fetched and decoded meanwhile, so that
-/// the device never waits for the network. More would keep other nodes from them.
+/// Blocks that are not rendered yet: one on the device and one whose inputs are fetched and decoded before it ends, so
+/// that the device never waits for the network. More would keep other nodes from them.
 const BLOCKS_BEFORE_STORING_MAX: usize = 2;
+/// The next block is leased when this part of the one before is left, or one batch: early enough for its inputs, and late
+/// enough that other nodes, and grids that come meanwhile, are not kept from their turn.
+const BLOCK_LEFT: usize = 3;
 /// Blocks in hand, with those that are being stored: a bucket that is slower than the renderer stops the supply before
 /// pictures fill the memory.
 const BLOCKS_HELD_MAX: usize = 4;
@@ -121,10 +124,16 @@ impl Session {
     ) {
         let room = Room::new();
         let mut failures_in_a_row = 0;
+        let mut cells_before = 0;
         loop {
             let Some(Some(place)) = drain.run_until_cancelled(room.place()).await else {
                 return;
             };
+            let left = (cells_before / BLOCK_LEFT).max(self.executor.batch_wanted() as usize);
+            let few_left = self.metrics.device().until_at_hand(left);
+            if drain.run_until_cancelled(few_left).await.is_none() {
+                return;
+            }
             let asked = self.metrics.device().ask();
             let Some(leased) = drain.run_until_cancelled(self.lease()).await else {
                 return;
@@ -134,6 +143,7 @@ impl Session {
                     failures_in_a_row = 0;
                     let cells: Vec<LeasedCell> = understood(response.cells);
                     if !cells.is_empty() {
+                        cells_before = cells.len();
                         let at_hand = self.metrics.device().take_cells(cells.len(), asked);
                         self.clone().begin_block(cells, at_hand, place, tasks);
                     }

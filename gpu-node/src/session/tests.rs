@@ -1,6 +1,6 @@
 //! A session with a coordinator that does as it is told, and a simulated device that leaves no pictures.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::io::Write as _;
 use std::sync::{Mutex, MutexGuard};
 
@@ -25,6 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 struct Talk {
     registered: Vec<v1::RegisterRequest>,
     leases_asked: Vec<v1::LeaseRequest>,
+    /// Cells of which a renewal told.
+    renewed: HashSet<String>,
     completed: Vec<v1::CompleteRequest>,
     failed: Vec<v1::FailRequest>,
     released: Vec<v1::HeldCell>,
@@ -119,7 +121,10 @@ impl Nodes for Puppet {
         &self,
         request: Request<v1::RenewRequest>,
     ) -> Result<Response<v1::RenewResponse>, Status> {
-        let holds_some = !request.into_inner().cells.is_empty();
+        let told = request.into_inner().cells.into_iter();
+        let held: Vec<_> = told.filter_map(|told| Some(told.cell?.cell_id)).collect();
+        let holds_some = !held.is_empty();
+        self.note(|talk| talk.renewed.extend(held));
         Ok(Response::new(v1::RenewResponse {
             drain: self.talk().drains && holds_some,
             ..v1::RenewResponse::default()
@@ -265,7 +270,7 @@ async fn a_node_that_a_lease_drains_finishes_what_it_holds_and_leaves() {
 
 #[tokio::test]
 async fn a_node_that_a_renewal_drains_finishes_what_it_holds_and_leaves() {
-    let puppet = Puppet::new([block(3, false), block(2, false)], true);
+    let puppet = Puppet::new([block(2, false), block(3, false)], true);
     let running = start(&puppet, Duration::from_millis(150), 0.0).await;
     running.ends_well().await;
     let talk = puppet.talk();
@@ -276,8 +281,7 @@ async fn a_node_that_a_renewal_drains_finishes_what_it_holds_and_leaves() {
 async fn a_node_that_is_told_to_leave_gives_back_what_it_holds() {
     let puppet = Puppet::new([block(40, false)], false);
     let running = start(&puppet, Duration::from_mins(1), 0.0).await;
-    // It asks for the next block when it has this one.
-    puppet.heard(|talk| talk.leases_asked.len() == 2).await;
+    puppet.heard(|talk| talk.renewed.len() == 40).await;
     running.shutdown.cancel();
     running.ends_well().await;
     let talk = puppet.talk();
@@ -318,6 +322,17 @@ async fn a_failure_tells_the_end_of_the_log() {
     assert_eq!(failed.kind(), v1::FailureKind::Transient);
     assert_eq!(failed.reason, "a simulated failure");
     assert_eq!(failed.log, "the lights went out\n");
+}
+
+#[tokio::test]
+async fn the_next_block_is_asked_for_when_little_of_this_one_is_left() {
+    let puppet = Puppet::new([block(30, false)], false);
+    let running = start(&puppet, Duration::from_millis(20), 0.0).await;
+    puppet.heard(|talk| talk.leases_asked.len() == 2).await;
+    let completed = puppet.talk().completed.len();
+    assert!((15..30).contains(&completed), "{completed} were completed");
+    running.shutdown.cancel();
+    running.ends_well().await;
 }
 
 #[tokio::test]
