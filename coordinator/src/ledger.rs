@@ -28,6 +28,7 @@ use crate::domain::cell::{Cell, Event};
 use crate::domain::effort::Speeds;
 use crate::domain::facts::GridFacts;
 use crate::domain::lease::LeaseRules;
+use crate::domain::node::{Health, NodeState};
 use crate::domain::share::Shares;
 use crate::store::{Measurement, NewGrid, Steering, Store, StoreError, Submitted, Verdict};
 
@@ -140,6 +141,19 @@ impl Ledger {
         }
         self.sightings.note(node, self.now());
         Ok(())
+    }
+
+    /// Keeps how a node gets on; see [`Store::set_health`].
+    pub async fn set_health(&self, node: NodeId, health: &Health) -> Result<(), StoreError> {
+        self.store.set_health(node, health).await?;
+        let is_draining = matches!(health.state, NodeState::Draining { .. });
+        self.sightings.set_draining(node, is_draining);
+        Ok(())
+    }
+
+    /// Whether a node is to leave; what was said at another coordinator is known here some seconds later.
+    pub fn is_draining(&self, node: NodeId) -> bool {
+        self.sightings.is_draining(node)
     }
 
     /// How many nodes this coordinator hears of.

@@ -8,7 +8,7 @@ pub mod sql;
 #[cfg(test)]
 mod conformance;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use atelier_proto::ids::{CellId, GridId, NodeId, RequestId};
@@ -349,6 +349,9 @@ pub trait Store: std::fmt::Debug + Send + Sync {
 
     /// Keeps when nodes were heard of.
     async fn nodes_seen(&self, nodes: &[(NodeId, Timestamp)]) -> Result<(), StoreError>;
+
+    /// The nodes that are to leave.
+    async fn nodes_draining(&self) -> Result<HashSet<NodeId>, StoreError>;
 
     /// Keeps how a node gets on.
     async fn set_health(&self, node: NodeId, health: &Health) -> Result<(), StoreError>;

@@ -1,6 +1,6 @@
-//! When nodes were last heard of: noted with every call, kept from time to time.
+//! When nodes were last heard of: noted with every call, kept from time to time; and which of them are to leave.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use atelier_proto::ids::NodeId;
@@ -16,6 +16,7 @@ struct Seen {
     at: HashMap<NodeId, Timestamp>,
     /// Those whose time is not kept yet.
     waiting: HashMap<NodeId, Timestamp>,
+    draining: HashSet<NodeId>,
 }
 
 #[derive(Debug, Default)]
@@ -40,6 +41,20 @@ impl Sightings {
         seen.waiting.insert(node, now);
     }
 
+    /// Whether a node is to leave, as far as is known here.
+    pub(super) fn is_draining(&self, node: NodeId) -> bool {
+        self.lock().draining.contains(&node)
+    }
+
+    pub(super) fn set_draining(&self, node: NodeId, is_draining: bool) {
+        let mut seen = self.lock();
+        if is_draining {
+            seen.draining.insert(node);
+        } else {
+            seen.draining.remove(&node);
+        }
+    }
+
     /// How many nodes were heard of since a time.
     pub(super) fn since(&self, time: Timestamp) -> usize {
         let seen = self.lock();
@@ -48,9 +63,11 @@ impl Sightings {
 
     pub(super) async fn keep(&self, store: &dyn Store) -> Result<(), StoreError> {
         let waiting: Vec<(NodeId, Timestamp)> = self.lock().waiting.drain().collect();
-        if waiting.is_empty() {
-            return Ok(());
+        if !waiting.is_empty() {
+            store.nodes_seen(&waiting).await?;
         }
-        store.nodes_seen(&waiting).await
+        let draining = store.nodes_draining().await?;
+        self.lock().draining = draining;
+        Ok(())
     }
 }

@@ -81,8 +81,7 @@ impl FleetService {
             state,
             failing_grids: Vec::new(),
         };
-        let ledger = &self.context.ledger;
-        Ok(ledger.store().set_health(node, &health).await?)
+        Ok(self.context.ledger.set_health(node, &health).await?)
     }
 
     async fn undrain_one(&self, node: &str) -> Result<(), RpcError> {

@@ -13,7 +13,6 @@ use crate::dispatch::Answer;
 use crate::domain::cell::{Event, Refusal};
 use crate::domain::effort::Effort;
 use crate::domain::field::{InvalidField, Problem, check_count};
-use crate::domain::node::NodeState;
 use crate::store::{Applied, Measurement, Rejection, StoreError};
 
 /// Most cells given back in one call.
@@ -73,7 +72,6 @@ impl NodesService {
             .into_iter()
             .map(|(cell, holder, progress)| (cell, Event::Renew { holder, progress }));
         let verdicts = self.context.ledger.apply(events.collect()).await?;
-        let record = self.context.ledger.store().node(node).await?;
         let mut drop = Vec::new();
         let mut ended = Vec::new();
         for ((cell, holder), verdict) in held.into_iter().zip(verdicts) {
@@ -91,7 +89,7 @@ impl NodesService {
         }
         Ok(v1::RenewResponse {
             drop,
-            drain: matches!(record.health.state, NodeState::Draining { .. }),
+            drain: self.context.ledger.is_draining(node),
             ended,
         })
     }

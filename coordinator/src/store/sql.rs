@@ -17,7 +17,7 @@ mod nodes;
 mod open;
 mod rows;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -312,6 +312,10 @@ impl Store for SqlStore {
         Ok(transaction.commit().await?)
     }
 
+    async fn nodes_draining(&self) -> Result<HashSet<NodeId>, StoreError> {
+        nodes::draining(&mut *self.read_once().await?).await
+    }
+
     async fn set_health(&self, node: NodeId, health: &Health) -> Result<(), StoreError> {
         let mut transaction = self.write().await?;
         nodes::one(&mut transaction, node).await?;
@@ -327,7 +331,8 @@ impl Store for SqlStore {
     }
 
     async fn line(&self) -> Result<Line, StoreError> {
-        grids::line(&mut *self.read().await?).await
+        let mut connection = self.read_once().await?;
+        grids::line(&mut self.tables(&mut connection)).await
     }
 
     async fn queued(

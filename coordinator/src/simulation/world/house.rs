@@ -42,7 +42,7 @@ impl World {
             },
             failing_grids: Vec::new(),
         };
-        self.ledgers[at].store().set_health(id, &health).await?;
+        self.ledgers[at].set_health(id, &health).await?;
         self.model.nodes.entry(id).or_default().obey(order);
         Ok(())
     }

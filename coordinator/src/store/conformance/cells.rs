@@ -19,9 +19,16 @@ pub(super) async fn each_change_is_numbered_and_told_once(store: &dyn Store) {
     // A renewal that shows nothing new is no change, but it keeps the lease.
     let holder = Holder { node, attempt: 1 };
     let renew = |progress| Event::Renew { holder, progress };
-    let renewed = apply(store, first, renew(None), 10).await.unwrap();
+    let renewed = apply(store, first, renew(None), 14).await.unwrap();
     assert!(!renewed.changed);
-    assert_eq!(renewed.cell.lease_expires_at(), Some(at(40)));
+    assert_eq!(
+        renewed.cell.lease_expires_at(),
+        Some(at(30)),
+        "too early to be kept"
+    );
+    let renewed = apply(store, first, renew(None), 15).await.unwrap();
+    assert!(!renewed.changed);
+    assert_eq!(renewed.cell.lease_expires_at(), Some(at(45)));
     assert_eq!(sequence(store, grid).await, 2);
 
     let progress = Progress {

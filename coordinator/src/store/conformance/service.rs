@@ -52,7 +52,17 @@ pub(super) async fn a_node_at_fault_is_put_into_quarantine(store: &dyn Store) {
     let record = store.node(node).await.unwrap();
     assert_eq!(record.health.state.word(), "quarantined");
     assert!(record.health.state.reason().contains("no memory"));
+    let draining = Health {
+        state: NodeState::Draining {
+            reason: "a new disk".to_owned(),
+        },
+        failing_grids: Vec::new(),
+    };
+    assert!(!store.nodes_draining().await.unwrap().contains(&node));
+    store.set_health(node, &draining).await.unwrap();
+    assert!(store.nodes_draining().await.unwrap().contains(&node));
     store.set_health(node, &Health::lifted()).await.unwrap();
+    assert!(!store.nodes_draining().await.unwrap().contains(&node));
     let record = store.node(node).await.unwrap();
     assert_eq!(record.health, Health::lifted());
 

@@ -16,6 +16,7 @@ use super::{Tables, nodes};
 use crate::domain::attempt::AttemptEnd;
 use crate::domain::cell::{Cell, Event};
 use crate::domain::lease::LeaseRules;
+use crate::domain::node::{Health, NodeRecord};
 use crate::domain::share::Shares;
 use crate::domain::summary::{GridState, GridSummary};
 
@@ -35,12 +36,24 @@ struct Grid {
     is_touched: bool,
 }
 
-/// What becomes of a node.
-#[derive(Default)]
+/// A node at which attempts end, with what becomes of it.
 struct AtNode {
+    health: Health,
+    dollars_per_hour: f64,
     done: u32,
-    /// Its failures in their order, with `None` for each cell that it completed between them.
-    ends: Vec<Option<(GridId, String)>>,
+    is_touched: bool,
+}
+
+impl AtNode {
+    fn of((id, record): (NodeId, NodeRecord)) -> (NodeId, Self) {
+        let at_node = Self {
+            health: record.health,
+            dollars_per_hour: record.node.dollars_per_hour.unwrap_or(0.0),
+            done: 0,
+            is_touched: false,
+        };
+        (id, at_node)
+    }
 }
 
 /// Applies events in their order and keeps what they make of cells, grids, submitters and nodes.
@@ -68,7 +81,6 @@ struct Batch<'a> {
     cells: BTreeMap<CellId, Judged>,
     attempts: Vec<(CellId, AttemptEnd)>,
     nodes: BTreeMap<NodeId, AtNode>,
-    prices: BTreeMap<NodeId, f64>,
 }
 
 impl<'a> Batch<'a> {
@@ -80,27 +92,30 @@ impl<'a> Batch<'a> {
     ) -> Result<Self, StoreError> {
         let ids: BTreeSet<CellId> = events.iter().map(|(id, _)| *id).collect();
         let grids: BTreeSet<GridId> = ids.iter().map(|id| id.grid).collect();
-        let completing: BTreeSet<NodeId> = events
+        let grids = read::lock_grids(tables, &grids).await?;
+        let cells = read::cells(tables, &ids).await?;
+        // Those that end an attempt are counted at its node.
+        let ending: BTreeSet<NodeId> = events
             .iter()
-            .filter_map(|(_, event)| match event {
-                Event::Complete { holder, .. } => Some(holder.node),
+            .filter_map(|(id, event)| match event {
+                Event::Complete { holder, .. } | Event::Fail { holder, .. } => Some(holder.node),
+                // What is leased in the same batch is not over yet.
+                Event::Expire => cells.get(id)?.before.history().node,
                 Event::Lease { .. }
                 | Event::Renew { .. }
-                | Event::Fail { .. }
                 | Event::Release { .. }
-                | Event::Expire
                 | Event::Cancel
                 | Event::Retry => None,
             })
             .collect();
+        let nodes = nodes::lock(tables, &ending).await?;
         Ok(Self {
             now,
             rules,
-            grids: read::lock_grids(tables, &grids).await?,
-            cells: read::cells(tables, &ids).await?,
+            grids,
+            cells,
             attempts: Vec::new(),
-            nodes: BTreeMap::new(),
-            prices: nodes::prices(tables, &completing).await?,
+            nodes: nodes.into_iter().map(AtNode::of).collect(),
         })
     }
 
@@ -115,9 +130,11 @@ impl<'a> Batch<'a> {
         let after = earlier.clone().apply(event.clone(), self.now, self.rules)?;
         let changed = !after.looks_like(&earlier);
         if let Some(end) = AttemptEnd::of(&earlier, event, &after, self.now) {
-            if end.may_be_the_nodes_fault() {
-                let at_node = self.nodes.entry(end.node).or_default();
-                at_node.ends.push(Some((id.grid, end.reason.clone())));
+            if end.may_be_the_nodes_fault()
+                && let Some(at_node) = self.nodes.get_mut(&end.node)
+            {
+                at_node.health = at_node.health.clone().failed(id.grid, &end.reason);
+                at_node.is_touched = true;
             }
             self.attempts.push((id, end));
         }
@@ -127,13 +144,16 @@ impl<'a> Batch<'a> {
             if matches!(event, Event::Lease { .. }) {
                 grid.handed_out += judged.work;
             }
-            if let (Cell::Done { result, .. }, Some(node)) = (&after, after.history().node) {
-                let at_node = self.nodes.entry(node).or_default();
-                at_node.done += 1;
-                at_node.ends.push(None);
-                let dollars_per_hour = self.prices.get(&node).copied().unwrap_or(0.0);
+            if let Cell::Done { result, .. } = &after {
                 grid.summary.seconds_spent += result.seconds;
-                grid.summary.dollars_spent += result.seconds / 3600.0 * dollars_per_hour;
+                let node = after.history().node;
+                if let Some(at_node) = node.and_then(|node| self.nodes.get_mut(&node)) {
+                    at_node.done += 1;
+                    at_node.health.failing_grids.clear();
+                    at_node.is_touched = true;
+                    grid.summary.dollars_spent +=
+                        result.seconds / 3600.0 * at_node.dollars_per_hour;
+                }
             }
             if changed {
                 grid.summary.sequence += 1;
@@ -153,7 +173,7 @@ impl<'a> Batch<'a> {
         write::cells(tables, &self.cells).await?;
         write::attempts(tables, &self.attempts, self.now).await?;
         write::grids(tables, &self.grids).await?;
-        write::submitters(tables, &self.grids, shares).await?;
-        write::nodes(tables, &self.nodes).await
+        write::nodes(tables, &self.nodes).await?;
+        write::submitters(tables, &self.grids, shares).await
     }
 }

@@ -36,7 +36,7 @@ impl Dialect {
     }
 
     /// What a `SELECT` ends with whose rows are written afterwards. Rows are locked in the order of their keys, grids
-    /// before submitters before nodes, so that no two writers wait for each other.
+    /// before nodes before submitters, so that no two writers wait for each other.
     pub(super) fn for_update(self) -> &'static str {
         match self {
             Self::Sqlite => "",

@@ -9,6 +9,7 @@ use sqlx::{AnyConnection, AssertSqlSafe};
 use super::super::{Filter, NewGrid, Steering, StoreError, Submitted, Unpublished};
 use super::Tables;
 use super::dialect::Column;
+use super::fetch::fetch;
 use super::rows::{GridRow, LineRow, damaged, milliseconds, stored_sequence};
 use crate::domain::effort::Effort;
 use crate::domain::grid::GridSpec;
@@ -231,24 +232,26 @@ pub(super) async fn list(
 }
 
 /// Every grid with cells that have not ended, oldest first, and the passes of their submitters.
-pub(super) async fn line(connection: &mut AnyConnection) -> Result<Line, StoreError> {
-    let rows: Vec<LineRow> = sqlx::query_as(
-        "SELECT grid_id, submitter, priority, labels, pass, state, queued, leased + rendering AS held
-         FROM grids WHERE state IN ('active', 'paused') ORDER BY grid_id",
+pub(super) async fn line(tables: &mut Tables<'_>) -> Result<Line, StoreError> {
+    let rows: Vec<LineRow> = fetch(
+        tables.connection,
+        tables.dialect,
+        "grid",
+        LineRow::COLUMNS,
+        "SELECT g.grid_id, g.submitter, coalesce(s.pass, 0) AS submitter_pass, g.priority, g.labels, g.pass, g.state, g.queued,
+                g.leased + g.rendering AS held
+         FROM grids g LEFT JOIN submitters s ON s.submitter = g.submitter
+         WHERE g.state IN ('active', 'paused') ORDER BY g.grid_id",
+        Vec::new(),
     )
-    .fetch_all(&mut *connection)
     .await?;
-    let passes: Vec<(String, f64)> = sqlx::query_as(
-        "SELECT submitter, pass FROM submitters WHERE submitter IN (
-             SELECT grids.submitter FROM grids WHERE grids.state IN ('active', 'paused'))",
-    )
-    .fetch_all(connection)
-    .await?;
-    let grids = rows.into_iter().map(LineRow::grid_in_line);
-    Ok(Line {
-        grids: grids.collect::<Result<_, _>>()?,
-        submitter_passes: passes.into_iter().collect(),
-    })
+    let mut line = Line::default();
+    for row in rows {
+        let (submitter, pass) = (row.submitter.clone(), row.submitter_pass);
+        line.submitter_passes.insert(submitter, pass);
+        line.grids.push(row.grid_in_line()?);
+    }
+    Ok(line)
 }
 
 /// Pauses, resumes or re-prioritises a grid; false if it was so already.

@@ -1,6 +1,6 @@
 //! Statements about nodes and what was measured of them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use atelier_proto::ids::NodeId;
 use jiff::Timestamp;
@@ -99,15 +99,16 @@ pub(super) async fn seen(
     Ok(())
 }
 
-/// How some nodes get on, which nobody else changes until the transaction has ended.
+/// Some nodes as they stand, which nobody else changes until the transaction has ended.
 pub(super) async fn lock(
     tables: &mut Tables<'_>,
     ids: &BTreeSet<NodeId>,
-) -> Result<BTreeMap<NodeId, Health>, StoreError> {
+) -> Result<BTreeMap<NodeId, NodeRecord>, StoreError> {
+    if ids.is_empty() {
+        return Ok(BTreeMap::new());
+    }
     let for_update = tables.dialect.for_update();
-    let records = select(tables, ids, for_update).await?;
-    let health = records.into_iter().map(|(id, record)| (id, record.health));
-    Ok(health.collect())
+    select(tables, ids, for_update).await
 }
 
 /// Some nodes as they stand.
@@ -142,6 +143,18 @@ async fn select(
         .collect()
 }
 
+/// The nodes that are to leave.
+pub(super) async fn draining(
+    connection: &mut AnyConnection,
+) -> Result<HashSet<NodeId>, StoreError> {
+    let ids: Vec<String> = sqlx::query_scalar("SELECT node_id FROM nodes WHERE state = 'draining'")
+        .fetch_all(connection)
+        .await?;
+    ids.iter()
+        .map(|id| id.parse().map_err(|error| damaged("node", id, &error)))
+        .collect()
+}
+
 /// Keeps how a node gets on.
 pub(super) async fn set_health(
     connection: &mut AnyConnection,
@@ -156,31 +169,6 @@ pub(super) async fn set_health(
         .execute(connection)
         .await?;
     Ok(())
-}
-
-/// What an hour of some nodes costs, US dollars, where somebody knows.
-pub(super) async fn prices(
-    tables: &mut Tables<'_>,
-    ids: &BTreeSet<NodeId>,
-) -> Result<BTreeMap<NodeId, f64>, StoreError> {
-    if ids.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let statement = format!(
-        "SELECT node_id, dollars_per_hour FROM nodes
-         WHERE dollars_per_hour IS NOT NULL AND node_id IN (SELECT given.node_id FROM {})",
-        tables.dialect.given(1, &[Column::Text("node_id")])
-    );
-    let rows: Vec<(String, f64)> = sqlx::query_as(AssertSqlSafe(statement))
-        .bind(as_rows(ids))
-        .fetch_all(&mut *tables.connection)
-        .await?;
-    rows.into_iter()
-        .map(|(id, dollars)| {
-            let id = id.parse().map_err(|error| damaged("node", &id, &error))?;
-            Ok((id, dollars))
-        })
-        .collect()
 }
 
 fn as_rows(ids: &BTreeSet<NodeId>) -> String {

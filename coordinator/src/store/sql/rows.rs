@@ -140,13 +140,16 @@ impl GridRow {
     }
 }
 
-/// `grids`, as the order of service wants them.
-#[derive(Debug, FromRow)]
+/// `grids`, as the order of service wants them; its fields are in the order of its columns.
+#[derive(Debug, Deserialize)]
 pub(super) struct LineRow {
     grid_id: String,
-    submitter: String,
+    pub(super) submitter: String,
+    #[serde(deserialize_with = "real")]
+    pub(super) submitter_pass: f64,
     priority: i64,
     labels: String,
+    #[serde(deserialize_with = "real")]
     pass: f64,
     state: String,
     queued: i64,
@@ -154,6 +157,18 @@ pub(super) struct LineRow {
 }
 
 impl LineRow {
+    pub(super) const COLUMNS: &[Column] = &[
+        Column::Text("grid_id"),
+        Column::Text("submitter"),
+        Column::Real("submitter_pass"),
+        Column::Integer("priority"),
+        Column::Text("labels"),
+        Column::Real("pass"),
+        Column::Text("state"),
+        Column::Integer("queued"),
+        Column::Integer("held"),
+    ];
+
     pub(super) fn grid_in_line(self) -> Result<GridInLine, StoreError> {
         let row = Row {
             table: "grid",

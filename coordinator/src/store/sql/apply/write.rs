@@ -1,6 +1,6 @@
 //! What became of a batch of events: one statement for each table, for however many rows.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use atelier_proto::ids::{CellId, GridId, NodeId};
 use jiff::Timestamp;
@@ -235,29 +235,21 @@ pub(super) async fn nodes(
     tables: &mut Tables<'_>,
     at_nodes: &BTreeMap<NodeId, AtNode>,
 ) -> Result<(), StoreError> {
-    if at_nodes.is_empty() {
+    let touched = at_nodes.iter().filter(|(_, at_node)| at_node.is_touched);
+    let rows: Vec<Value> = touched
+        .map(|(id, at_node)| {
+            let health = &at_node.health;
+            json!([
+                id,
+                health.state.word(),
+                health.state.reason(),
+                json!(health.failing_grids).to_string(),
+                at_node.done,
+            ])
+        })
+        .collect();
+    if rows.is_empty() {
         return Ok(());
-    }
-    let ids: BTreeSet<NodeId> = at_nodes.keys().copied().collect();
-    let health = super::nodes::lock(tables, &ids).await?;
-    let mut rows = Vec::new();
-    for (id, mut health) in health {
-        let Some(at_node) = at_nodes.get(&id) else {
-            continue;
-        };
-        for end in &at_node.ends {
-            match end {
-                Some((grid, reason)) => health = health.failed(*grid, reason),
-                None => health.failing_grids.clear(),
-            }
-        }
-        rows.push(json!([
-            id,
-            health.state.word(),
-            health.state.reason(),
-            json!(health.failing_grids).to_string(),
-            at_node.done,
-        ]));
     }
     let given = tables.dialect.given(
         1,
