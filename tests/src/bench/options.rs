@@ -38,7 +38,7 @@ pub struct Options {
     /// Simulated nodes [default: 1000]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub nodes: Option<u32>,
-    /// How long a node works for a cell: one load after the other, the heaviest last [default: 10s,1s,250ms]
+    /// How long a node works for a cell: one load after the other, the heaviest last [default: 1s,500ms,220ms]
     #[arg(long, value_delimiter = ',', value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub cell_time: Vec<Duration>,
     /// Cells that a node renders at once; they end together
@@ -132,7 +132,7 @@ impl Options {
         let milliseconds = Duration::from_millis;
         let cell_times = if self.cell_time.is_empty() {
             let quick = vec![milliseconds(100), milliseconds(20)];
-            let full = vec![milliseconds(10_000), milliseconds(1000), milliseconds(250)];
+            let full = vec![milliseconds(1000), milliseconds(500), milliseconds(220)];
             self.either(quick, full)
         } else {
             self.cell_time.clone()

@@ -24,7 +24,8 @@ const POSTGRES_BESIDE_MAX: u32 = 3;
 /// What each connection to an `SQLite` file is told. A writer waits for another process, such as a backup, to let go of
 /// the file; what was reported done must still be so after a power cut.
 const SQLITE_WRITER: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-    PRAGMA foreign_keys = ON; PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY;";
+    PRAGMA foreign_keys = ON; PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY; \
+    PRAGMA wal_autocheckpoint = 8192;";
 const SQLITE_READER: &str =
     "PRAGMA busy_timeout = 10000; PRAGMA query_only = ON; PRAGMA cache_size = -65536;";
 
