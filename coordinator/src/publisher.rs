@@ -16,6 +16,7 @@ use atelier_gallery::keys::GridKeys;
 use atelier_gallery::manifest::ManifestError;
 use atelier_gallery::page;
 use atelier_proto::clock::Stopwatch;
+use atelier_proto::fault;
 use atelier_proto::ids::{Digest, GridId};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
@@ -165,6 +166,7 @@ impl Publisher {
             // The page first: whoever finds the manifest complete finds everything complete.
             self.put(&keys.page(), page.into_bytes(), "text/html; charset=utf-8")
                 .await?;
+            fault::PAGE_PUT.pass();
             self.put(&keys.manifest(), json, "application/json").await?;
             written.manifest = Some(digest);
         }
@@ -174,6 +176,7 @@ impl Publisher {
             written.failed = summary.counts.failed;
         }
         written.sequence = summary.sequence;
+        fault::GALLERY_PUT.pass();
         if summary.state.has_ended()
             && self
                 .ledger

@@ -10,6 +10,7 @@
 //! This crate knows no S3, no database and no torch.
 
 pub mod clock;
+pub mod fault;
 pub mod ids;
 pub mod listen;
 pub mod settings;

@@ -1,12 +1,13 @@
 //! A coordinator with its nodes, as processes of this machine.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use atelier_gallery::bucket::Bucket;
 use atelier_proto::storage::Storage;
 use atelier_proto::v1;
 use atelier_proto::v1::grids_client::GridsClient;
+use rustix::process::Signal;
 use tempfile::TempDir;
 use tonic::transport::Channel;
 
@@ -82,9 +83,22 @@ impl Cluster {
         })
     }
 
-    /// Kills the coordinator as `kill -9` does and starts it again, at the same addresses, on the same data.
+    /// Kills the coordinator as `kill -9` does, and starts it again.
     pub async fn restart_coordinator(&mut self) -> anyhow::Result<()> {
         self.coordinator.kill().await?;
+        self.coordinator_again().await
+    }
+
+    /// Tells the coordinator to leave, waits until it has, and starts it again, as when it is replaced by a newer one.
+    pub async fn replace_coordinator(&mut self) -> anyhow::Result<()> {
+        self.coordinator.signal(Signal::TERM)?;
+        let status = self.coordinator.wait().await?;
+        anyhow::ensure!(status.success(), "{status}:\n{}", self.coordinator.log());
+        self.coordinator_again().await
+    }
+
+    /// Starts the coordinator that has ended again, at the same addresses, on the same data.
+    pub async fn coordinator_again(&mut self) -> anyhow::Result<()> {
         let address = |url: &str| url.trim_start_matches("http://").to_owned();
         let mut start = coordinator_command(self.folder.path());
         start
@@ -94,6 +108,58 @@ impl Cluster {
         self.coordinator = Running::start("coordinator-again", &mut start, &self.folder)?;
         ready(&mut self.coordinator).await?;
         Ok(())
+    }
+
+    /// A coordinator alone, whose data folder is a file system of its own with room for so many bytes; none where this
+    /// user may not mount one. Only the coordinator sees it, and others through [`Cluster::data_folder`].
+    pub async fn coordinator_on_disk(bytes: u64) -> anyhow::Result<Option<Self>> {
+        let folder = tempfile::tempdir()?;
+        let data = folder.path().join("data");
+        std::fs::create_dir_all(&data)?;
+        let plain = coordinator_command(folder.path());
+        let plain = plain.as_std();
+        let mount = format!("mount -t tmpfs -o size={bytes} none \"$0\" || exit 77; exec \"$@\"");
+        let mut start = tokio::process::Command::new("unshare");
+        start
+            .args(["--user", "--map-root-user", "--mount", "sh", "-c", &mount])
+            .arg(&data)
+            .arg(plain.get_program())
+            .args(plain.get_args())
+            .args(["--listen", "127.0.0.1:0", "--s3-listen", "127.0.0.1:0"])
+            .kill_on_drop(true);
+        for (name, value) in plain.get_envs() {
+            match value {
+                Some(value) => start.env(name, value),
+                None => start.env_remove(name),
+            };
+        }
+        let mut coordinator = Running::start("coordinator", &mut start, &folder)?;
+        let Ok((grpc, s3)) = ready(&mut coordinator).await else {
+            let status = coordinator.wait().await?;
+            anyhow::ensure!(
+                matches!(status.code(), Some(1 | 77)),
+                "{status}:\n{}",
+                coordinator.log()
+            );
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            grpc,
+            s3,
+            args: Vec::new(),
+            folder,
+            coordinator,
+            nodes: Vec::new(),
+            beside: Vec::new(),
+        }))
+    }
+
+    /// The coordinator's data folder, as it sees it.
+    pub fn data_folder(&self) -> anyhow::Result<PathBuf> {
+        let id = self.coordinator.id().context("it has ended")?;
+        let root = PathBuf::from(format!("/proc/{id}/root"));
+        let data = self.folder.path().join("data");
+        Ok(root.join(data.strip_prefix("/")?))
     }
 
     /// A coordinator with `count` nodes.
@@ -134,6 +200,16 @@ impl Cluster {
 
     /// Starts a process of nodes that render nothing and answer all the same, at the coordinator with this URL.
     pub fn start_simulated(&mut self, coordinator: &str, args: &[&str]) -> anyhow::Result<()> {
+        self.start_simulated_in(coordinator, args, &[])
+    }
+
+    /// Starts such a process with an environment.
+    pub fn start_simulated_in(
+        &mut self,
+        coordinator: &str,
+        args: &[&str],
+        environment: &[(&str, &str)],
+    ) -> anyhow::Result<()> {
         let name = format!("simulated-{}", self.nodes.len());
         let mut start = command("atelier-node", self.folder.path());
         start
@@ -141,7 +217,8 @@ impl Cluster {
             .args(["--renderer", "simulated", "--exit-with-stdin"])
             .arg("--cache")
             .arg(self.folder.path().join(&name))
-            .args(args);
+            .args(args)
+            .envs(environment.iter().copied());
         self.nodes
             .push(Running::start(&name, &mut start, &self.folder)?);
         Ok(())

@@ -24,6 +24,10 @@ pub enum Weather {
     Cut,
     /// Connections stay, and nothing passes: half-open, as when a cable is pulled.
     Silent,
+    /// What is asked arrives, and the connection breaks off before the answer.
+    Deaf,
+    /// Every request is answered with this HTTP status, and arrives nowhere.
+    Refusing(u16),
 }
 
 /// A proxy to one address.
@@ -81,17 +85,23 @@ impl Drop for Proxy {
 }
 
 async fn forward(client: TcpStream, upstream: SocketAddr, mut weather: watch::Receiver<Weather>) {
+    let now = *weather.borrow_and_update();
+    if let Weather::Refusing(status) = now {
+        // Whoever has gone needs no answer.
+        let _ = refuse(client, status).await;
+        return;
+    }
     let Ok(server) = TcpStream::connect(upstream).await else {
         return;
     };
     let (client_reads, client_writes) = client.into_split();
     let (server_reads, server_writes) = server.into_split();
-    let there = copy(client_reads, server_writes, weather.clone());
-    let back = copy(server_reads, client_writes, weather.clone());
+    let there = copy(client_reads, server_writes, weather.clone(), false);
+    let back = copy(server_reads, client_writes, weather.clone(), true);
     tokio::select! {
         // One half that ends lets the other one end by itself.
-        _ = async { tokio::join!(there, back) } => {}
-        _ = weather.wait_for(|now| *now == Weather::Cut) => {}
+        _ = async { tokio::try_join!(there, back) } => {}
+        _ = weather.wait_for(|now| matches!(now, Weather::Cut | Weather::Refusing(_))) => {}
     }
 }
 
@@ -99,6 +109,7 @@ async fn copy(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     mut weather: watch::Receiver<Weather>,
+    is_answer: bool,
 ) -> std::io::Result<()> {
     let mut chunk = vec![0; CHUNK_BYTES];
     loop {
@@ -108,7 +119,8 @@ async fn copy(
         }
         let now = *weather.borrow_and_update();
         match now {
-            Weather::Fair | Weather::Cut => {}
+            Weather::Deaf if is_answer => return Err(std::io::ErrorKind::ConnectionAborted.into()),
+            Weather::Fair | Weather::Cut | Weather::Deaf | Weather::Refusing(_) => {}
             Weather::Slow(by) => tokio::time::sleep(by).await,
             Weather::Silent => {
                 let _ = weather.wait_for(|now| *now != Weather::Silent).await;
@@ -116,4 +128,23 @@ async fn copy(
         }
         to.write_all(&chunk[..read]).await?;
     }
+}
+
+/// Answers the first request of a connection, and closes it.
+async fn refuse(mut client: TcpStream, status: u16) -> std::io::Result<()> {
+    let mut head = Vec::new();
+    while !head.windows(4).any(|end| end == b"\r\n\r\n") {
+        let mut chunk = [0; 1024];
+        let read = client.read(&mut chunk).await?;
+        if read == 0 {
+            return Ok(());
+        }
+        head.extend_from_slice(&chunk[..read]);
+    }
+    let answer = format!("HTTP/1.1 {status} No\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    client.write_all(answer.as_bytes()).await?;
+    client.shutdown().await?;
+    // What is still sent is taken, so that the answer is read before the connection is gone.
+    tokio::io::copy(&mut client, &mut tokio::io::sink()).await?;
+    Ok(())
 }

@@ -254,15 +254,13 @@ impl GridSpec {
         Some(position.subject.settings().over(settings).resolve())
     }
 
-    /// Width and height of a cell's picture, pixels: they have the ratio of its photo's or, of an artist alone, of the
-    /// first painting's.
+    /// Width and height of a cell's picture, pixels.
     pub fn picture_size(&self, position: Position) -> Option<(u32, u32)> {
         let parts = self.cell(position)?;
-        let input = match parts.photo {
-            Some(photo) => photo.input,
-            None => parts.artist?.paintings.first()?.input,
-        };
+        let photo = parts.photo.map(|photo| photo.input);
+        let first = parts.artist.and_then(|artist| artist.paintings.first());
         let settings = self.cell_settings(position)?;
+        let input = settings.shape_of(photo, first.map(|painting| painting.input))?;
         Some(settings.picture_size(input.width, input.height))
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use atelier_proto::clock::Clock;
+use atelier_proto::fault;
 use atelier_proto::ids::CellId;
 use tokio::sync::{mpsc, oneshot};
 
@@ -102,9 +103,11 @@ impl Committer {
 
     async fn apply(&self, events: Vec<(CellId, Event)>) -> Result<Vec<Verdict>, StoreError> {
         let Rules { lease, shares } = &*self.rules;
-        self.store
-            .apply(events, self.clock.now(), lease, shares)
-            .await
+        let now = self.clock.now();
+        fault::COMMITTING.pass();
+        let verdicts = self.store.apply(events, now, lease, shares).await?;
+        fault::COMMITTED.pass();
+        Ok(verdicts)
     }
 }
 

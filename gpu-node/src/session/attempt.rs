@@ -2,7 +2,7 @@
 
 use atelier_gallery::bucket::BucketError;
 use atelier_gallery::picture::PictureError;
-use atelier_proto::v1;
+use atelier_proto::{fault, v1};
 use tokio::sync::watch;
 use tracing::Instrument as _;
 
@@ -82,7 +82,9 @@ impl Session {
             let outcome = match (result, held.stop.why()) {
                 // A finished picture is reported even if the stop came while it was stored.
                 (Ok(result), _) => {
+                    fault::STORED.pass();
                     self.complete(&held, result).await;
+                    fault::COMPLETED.pass();
                     drop(held);
                     checkpoints.remove().await;
                     Outcome::Done
@@ -139,6 +141,7 @@ impl Session {
         };
         let (job, stored) = prepared?;
         tracing::debug!("inputs at hand");
+        fault::PREPARED.pass();
         let headers = Headers::of(&job, &cell.keys);
         let stored = if let Some(stored) = stored {
             drop(seat);
@@ -148,6 +151,7 @@ impl Session {
             let stop = held.stop.token.clone();
             let answer = seat.take(job, cell.canvas(), stop, progress, checkpoints.order());
             let painted = answer.await.unwrap_or(Err(ExecutorError::Ended))?;
+            fault::RENDERED.pass();
             checkpoints.enough();
             Box::pin(self.store(cell, painted, about)).await?
         };

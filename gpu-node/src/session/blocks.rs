@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use atelier_proto::v1;
+use atelier_proto::{fault, v1};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -143,6 +143,7 @@ impl Session {
                     failures_in_a_row = 0;
                     let cells: Vec<LeasedCell> = understood(response.cells);
                     if !cells.is_empty() {
+                        fault::LEASED.pass();
                         cells_before = cells.len();
                         let at_hand = self.metrics.device().take_cells(cells.len(), asked);
                         self.clone().begin_block(cells, at_hand, place, tasks);

@@ -1,7 +1,7 @@
 //! A leased cell as the coordinator tells it, parsed.
 
 use atelier_proto::ids::{CellId, Digest, GridId, MalformedId};
-use atelier_proto::settings::{Mode, RenderSettings, SettingsError, SettingsPatch};
+use atelier_proto::settings::{RenderSettings, SettingsError, SettingsPatch};
 use atelier_proto::v1;
 
 use crate::executor::Canvas;
@@ -98,10 +98,7 @@ impl LeasedCell {
     /// What it is to become. The renderer finds the same size in the inputs.
     pub(super) fn canvas(&self) -> Canvas {
         let painting = self.paintings.first().map(|painting| painting.input);
-        let shape_of = match self.settings.mode {
-            Mode::Transfer | Mode::Content => self.photo.or(painting),
-            Mode::Style => painting.or(self.photo),
-        };
+        let shape_of = self.settings.shape_of(self.photo, painting);
         // A cell has one of both.
         let (width, height) = shape_of.map_or((1, 1), |input| (input.width, input.height));
         let (width, height) = self.settings.picture_size(width, height);

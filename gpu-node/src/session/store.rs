@@ -8,7 +8,7 @@ use atelier_gallery::bucket::{Bucket, BucketError, PutOutcome};
 use atelier_gallery::picture::{self, Picture, PictureError, Provenance};
 use atelier_proto::ids::Digest;
 use atelier_proto::settings::PictureFormat;
-use atelier_proto::v1;
+use atelier_proto::{fault, v1};
 use bytes::Bytes;
 
 use super::Session;
@@ -142,7 +142,10 @@ impl Session {
             .put_if_absent(key, bytes, format.content_type(), &stored.metadata())
             .await?;
         match outcome {
-            PutOutcome::Created => Ok(stored),
+            PutOutcome::Created => {
+                fault::PICTURE_PUT.pass();
+                Ok(stored)
+            }
             PutOutcome::AlreadyThere => self.adopt(cell).await,
         }
     }

@@ -1,11 +1,20 @@
 //! How large a picture is at each scale, and how long it stays there.
 
-use super::RenderSettings;
+use super::{Mode, RenderSettings};
 
 /// A scale below this many pixels leaves nothing of a picture to optimise.
 pub const SCALE_SIDE_MIN: u32 = 16;
 
 impl RenderSettings {
+    /// Of which of a cell's inputs its picture has the ratio: the photo, or the first painting where its style alone is
+    /// reconstructed; the other one where there is but one.
+    pub fn shape_of<T>(&self, photo: Option<T>, painting: Option<T>) -> Option<T> {
+        match self.mode {
+            Mode::Transfer | Mode::Content => photo.or(painting),
+            Mode::Style => painting.or(photo),
+        }
+    }
+
     /// Width and height of the picture for a photo of the given size: the long side is
     /// [`RenderSettings::size`], the other keeps the aspect ratio and is at least 1.
     pub fn picture_size(&self, photo_width: u32, photo_height: u32) -> (u32, u32) {

@@ -20,6 +20,9 @@ const LOCAL_QUEUE_SIZE: u32 = 500;
 /// So many times as many jobs where they are done in batches, so that it takes long enough to be measured.
 const JOBS_OF_BATCHES: u32 = 10;
 
+/// Jobs that are added at once.
+const JOBS_OF_TRANSACTION: usize = 5_000;
+
 /// What it does in a second.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Graphile {
@@ -120,12 +123,17 @@ impl Installed {
         let url = server.database()?;
         let mut workers = vec![self.start(&url, way).await?];
         let (_, database) = url.rsplit_once('/').context("no database")?;
-        let add = format!(
-            "DO $$ BEGIN
-                 PERFORM graphile_worker.add_job('nothing', json_build_object('id', i)) FROM generate_series(1, {jobs}) i;
-             END $$"
-        );
-        server.execute(database, &add)?;
+        // In one transaction the time grows with the square of the jobs.
+        for first in (1..=jobs).step_by(JOBS_OF_TRANSACTION) {
+            let last = jobs.min(first + JOBS_OF_TRANSACTION as u32 - 1);
+            let add = format!(
+                "DO $$ BEGIN
+                     PERFORM graphile_worker.add_job('nothing', json_build_object('id', i))
+                     FROM generate_series({first}, {last}) i;
+                 END $$"
+            );
+            server.execute(database, &add)?;
+        }
         while workers.len() < way.processes as usize {
             workers.push(self.start(&url, way).await?);
         }

@@ -3,10 +3,12 @@
 //! The nodes render nothing here; all else of them is real. So a grid takes seconds, and what goes wrong does so between
 //! the steps of its cells' way rather than within a render.
 
+use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use atelier_proto::fault;
 use atelier_proto::ids::RequestId;
 use atelier_proto::v1::{self, CellState, GridState};
 use atelier_tests::cluster::Cluster;
@@ -277,6 +279,120 @@ async fn a_bucket_that_is_slow_silent_or_gone_is_waited_for() -> anyhow::Result<
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_that_refuses_or_does_what_it_does_not_answer_costs_no_picture()
+-> anyhow::Result<()> {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let s3 = listener.local_addr()?.to_string();
+    drop(listener);
+    let proxy = Proxy::to(&format!("http://{s3}")).await?;
+    let public = proxy.url();
+    let args = ["--s3-listen", &s3, "--s3-public-url", &public];
+    let mut farm = Farm::with(Cluster::coordinator_at_s3(&args).await?).await?;
+    farm.node()?;
+    farm.node()?;
+    for (cells, weather) in [
+        (5, Weather::Refusing(500)),
+        (15, Weather::Refusing(503)),
+        // A picture is put, and its node does not hear of it.
+        (30, Weather::Deaf),
+    ] {
+        farm.done(cells).await?;
+        proxy.set(weather);
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        proxy.set(Weather::Fair);
+    }
+    farm.ends_well().await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_is_waited_for() -> anyhow::Result<()> {
+    const DISK_BYTES: u64 = 64 << 20;
+    let Some(cluster) = Cluster::coordinator_on_disk(DISK_BYTES).await? else {
+        eprintln!("not tested: this user may not mount a file system");
+        return Ok(());
+    };
+    let mut farm = Farm::with(cluster).await?;
+    farm.node()?;
+    farm.node()?;
+    farm.done(5).await?;
+    // Database and bucket lie on it.
+    let ballast = farm.cluster.data_folder()?.join("ballast");
+    let mut file = std::fs::File::create(&ballast)?;
+    let full = loop {
+        if let Err(error) = file.write_all(&[1; 1 << 12]) {
+            break error;
+        }
+    };
+    assert_eq!(full.kind(), std::io::ErrorKind::StorageFull);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let done = farm.done(0).await?;
+    let cells = done.cells.iter();
+    let done = cells.filter(|cell| cell.state() == CellState::Done).count();
+    assert!(done < CELLS, "the disk was not full");
+    std::fs::remove_file(&ballast)?;
+    farm.ends_well().await?;
+    let log = farm.cluster.coordinator.log();
+    assert!(log.contains("full") || log.contains("space"), "{log}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_may_die_at_every_station_of_a_cell() -> anyhow::Result<()> {
+    try_join_all(fault::OF_NODE.map(|station| async move {
+        let mut farm = Farm::start(&[]).await?;
+        let (coordinator, dies) = (farm.cluster.grpc.clone(), station.at(3));
+        let environment = [(fault::VARIABLE, dies.as_str())];
+        let cluster = &mut farm.cluster;
+        cluster.start_simulated_in(&coordinator, &QUICK, &environment)?;
+        let ended = cluster.nodes[0].wait().await.context(dies.clone())?;
+        ensure!(!ended.success(), "{dies}: {ended}");
+        farm.node()?;
+        farm.ends_well().await.context(dies)
+    }))
+    .await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_coordinator_may_die_at_every_station_of_a_cell() -> anyhow::Result<()> {
+    try_join_all(fault::OF_COORDINATOR.map(|station| async move {
+        let dies = station.at(3);
+        let environment = [(fault::VARIABLE, dies.as_str())];
+        let cluster = Cluster::coordinator_in(&[], &environment).await?;
+        let mut farm = Farm::with(cluster).await?;
+        farm.node()?;
+        let ended = farm
+            .cluster
+            .coordinator
+            .wait()
+            .await
+            .context(dies.clone())?;
+        ensure!(!ended.success(), "{dies}: {ended}");
+        farm.cluster.coordinator_again().await?;
+        farm.ends_well().await.context(dies)
+    }))
+    .await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_coordinator_is_replaced_while_nodes_render() -> anyhow::Result<()> {
+    let mut farm = Farm::start(&[]).await?;
+    farm.node()?;
+    farm.node()?;
+    for cells in [5, 30] {
+        farm.done(cells).await?;
+        farm.cluster.replace_coordinator().await?;
+    }
+    let ended = farm.ends_well().await?;
+    let failed = ended.failed_attempts.iter();
+    let failed = failed.filter(|attempt| attempt.outcome() == v1::AttemptOutcome::Failed);
+    assert_eq!(failed.count(), 0, "{:?}", ended.failed_attempts);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nodes_whose_way_to_the_coordinator_is_cut_or_silent_come_back() -> anyhow::Result<()> {
     let mut farm = Farm::start(&[]).await?;
     let proxy = Proxy::to(&farm.cluster.grpc).await?;
@@ -286,7 +402,9 @@ async fn nodes_whose_way_to_the_coordinator_is_cut_or_silent_come_back() -> anyh
         (5, Weather::Cut),
         (15, Weather::Slow(Duration::from_millis(100))),
         // Longer than a lease: what the node holds goes to the other one, and it comes back as a zombie.
-        (30, Weather::Silent),
+        (25, Weather::Silent),
+        // What it says arrives, and it does not hear so.
+        (40, Weather::Deaf),
     ] {
         farm.done(cells).await?;
         proxy.set(weather);

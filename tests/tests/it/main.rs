@@ -11,5 +11,6 @@ mod faults;
 mod gallery_page;
 mod grid;
 mod modes;
+mod nodes;
 mod one_shot;
 mod soak;

@@ -310,6 +310,23 @@ fn reconstructions_are_cells_of_a_photo_or_an_artist_alone() {
 }
 
 #[test]
+fn a_picture_has_the_ratio_of_what_it_reconstructs() {
+    let mut draft = draft(1, 1);
+    draft.artists[0].paintings[0].input = Input {
+        sha256: Digest::of(b"tall"),
+        width: 100,
+        height: 400,
+    };
+    draft.settings = patch("size=64");
+    draft.variants = vec![variant("a", "mode=transfer"), variant("b", "mode=style")];
+    let spec = GridSpec::accept(draft, 10).unwrap();
+    let sizes = spec
+        .positions()
+        .map(|position| spec.picture_size(position).unwrap());
+    assert_eq!(sizes.collect::<Vec<_>>(), [(64, 48), (16, 64)]);
+}
+
+#[test]
 fn where_content_or_style_has_no_weight_it_is_not_reconstructed_and_without_both_nothing_is_painted()
  {
     let mut draft = draft(1, 2);
