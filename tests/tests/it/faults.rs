@@ -330,6 +330,7 @@ async fn a_full_disk_is_waited_for() -> anyhow::Result<()> {
     let cells = done.cells.iter();
     let done = cells.filter(|cell| cell.state() == CellState::Done).count();
     assert!(done < CELLS, "the disk was not full");
+    drop(file);
     std::fs::remove_file(&ballast)?;
     farm.ends_well().await?;
     let log = farm.cluster.coordinator.log();

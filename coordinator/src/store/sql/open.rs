@@ -116,6 +116,16 @@ async fn pool(
         .acquire_timeout(ACQUIRE_TIMEOUT)
         // A connection to a file does not break off.
         .test_before_acquire(greeting.is_none())
+        // A full disk makes SQLite end a transaction by itself, after which sqlx would begin no other one there.
+        .after_release(|connection, _| {
+            Box::pin(async move {
+                if connection.is_in_transaction() {
+                    // A rollback may still be on its way.
+                    connection.ping().await?;
+                }
+                Ok(!connection.is_in_transaction())
+            })
+        })
         .after_connect(move |connection, _| {
             Box::pin(async move {
                 if let Some(greeting) = greeting {
