@@ -28,6 +28,9 @@ const SQLITE_WRITER: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = 
     PRAGMA wal_autocheckpoint = 8192;";
 const SQLITE_READER: &str =
     "PRAGMA busy_timeout = 10000; PRAGMA query_only = ON; PRAGMA cache_size = -65536;";
+/// What each connection to PostgreSQL is told. It keeps plans for as long as a connection lives, also those that it made when
+/// a table was so short that to read all of it was best; every statement that is made often has an index.
+const POSTGRES_CONNECTION: &str = "SET enable_seqscan = off";
 
 static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
@@ -46,7 +49,7 @@ pub(super) async fn sqlite(path: &Path) -> Result<SqlStore, StoreError> {
     let absolute = std::path::absolute(path).map_err(|error| failed(error.into()))?;
     url.set_path(&absolute.to_string_lossy());
     url.set_query(Some("mode=rwc"));
-    let writer = pool(&url, 1, Some(SQLITE_WRITER)).await.map_err(failed)?;
+    let writer = pool(&url, 1, SQLITE_WRITER).await.map_err(failed)?;
     SQLITE
         .run(&writer)
         .await
@@ -54,7 +57,7 @@ pub(super) async fn sqlite(path: &Path) -> Result<SqlStore, StoreError> {
             database: database.clone(),
             source,
         })?;
-    let readers = pool(&url, SQLITE_READERS_MAX, Some(SQLITE_READER)).await;
+    let readers = pool(&url, SQLITE_READERS_MAX, SQLITE_READER).await;
     Ok(SqlStore {
         dialect: Dialect::Sqlite,
         writer,
@@ -82,7 +85,8 @@ pub(super) async fn postgres(text: &str, connections_max: u32) -> Result<SqlStor
     // A pool tries until its time is over, and then only says so; this says what is wrong, at once.
     let first = options.connect().await.map_err(failed)?;
     first.close().await.map_err(failed)?;
-    let pool = pool(&url, connections_max, None).await.map_err(failed)?;
+    let pool = pool(&url, connections_max, POSTGRES_CONNECTION).await;
+    let pool = pool.map_err(failed)?;
     // The migrator takes a lock of the database, so that coordinators may start together.
     POSTGRES
         .run(&pool)
@@ -108,14 +112,14 @@ pub(super) async fn postgres(text: &str, connections_max: u32) -> Result<SqlStor
 async fn pool(
     url: &Url,
     connections_max: u32,
-    greeting: Option<&'static str>,
+    greeting: &'static str,
 ) -> Result<AnyPool, sqlx::Error> {
     sqlx::any::install_default_drivers();
     AnyPoolOptions::new()
         .max_connections(connections_max)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         // A connection to a file does not break off.
-        .test_before_acquire(greeting.is_none())
+        .test_before_acquire(url.scheme() != "sqlite")
         // A full disk makes SQLite end a transaction by itself, after which sqlx would begin no other one there.
         .after_release(|connection, _| {
             Box::pin(async move {
@@ -128,9 +132,7 @@ async fn pool(
         })
         .after_connect(move |connection, _| {
             Box::pin(async move {
-                if let Some(greeting) = greeting {
-                    connection.execute(greeting).await?;
-                }
+                connection.execute(greeting).await?;
                 Ok(())
             })
         })
