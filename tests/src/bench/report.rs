@@ -118,11 +118,15 @@ impl Measured {
         }
         let peer = match &self.graphile {
             Some(Ok(graphile)) => {
-                let rates = graphile.rates.iter().map(|(_, rate)| grouped(*rate));
-                let rates: Vec<String> = rates.collect();
+                let mut rates: Vec<f64> = graphile.rates.iter().map(|(_, rate)| *rate).collect();
+                rates.sort_by(f64::total_cmp);
+                let ends = match &rates[..] {
+                    [least, .., most] => vec![grouped(*least), grouped(*most)],
+                    few => few.iter().map(|rate| grouped(*rate)).collect(),
+                };
                 format!(
                     "; Graphile Worker does {} empty jobs/s there",
-                    rates.join(" to ")
+                    ends.join(" to ")
                 )
             }
             Some(Err(_)) | None => String::new(),
