@@ -51,6 +51,38 @@ impl Farm {
         })
     }
 
+    /// With two nodes, and a proxy between all of them and the bucket.
+    async fn behind_its_bucket() -> anyhow::Result<(Self, Proxy)> {
+        // The address must be known before the coordinator that is told it.
+        let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+        let s3 = listener.local_addr()?.to_string();
+        drop(listener);
+        let proxy = Proxy::to(&format!("http://{s3}")).await?;
+        let public = proxy.url();
+        let args = ["--s3-listen", &s3, "--s3-public-url", &public];
+        let mut farm = Self::with(Cluster::coordinator_at_s3(&args).await?).await?;
+        farm.node()?;
+        farm.node()?;
+        Ok((farm, proxy))
+    }
+
+    /// Has each weather for so long once so many cells are done, and ends well all the same.
+    async fn stands(
+        &self,
+        proxy: &Proxy,
+        weathers: &[(usize, Weather)],
+        lasting: Duration,
+    ) -> anyhow::Result<()> {
+        for (cells, weather) in weathers {
+            self.done(*cells).await?;
+            proxy.set(*weather);
+            tokio::time::sleep(lasting).await;
+            proxy.set(Weather::Fair);
+        }
+        self.ends_well().await?;
+        Ok(())
+    }
+
     fn node(&mut self) -> anyhow::Result<()> {
         let coordinator = self.cluster.grpc.clone();
         self.cluster.start_simulated(&coordinator, &QUICK)
@@ -254,55 +286,26 @@ async fn one_of_two_coordinators_dies_and_the_other_one_goes_on() -> anyhow::Res
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bucket_that_is_slow_silent_or_gone_is_waited_for() -> anyhow::Result<()> {
-    // The address must be known before the coordinator that is told it.
-    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
-    let s3 = listener.local_addr()?.to_string();
-    drop(listener);
-    let proxy = Proxy::to(&format!("http://{s3}")).await?;
-    let public = proxy.url();
-    let args = ["--s3-listen", &s3, "--s3-public-url", &public];
-    let mut farm = Farm::with(Cluster::coordinator_at_s3(&args).await?).await?;
-    farm.node()?;
-    farm.node()?;
-    for (cells, weather) in [
+    let (farm, proxy) = Farm::behind_its_bucket().await?;
+    let weathers = [
         (5, Weather::Cut),
         (15, Weather::Slow(Duration::from_millis(50))),
         (30, Weather::Silent),
-    ] {
-        farm.done(cells).await?;
-        proxy.set(weather);
-        tokio::time::sleep(Duration::from_secs(3)).await;
-        proxy.set(Weather::Fair);
-    }
-    farm.ends_well().await?;
-    Ok(())
+    ];
+    farm.stands(&proxy, &weathers, Duration::from_secs(3)).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bucket_that_refuses_or_does_what_it_does_not_answer_costs_no_picture()
 -> anyhow::Result<()> {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
-    let s3 = listener.local_addr()?.to_string();
-    drop(listener);
-    let proxy = Proxy::to(&format!("http://{s3}")).await?;
-    let public = proxy.url();
-    let args = ["--s3-listen", &s3, "--s3-public-url", &public];
-    let mut farm = Farm::with(Cluster::coordinator_at_s3(&args).await?).await?;
-    farm.node()?;
-    farm.node()?;
-    for (cells, weather) in [
+    let (farm, proxy) = Farm::behind_its_bucket().await?;
+    let weathers = [
         (5, Weather::Refusing(500)),
         (15, Weather::Refusing(503)),
         // A picture is put, and its node does not hear of it.
         (30, Weather::Deaf),
-    ] {
-        farm.done(cells).await?;
-        proxy.set(weather);
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        proxy.set(Weather::Fair);
-    }
-    farm.ends_well().await?;
-    Ok(())
+    ];
+    farm.stands(&proxy, &weathers, Duration::from_secs(2)).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -399,21 +402,15 @@ async fn nodes_whose_way_to_the_coordinator_is_cut_or_silent_come_back() -> anyh
     let proxy = Proxy::to(&farm.cluster.grpc).await?;
     farm.cluster.start_simulated(&proxy.url(), &QUICK)?;
     farm.node()?;
-    for (cells, weather) in [
+    let weathers = [
         (5, Weather::Cut),
         (15, Weather::Slow(Duration::from_millis(100))),
         // Longer than a lease: what the node holds goes to the other one, and it comes back as a zombie.
         (25, Weather::Silent),
         // What it says arrives, and it does not hear so.
         (40, Weather::Deaf),
-    ] {
-        farm.done(cells).await?;
-        proxy.set(weather);
-        tokio::time::sleep(Duration::from_secs(4)).await;
-        proxy.set(Weather::Fair);
-    }
-    farm.ends_well().await?;
-    Ok(())
+    ];
+    farm.stands(&proxy, &weathers, Duration::from_secs(4)).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
