@@ -65,6 +65,10 @@ else
     skipped+=("several coordinators on PostgreSQL: install it, as in 'apt-get install postgresql'")
 fi
 
+if ! unshare --user --map-root-user --mount mount -t tmpfs none /mnt 2>/dev/null; then
+    skipped+=("a full disk: this user must be allowed to mount a file system in a namespace of its own")
+fi
+
 # The stamp names the version, so that a change of it installs anew.
 moto_version=5.2.5
 moto=$tools/moto/bin/moto_server

@@ -197,6 +197,15 @@ pub struct RunArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented at its type")]
     pub fleet: FleetArgs,
+    /// How long a cell waits for a bucket that does not answer or is full before it is given back, with its picture if it
+    /// had one; that costs it no attempt
+    #[arg(
+        long,
+        env = "ATELIER_BUCKET_PATIENCE",
+        default_value = "2m",
+        value_name = "DURATION"
+    )]
+    pub bucket_patience: humantime::Duration,
     /// Folder for photos and paintings that may be needed again [default: in the user's cache]
     #[arg(long, env = "ATELIER_CACHE", value_name = "DIR")]
     pub cache: Option<PathBuf>,

@@ -5,7 +5,8 @@
 //! - [`link`] is the way to the coordinator and the bucket
 //! - [`blocks`] keeps the device supplied: one block is rendered, the next one prepared, those before it are stored
 //! - [`attempt`] carries one leased cell from its inputs to its picture; [`leased`] is what it is told
-//! - [`store`] puts pictures into the bucket; [`checkpoints`] keeps what is half done there
+//! - [`store`] puts pictures into the bucket; [`checkpoints`] keeps what is half done there;
+//!   [`outage`] waits for it
 //! - [`verdicts`] tells the coordinator what became of a cell, [`releases`] that it is given back; [`held`] knows which
 //!   cells this node holds
 
@@ -15,6 +16,7 @@ mod checkpoints;
 mod held;
 mod leased;
 mod link;
+mod outage;
 mod releases;
 mod store;
 mod verdicts;
@@ -40,6 +42,7 @@ use tonic::{Code, Status};
 use self::checkpoints::CHECKPOINT_PUTS_MAX;
 use self::held::HeldCells;
 pub use self::link::Link;
+use self::outage::Outage;
 use self::releases::Releases;
 use self::store::KnownKeys;
 use crate::executor::Executor;
@@ -61,10 +64,12 @@ pub struct SessionConfig {
     pub labels: HashMap<String, String>,
     /// US dollars that an hour of this node costs, if somebody knows.
     pub dollars_per_hour: Option<f64>,
-    /// How long to try to reach the coordinator at the start; machines of one fleet boot in any order.
+    /// How long to try to reach the coordinator and the bucket at the start; machines of one fleet boot in any order.
     pub connect_timeout: Duration,
     /// How often what a cell has become is put where the coordinator wants its checkpoints.
     pub checkpoint_interval: Duration,
+    /// How long a cell waits for a bucket that is away before it is given back.
+    pub bucket_patience: Duration,
 }
 
 /// What a node works with.
@@ -131,6 +136,8 @@ struct Session {
     is_measured: AtomicBool,
     /// Header pictures that are in the bucket already.
     headers: KnownKeys,
+    outage: Outage,
+    bucket_patience: Duration,
     checkpoint_interval: Duration,
     /// Checkpoints that are being put.
     checkpoint_puts: Arc<Semaphore>,
@@ -169,7 +176,15 @@ pub async fn run(
     };
     let pace = RenewalPace::of(&registered);
     let storage = Storage::try_from(registered.storage.unwrap_or_default())?;
-    let bucket = link.bucket(&storage, executor.leaves().pictures).await?;
+    let bucket = Box::pin(connect(
+        config,
+        link,
+        &storage,
+        executor.leaves().pictures,
+    ));
+    let Some(bucket) = shutdown.run_until_cancelled(bucket).await.transpose()? else {
+        return Ok(());
+    };
     tracing::info!(
         %node, name = config.name, coordinator = link.url, bucket = storage.bucket, "registered"
     );
@@ -187,6 +202,8 @@ pub async fn run(
         releases: Releases::default(),
         is_measured: AtomicBool::new(false),
         headers: KnownKeys::default(),
+        outage: Outage::default(),
+        bucket_patience: config.bucket_patience,
         checkpoint_interval: config.checkpoint_interval,
         checkpoint_puts: Arc::new(Semaphore::new(CHECKPOINT_PUTS_MAX)),
         registration,
@@ -249,6 +266,30 @@ fn timed<T>(message: T, timeout: Duration) -> tonic::Request<T> {
     request
 }
 
+/// The bucket, asked for until it answers.
+async fn connect(
+    config: &SessionConfig,
+    link: &Link,
+    storage: &Storage,
+    is_used: bool,
+) -> Result<Bucket, BucketError> {
+    (|| link.bucket(storage, is_used))
+        .retry(at_start(config))
+        .when(BucketError::is_passing)
+        .notify(|error, after| tracing::info!(%error, ?after, "the bucket cannot be reached yet"))
+        .await
+}
+
+/// How long between two tries to reach whom a node needs.
+fn at_start(config: &SessionConfig) -> ExponentialBuilder {
+    ExponentialBuilder::default()
+        .with_jitter()
+        .with_min_delay(Duration::from_millis(200))
+        .with_max_delay(Duration::from_secs(5))
+        .with_total_delay(Some(config.connect_timeout))
+        .without_max_times()
+}
+
 async fn register(
     config: &SessionConfig,
     link: &Link,
@@ -258,13 +299,7 @@ async fn register(
         let request = timed(registration.clone(), CALL_TIMEOUT);
         link.nodes.clone().register(request).await
     };
-    let backoff = ExponentialBuilder::default()
-        .with_jitter()
-        .with_min_delay(Duration::from_millis(200))
-        .with_max_delay(Duration::from_secs(5))
-        .with_total_delay(Some(config.connect_timeout))
-        .without_max_times();
-    call.retry(backoff)
+    call.retry(at_start(config))
         .when(is_passing)
         .notify(|status, after| {
             tracing::info!(

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use tonic::transport::Channel;
 
 use crate::programs::{PATIENCE, Ran, Running, command, run};
+use crate::proxy::Proxy;
 
 /// A coordinator with an embedded S3 endpoint, and nodes that paint with the untrained network.
 ///
@@ -45,9 +46,17 @@ impl Cluster {
         Self::coordinator_in(args, &[]).await
     }
 
-    /// A coordinator alone, with further arguments that say where its S3 endpoint listens.
-    pub async fn coordinator_at_s3(args: &[&str]) -> anyhow::Result<Self> {
-        Self::started(&["--listen", "127.0.0.1:0"], args, &[]).await
+    /// A coordinator alone, and the proxy through which everybody else reaches its bucket.
+    pub async fn behind_its_bucket() -> anyhow::Result<(Self, Proxy)> {
+        // The address must be known before the coordinator that is told it.
+        let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+        let s3 = listener.local_addr()?.to_string();
+        drop(listener);
+        let proxy = Proxy::to(&format!("http://{s3}")).await?;
+        let public = proxy.url();
+        let args = ["--s3-listen", &s3, "--s3-public-url", &public];
+        let cluster = Self::started(&["--listen", "127.0.0.1:0"], &args, &[]).await?;
+        Ok((cluster, proxy))
     }
 
     /// A coordinator alone, with further arguments and an environment.

@@ -1,12 +1,15 @@
 //! A PostgreSQL of one test's own.
 
+use std::fs::Permissions;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -43,16 +46,39 @@ impl Postgres {
     /// # Errors
     /// When it does not start.
     pub fn start_with(settings: &[&str]) -> anyhow::Result<Option<Self>> {
+        Self::start_in(settings, |_| Ok(Vec::new()))
+    }
+
+    /// A server that speaks TLS to whoever wants to, as `localhost`, and the file of the authority that vouches for it.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start_with_tls() -> anyhow::Result<Option<(Self, PathBuf)>> {
+        let mut authority = PathBuf::new();
+        let postgres = Self::start_in(&["fsync=off"], |folder| {
+            let files = identity(folder)?;
+            authority.clone_from(&files.authority);
+            let setting = |name: &str, file: &Path| format!("{name}={}", file.display());
+            Ok(vec![
+                "ssl=on".to_owned(),
+                setting("ssl_cert_file", &files.certificate),
+                setting("ssl_key_file", &files.key),
+            ])
+        })?;
+        Ok(postgres.map(|postgres| (postgres, authority)))
+    }
+
+    fn start_in(
+        settings: &[&str],
+        further: impl FnOnce(&Path) -> anyhow::Result<Vec<String>>,
+    ) -> anyhow::Result<Option<Self>> {
         let Some(programs) = tools::postgres() else {
             return Ok(None);
         };
         let folder = tempfile::Builder::new()
             .prefix("atelier-postgres")
             .tempdir()?;
-        if rustix::process::getuid().is_root() {
-            // It refuses to run as root.
-            std::os::unix::fs::chown(folder.path(), Some(NOBODY), Some(NOBODY))?;
-        }
+        give_away(folder.path())?;
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let mut initdb = as_nobody(&programs.join("initdb"));
         let data = folder.path().join("data");
@@ -66,7 +92,8 @@ impl Postgres {
             "initdb: {}",
             String::from_utf8_lossy(&made.stderr)
         );
-        let settings: Vec<String> = settings.iter().map(|&setting| setting.to_owned()).collect();
+        let mut settings: Vec<String> = settings.iter().map(|&of| of.to_owned()).collect();
+        settings.extend(further(folder.path())?);
         let server = serve(&programs, folder.path(), port, &settings)?;
         let postgres = Self {
             programs,
@@ -163,6 +190,45 @@ impl Drop for Postgres {
         // The folder goes next, so there is nothing that a polite stop would save.
         let _ = self.stop(Signal::QUIT);
     }
+}
+
+/// What a server proves with who it is.
+struct Identity {
+    authority: PathBuf,
+    certificate: PathBuf,
+    key: PathBuf,
+}
+
+/// An authority, and a certificate of `localhost` that it signed.
+fn identity(folder: &Path) -> anyhow::Result<Identity> {
+    let signing_key = KeyPair::generate()?;
+    let mut authority = CertificateParams::default();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority_certificate = authority.self_signed(&signing_key)?;
+    let issuer = Issuer::new(authority, signing_key);
+    let key = KeyPair::generate()?;
+    let certificate = CertificateParams::new(["localhost".to_owned()])?;
+    let certificate = certificate.signed_by(&key, &issuer)?;
+    let files = Identity {
+        authority: folder.join("authority.pem"),
+        certificate: folder.join("server.pem"),
+        key: folder.join("server.key"),
+    };
+    std::fs::write(&files.authority, authority_certificate.pem())?;
+    std::fs::write(&files.certificate, certificate.pem())?;
+    std::fs::write(&files.key, key.serialize_pem())?;
+    // The server refuses keys that others may read.
+    std::fs::set_permissions(&files.key, Permissions::from_mode(0o600))?;
+    give_away(&files.key)?;
+    Ok(files)
+}
+
+/// Gives a file to the user that the server runs as: it refuses to run as root.
+fn give_away(path: &Path) -> std::io::Result<()> {
+    if rustix::process::getuid().is_root() {
+        std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY))?;
+    }
+    Ok(())
 }
 
 fn serve(programs: &Path, folder: &Path, port: u16, settings: &[String]) -> anyhow::Result<Child> {

@@ -3,6 +3,7 @@
 use atelier_gallery::bucket::BucketError;
 use atelier_gallery::picture::PictureError;
 use atelier_proto::{fault, v1};
+use futures::FutureExt as _;
 use tokio::sync::watch;
 use tracing::Instrument as _;
 
@@ -41,6 +42,21 @@ impl AttemptError {
         match error {
             InputError::Picture(source) => Self::Picture { what, source },
             other => Self::Input(other),
+        }
+    }
+
+    /// Whether the bucket is away or full: neither the cell nor this node is at fault.
+    pub(super) fn is_of_the_bucket(&self) -> bool {
+        match self {
+            Self::Input(InputError::Bucket(error)) | Self::Store(error) => {
+                error.is_passing() || matches!(error, BucketError::Full { .. })
+            }
+            Self::Input(
+                InputError::Folder { .. } | InputError::Picture(_) | InputError::Decoder(_),
+            )
+            | Self::Picture { .. }
+            | Self::Executor(_)
+            | Self::Task(_) => false,
         }
     }
 
@@ -101,7 +117,12 @@ impl Session {
                 (Err(_), Some(Stop::Leaving)) => {
                     // Whoever leases the cell next goes on from the last one.
                     checkpoints.settle().await;
-                    self.release(&held).await;
+                    self.release(&held, "shutdown").await;
+                    Outcome::Released
+                }
+                (Err(error), None) if error.is_of_the_bucket() => {
+                    checkpoints.settle().await;
+                    self.release(&held, &with_causes(&error)).await;
                     Outcome::Released
                 }
                 (Err(error), None) => {
@@ -129,8 +150,10 @@ impl Session {
         checkpoints: &mut CellCheckpoints,
     ) -> Result<v1::CellResult, AttemptError> {
         let prepare = Box::pin(async {
-            let mut job = self.prepare(cell).await?;
-            let stored = self.stored(cell).await?;
+            let at_hand = self.patiently(&held.stop, || {
+                async { Ok((self.prepare(cell).await?, self.stored(cell).await?)) }.boxed()
+            });
+            let (mut job, stored) = at_hand.await?;
             if stored.is_none() {
                 job.checkpoint = checkpoints.resume().await;
             }
@@ -153,9 +176,9 @@ impl Session {
             let painted = answer.await.unwrap_or(Err(ExecutorError::Ended))?;
             fault::RENDERED.pass();
             checkpoints.enough();
-            Box::pin(self.store(cell, painted, about)).await?
+            Box::pin(self.store(cell, &held.stop, painted, about)).await?
         };
-        Box::pin(self.store_companions(cell, stored, headers)).await
+        Box::pin(self.store_companions(cell, &held.stop, stored, headers)).await
     }
 
     async fn prepare(&self, cell: &LeasedCell) -> Result<RenderJob, AttemptError> {

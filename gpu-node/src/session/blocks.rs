@@ -8,12 +8,14 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use atelier_proto::{fault, v1};
+use backon::BackoffBuilder as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::{Code, Status};
 
 use super::leased::LeasedCell;
+use super::outage::waits;
 use super::{CALL_TIMEOUT, Session, timed};
 use crate::device_time::AtHand;
 use crate::executor::{Answer, Canvas, CheckpointOrder, Order, Progress};
@@ -125,6 +127,7 @@ impl Session {
         let room = Room::new();
         let mut failures_in_a_row = 0;
         let mut cells_before = 0;
+        let mut bucket_waits = waits().build();
         loop {
             let Some(Some(place)) = drain.run_until_cancelled(room.place()).await else {
                 return;
@@ -132,6 +135,13 @@ impl Session {
             let left = (cells_before / BLOCK_LEFT).max(self.executor.batch_wanted() as usize);
             let few_left = self.metrics.device().until_at_hand(left);
             if drain.run_until_cancelled(few_left).await.is_none() {
+                return;
+            }
+            if self.outage.is_over() {
+                bucket_waits = waits().build();
+            }
+            let bucket_is_there = self.bucket_is_there(&mut bucket_waits);
+            if drain.run_until_cancelled(bucket_is_there).await.is_none() {
                 return;
             }
             let asked = self.metrics.device().ask();

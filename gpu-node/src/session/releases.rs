@@ -1,5 +1,6 @@
 //! Cells that are given back. A node that leaves gives back all that it holds, so one call takes along as many as wait.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use atelier_proto::v1;
@@ -9,6 +10,9 @@ use tonic::Status;
 use super::held::HeldCell;
 use super::verdicts::deliver;
 use super::{CALL_TIMEOUT, Session, timed};
+
+/// Longest reason that the coordinator takes, characters.
+const REASON_CHARS_MAX: usize = 300;
 
 /// The cells that wait for the next call. There are never more than the node holds.
 #[derive(Debug, Default)]
@@ -21,6 +25,7 @@ pub(super) struct Releases {
 #[derive(Debug)]
 struct Waiting {
     cell: v1::HeldCell,
+    reason: String,
     answer: oneshot::Sender<Result<(), Status>>,
 }
 
@@ -32,17 +37,25 @@ impl Releases {
 }
 
 impl Session {
-    /// Gives a cell back, which costs it no attempt.
-    pub(super) async fn release(&self, held: &HeldCell) {
+    /// Gives a cell back for a reason, which costs it no attempt.
+    pub(super) async fn release(&self, held: &HeldCell, reason: &str) {
         let (answer, answered) = oneshot::channel();
-        let cell = held.wire();
-        self.releases.waiting().push(Waiting { cell, answer });
+        self.releases.waiting().push(Waiting {
+            cell: held.wire(),
+            reason: reason.chars().take(REASON_CHARS_MAX).collect(),
+            answer,
+        });
         {
             let _turn = self.releases.turn.lock().await;
             // The call before may have taken this cell along.
             let waiting = std::mem::take(&mut *self.releases.waiting());
-            if !waiting.is_empty() {
-                Box::pin(self.release_all(waiting)).await;
+            let mut by_reason = BTreeMap::<_, Vec<_>>::new();
+            for mut waiting in waiting {
+                let reason = std::mem::take(&mut waiting.reason);
+                by_reason.entry(reason).or_default().push(waiting);
+            }
+            for (reason, waiting) in by_reason {
+                Box::pin(self.release_all(reason, waiting)).await;
             }
         }
         match answered.await {
@@ -52,12 +65,12 @@ impl Session {
         }
     }
 
-    async fn release_all(&self, waiting: Vec<Waiting>) {
+    async fn release_all(&self, reason: String, waiting: Vec<Waiting>) {
         let cells = waiting.iter().map(|waiting| waiting.cell.clone());
         let request = v1::ReleaseRequest {
             node_id: self.node.to_string(),
             cells: cells.collect(),
-            reason: "shutdown".to_owned(),
+            reason,
         };
         let sent = deliver(|| async {
             let request = timed(request.clone(), CALL_TIMEOUT);

@@ -10,9 +10,11 @@ use atelier_proto::ids::Digest;
 use atelier_proto::settings::PictureFormat;
 use atelier_proto::{fault, v1};
 use bytes::Bytes;
+use futures::FutureExt as _;
 
 use super::Session;
 use super::attempt::AttemptError;
+use super::held::StopSign;
 use super::leased::{Keys, LeasedCell};
 use crate::executor::{Image, Painted};
 use crate::flat::FlatError;
@@ -113,11 +115,11 @@ impl Session {
     pub(super) async fn store(
         &self,
         cell: &LeasedCell,
+        stop: &StopSign,
         painted: Painted,
         about: Provenance,
     ) -> Result<Stored, AttemptError> {
-        let format = cell.settings.format;
-        let encoded = encode(painted.image, format, about).await?;
+        let encoded = encode(painted.image, cell.settings.format, about).await?;
         let about_node = self.executor.about();
         let stored = Stored {
             thumbnail: encoded.thumbnail,
@@ -135,18 +137,31 @@ impl Session {
         let Some(bytes) = encoded.bytes else {
             return Ok(stored);
         };
-        let key = &cell.keys.picture;
+        let metadata = stored.metadata();
+        let won = self.patiently(stop, || {
+            self.put_picture(cell, bytes.clone(), &metadata).boxed()
+        });
+        Ok(won.await?.unwrap_or(stored))
+    }
+
+    /// The picture that was there before this one, if one was.
+    async fn put_picture(
+        &self,
+        cell: &LeasedCell,
+        bytes: Bytes,
+        metadata: &[(&str, String)],
+    ) -> Result<Option<Stored>, AttemptError> {
+        let content_type = cell.settings.format.content_type();
         let _turn = self.at_bucket.acquire().await;
-        let outcome = self
+        let put = self
             .bucket
-            .put_if_absent(key, bytes, format.content_type(), &stored.metadata())
-            .await?;
-        match outcome {
+            .put_if_absent(&cell.keys.picture, bytes, content_type, metadata);
+        match put.await? {
             PutOutcome::Created => {
                 fault::PICTURE_PUT.pass();
-                Ok(stored)
+                Ok(None)
             }
-            PutOutcome::AlreadyThere => self.adopt(cell).await,
+            PutOutcome::AlreadyThere => self.adopt(cell).await.map(Some),
         }
     }
 
@@ -172,6 +187,7 @@ impl Session {
     pub(super) async fn store_companions(
         &self,
         cell: &LeasedCell,
+        stop: &StopSign,
         stored: Stored,
         headers: Headers,
     ) -> Result<v1::CellResult, AttemptError> {
@@ -181,20 +197,31 @@ impl Session {
             Thumbnail::Made(bytes) => bytes,
             Thumbnail::Absent => return Ok(result),
         };
-        let _turn = self.at_bucket.acquire().await;
-        put_jpeg(&self.bucket, &cell.keys.thumbnail, thumbnail).await?;
-        for (key, input) in headers.0 {
+        self.patiently(stop, || {
+            let put = async {
+                let _turn = self.at_bucket.acquire().await;
+                put_jpeg(&self.bucket, &cell.keys.thumbnail, thumbnail.clone()).await?;
+                self.put_headers(&headers).await
+            };
+            put.boxed()
+        })
+        .await?;
+        Ok(result)
+    }
+
+    async fn put_headers(&self, headers: &Headers) -> Result<(), AttemptError> {
+        for (key, input) in &headers.0 {
             // Every cell of a row has the same photo, and most come when its header is there.
-            if self.headers.contains(&key) {
+            if self.headers.contains(key) {
                 continue;
             }
-            if self.bucket.head(&key).await?.is_none() {
-                let header = jpeg(input.picture, ORIGINAL_SIDE).await?;
-                put_jpeg(&self.bucket, &key, header).await?;
+            if self.bucket.head(key).await?.is_none() {
+                let header = jpeg(input.picture.clone(), ORIGINAL_SIDE).await?;
+                put_jpeg(&self.bucket, key, header).await?;
             }
-            self.headers.insert(&key);
+            self.headers.insert(key);
         }
-        Ok(result)
+        Ok(())
     }
 }
 

@@ -53,14 +53,8 @@ impl Farm {
 
     /// With two nodes, and a proxy between all of them and the bucket.
     async fn behind_its_bucket() -> anyhow::Result<(Self, Proxy)> {
-        // The address must be known before the coordinator that is told it.
-        let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
-        let s3 = listener.local_addr()?.to_string();
-        drop(listener);
-        let proxy = Proxy::to(&format!("http://{s3}")).await?;
-        let public = proxy.url();
-        let args = ["--s3-listen", &s3, "--s3-public-url", &public];
-        let mut farm = Self::with(Cluster::coordinator_at_s3(&args).await?).await?;
+        let (cluster, proxy) = Cluster::behind_its_bucket().await?;
+        let mut farm = Self::with(cluster).await?;
         farm.node()?;
         farm.node()?;
         Ok((farm, proxy))
@@ -186,6 +180,39 @@ async fn postgres_restarts_and_cuts_connections_and_nothing_is_lost() -> anyhow:
     farm.done(40).await?;
     postgres.restart(false)?;
     farm.ends_well().await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_coordinator_speaks_tls_to_a_postgres_that_it_can_trust_and_to_no_other()
+-> anyhow::Result<()> {
+    let Some((postgres, authority)) = Postgres::start_with_tls()? else {
+        return Ok(());
+    };
+    let url = postgres.database()?.replace("127.0.0.1", "localhost");
+    let trusted = format!(
+        "{url}?sslmode=verify-full&sslrootcert={}",
+        authority.display()
+    );
+    let mut farm = Farm::start(&["--database", &trusted]).await?;
+    farm.node()?;
+    farm.ends_well().await?;
+    let plain = "SELECT count(*) FILTER (WHERE NOT ssl) || ' of ' || count(*) \
+        FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE datname LIKE 'atelier%'";
+    let plain = postgres.execute("postgres", plain)?;
+    assert!(plain.starts_with("0 of ") && plain.trim() != "0 of 0", "{plain}");
+
+    // Nobody vouches for it there.
+    let untrusted = format!("{url}?sslmode=verify-full");
+    let mut command = atelier_tests::programs::command("atelier-coordinator", farm.work.path());
+    command.args(["--database", &untrusted]);
+    let refused = atelier_tests::programs::run(&mut command).await?;
+    assert_ne!(refused.code(), Some(0));
+    assert!(
+        refused.stderr.contains("certificate") && refused.stderr.contains("sslrootcert"),
+        "{}",
+        refused.stderr
+    );
     Ok(())
 }
 

@@ -9,6 +9,7 @@ use atelier_proto::v1::{self, AttemptOutcome, CellState};
 use atelier_tests::cluster::Cluster;
 use atelier_tests::pictures;
 use atelier_tests::programs::PATIENCE;
+use atelier_tests::proxy::Weather;
 use serde_json::Value;
 
 async fn submit(cluster: &Cluster, folder: &Path) -> anyhow::Result<String> {
@@ -91,6 +92,68 @@ async fn a_node_that_fails_whatever_it_gets_is_put_into_quarantine_until_it_is_l
         node["node_id"] == id && node["state"] == "active"
     })
     .await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_that_is_away_costs_no_attempt_and_no_node_its_good_name() -> anyhow::Result<()> {
+    let (mut cluster, proxy) = Cluster::behind_its_bucket().await?;
+    let work = tempfile::tempdir()?;
+    pictures::grid(work.path(), 3, 2)?;
+    let mut grids = Vec::new();
+    for _ in 0..3 {
+        grids.push(submit(&cluster, work.path()).await?);
+    }
+    let grpc = cluster.grpc.clone();
+    let node = [
+        "--simulated-cell-time",
+        "500ms",
+        "--simulated-batch",
+        "6",
+        "--bucket-patience",
+        "500ms",
+    ];
+    cluster.start_simulated(&grpc, &node)?;
+    let leased = |answer: &v1::GetResponse| {
+        let mut cells = answer.cells.iter();
+        cells.any(|cell| cell.attempts > 0).then_some(())
+    };
+    cluster.until(&grids[0], "a leased cell", leased).await?;
+    proxy.set(Weather::Cut);
+    let given_back = |answer: &v1::GetResponse| {
+        let mut failed = answer.failed_attempts.iter();
+        let released =
+            failed.find(|attempt| attempt.outcome() == AttemptOutcome::Released)?;
+        Some(released.reason.clone())
+    };
+    let reason = async {
+        loop {
+            for grid in &grids {
+                if let Some(reason) = given_back(&cluster.grid(grid).await?) {
+                    return Ok::<_, anyhow::Error>(reason);
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let reason = tokio::time::timeout(PATIENCE, reason).await??;
+    assert!(reason.contains("S3 endpoint"), "{reason}");
+    // Its bucket is away, so the node has no use for what it just gave back.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    proxy.set(Weather::Fair);
+    for grid in &grids {
+        let ended = cluster.until(grid, "every picture", has_ended).await?;
+        let mut outcomes = ended.failed_attempts.iter().map(v1::FailedAttempt::outcome);
+        assert!(
+            outcomes.all(|outcome| outcome == AttemptOutcome::Released),
+            "{:?}",
+            ended.failed_attempts
+        );
+        let mut cells = ended.cells.iter();
+        assert!(cells.all(|cell| cell.attempts <= 3), "{:?}", ended.cells);
+    }
+    let nodes = ["nodes", "--json"];
+    until(&cluster, work.path(), &nodes, |node| node["state"] == "active").await?;
     Ok(())
 }
 

@@ -80,7 +80,7 @@ pub(super) async fn postgres(text: &str, connections_max: u32) -> Result<SqlStor
     let failed = |source| StoreError::Open {
         database: database.clone(),
         source,
-        hint: "is PostgreSQL running there, and do user, password and sslmode fit?",
+        hint: "is PostgreSQL running there, and do user, password, sslmode and sslrootcert fit?",
     };
     // A pool tries until its time is over, and then only says so; this says what is wrong, at once.
     let first = options.connect().await.map_err(failed)?;
