@@ -113,12 +113,8 @@ impl Ledger {
     /// # Errors
     /// When there is no such grid, or the store fails.
     pub async fn facts(&self, grid: GridId) -> Result<Arc<GridFacts>, StoreError> {
-        if let Some(facts) = self.facts.get(grid) {
-            return Ok(facts);
-        }
-        let facts = Arc::new(GridFacts::new(grid, self.store.spec(grid).await?));
-        self.facts.keep(facts.clone());
-        Ok(facts)
+        let fetch = async { Ok(GridFacts::new(grid, self.store.spec(grid).await?)) };
+        self.facts.get(grid, fetch).await
     }
 
     /// What is known of how long cells take; some seconds old.

@@ -176,12 +176,7 @@ pub async fn run(
     };
     let pace = RenewalPace::of(&registered);
     let storage = Storage::try_from(registered.storage.unwrap_or_default())?;
-    let bucket = Box::pin(connect(
-        config,
-        link,
-        &storage,
-        executor.leaves().pictures,
-    ));
+    let bucket = Box::pin(connect(config, link, &storage, executor.leaves().pictures));
     let Some(bucket) = shutdown.run_until_cancelled(bucket).await.transpose()? else {
         return Ok(());
     };

@@ -17,7 +17,8 @@ pub struct GridFacts {
     pub spec: Arc<GridSpec>,
     /// Its names, as parts of keys.
     pub names: GridNames,
-    positions: Vec<Position>,
+    /// Cells of a photo or an artist alone. Those of both are many, and follow from their places.
+    reconstructions: Vec<Position>,
 }
 
 impl GridFacts {
@@ -26,19 +27,32 @@ impl GridFacts {
         Self {
             grid,
             names: GridNames::new(grid, &spec),
-            positions: spec.positions().collect(),
+            reconstructions: spec.reconstructions().collect(),
             spec,
         }
     }
 
     /// How many cells it has.
     pub fn cells(&self) -> u32 {
-        self.positions.len() as u32
+        (self.spec.transfers() + self.reconstructions.len()) as u32
+    }
+
+    /// How many things it lists, each with some hundred bytes.
+    pub fn parts(&self) -> usize {
+        let spec = &self.spec;
+        spec.photos().len()
+            + spec.artists().len()
+            + spec.variants().len()
+            + self.reconstructions.len()
     }
 
     /// What the cell at a place is of; `None` beyond the last.
     pub fn position(&self, place: u32) -> Option<Position> {
-        self.positions.get(place as usize).copied()
+        let place = place as usize;
+        self.spec.transfer(place).or_else(|| {
+            let after = place.checked_sub(self.spec.transfers())?;
+            self.reconstructions.get(after).copied()
+        })
     }
 
     /// The settings of the cell at a place.
@@ -50,5 +64,26 @@ impl GridFacts {
     pub fn keys(&self, place: u32) -> Option<CellKeys> {
         let extension = self.settings(place)?.format.extension();
         self.names.cell(self.position(place)?, extension)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::grid::tests::draft;
+
+    #[test]
+    fn every_place_has_the_cell_that_the_order_of_service_has_there() {
+        let mut draft = draft(3, 2);
+        draft.reconstructions = true;
+        let spec = Arc::new(GridSpec::accept(draft, 100).unwrap());
+        let facts = GridFacts::new(GridId::generate(), spec.clone());
+        let positions: Vec<Position> = spec.positions().collect();
+        assert_eq!(positions.len(), facts.cells() as usize);
+        assert_eq!(positions.len(), 6 + 3 + 2);
+        for (place, position) in positions.iter().enumerate() {
+            assert_eq!(facts.position(place as u32), Some(*position));
+        }
+        assert_eq!(facts.position(facts.cells()), None);
     }
 }

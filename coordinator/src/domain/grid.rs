@@ -208,21 +208,38 @@ impl GridSpec {
     /// **Invariant:** a cell is known by its place in this order, in databases and in buckets, so the order of a grid that
     /// was accepted never changes, whatever the version.
     pub fn positions(&self) -> impl Iterator<Item = Position> + '_ {
-        let (photos, artists) = (self.0.photos.len(), self.0.artists.len());
-        let reconstructed = |count| if self.0.reconstructions { count } else { 0 };
-        let transfers = (0..artists).flat_map(move |artist| {
-            (0..photos).map(move |photo| Subject::Transfer { photo, artist })
-        });
-        let contents = (0..reconstructed(photos)).map(|photo| Subject::Content { photo });
-        let styles = (0..reconstructed(artists)).map(|artist| Subject::Style { artist });
-        let subjects = transfers.chain(contents).chain(styles);
-        let positions = subjects.flat_map(|subject| {
+        let transfers = (0..self.transfers()).filter_map(|place| self.transfer(place));
+        transfers.chain(self.reconstructions())
+    }
+
+    /// How many cells are of a photo and an artist; they are served first.
+    pub fn transfers(&self) -> usize {
+        self.0.photos.len() * self.0.artists.len() * self.0.variants.len()
+    }
+
+    /// The cell at a place, if it is of a photo and an artist.
+    pub fn transfer(&self, place: usize) -> Option<Position> {
+        let (photos, variants) = (self.0.photos.len(), self.0.variants.len());
+        if place >= self.transfers() {
+            return None;
+        }
+        let (pair, variant) = (place / variants, place % variants);
+        let (artist, photo) = (pair / photos, pair % photos);
+        let subject = Subject::Transfer { photo, artist };
+        Some(Position { subject, variant })
+    }
+
+    /// The cells of a photo or an artist alone, in the order in which they are served.
+    pub fn reconstructions(&self) -> impl Iterator<Item = Position> + '_ {
+        let of = |count| if self.0.reconstructions { count } else { 0 };
+        let contents = (0..of(self.0.photos.len())).map(|photo| Subject::Content { photo });
+        let styles = (0..of(self.0.artists.len())).map(|artist| Subject::Style { artist });
+        let positions = contents.chain(styles).flat_map(|subject| {
             (0..self.0.variants.len()).map(move |variant| Position { subject, variant })
         });
         positions.filter(|position| {
-            let subject = position.subject;
-            !subject.is_reconstruction()
-                || (self.cell_settings(*position)).is_some_and(|settings| subject.counts(&settings))
+            let settings = self.cell_settings(*position);
+            settings.is_some_and(|settings| position.subject.counts(&settings))
         })
     }
 

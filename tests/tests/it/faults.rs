@@ -200,7 +200,10 @@ async fn a_coordinator_speaks_tls_to_a_postgres_that_it_can_trust_and_to_no_othe
     let plain = "SELECT count(*) FILTER (WHERE NOT ssl) || ' of ' || count(*) \
         FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE datname LIKE 'atelier%'";
     let plain = postgres.execute("postgres", plain)?;
-    assert!(plain.starts_with("0 of ") && plain.trim() != "0 of 0", "{plain}");
+    assert!(
+        plain.starts_with("0 of ") && plain.trim() != "0 of 0",
+        "{plain}"
+    );
 
     // Nobody vouches for it there.
     let untrusted = format!("{url}?sslmode=verify-full");

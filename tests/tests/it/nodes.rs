@@ -122,8 +122,7 @@ async fn a_bucket_that_is_away_costs_no_attempt_and_no_node_its_good_name() -> a
     proxy.set(Weather::Cut);
     let given_back = |answer: &v1::GetResponse| {
         let mut failed = answer.failed_attempts.iter();
-        let released =
-            failed.find(|attempt| attempt.outcome() == AttemptOutcome::Released)?;
+        let released = failed.find(|attempt| attempt.outcome() == AttemptOutcome::Released)?;
         Some(released.reason.clone())
     };
     let reason = async {
@@ -153,7 +152,10 @@ async fn a_bucket_that_is_away_costs_no_attempt_and_no_node_its_good_name() -> a
         assert!(cells.all(|cell| cell.attempts <= 3), "{:?}", ended.cells);
     }
     let nodes = ["nodes", "--json"];
-    until(&cluster, work.path(), &nodes, |node| node["state"] == "active").await?;
+    until(&cluster, work.path(), &nodes, |node| {
+        node["state"] == "active"
+    })
+    .await?;
     Ok(())
 }
 
