@@ -31,11 +31,17 @@ pub const COMMITTED: Station = Station("committed");
 pub const PAGE_PUT: Station = Station("page-put");
 /// On a coordinator: a gallery is as the grid is, and the database does not know.
 pub const GALLERY_PUT: Station = Station("gallery-put");
+/// On a coordinator with a bucket of its own: the bytes of an object are on the disk, and it cannot be seen.
+pub const OBJECT_WRITTEN: Station = Station("object-written");
+/// On a coordinator with a bucket of its own: an object can be seen, and whoever put it has not heard so.
+pub const OBJECT_PUT: Station = Station("object-put");
 
 /// The stations of a node, in the order in which a cell passes them.
 pub const OF_NODE: [Station; 6] = [LEASED, PREPARED, RENDERED, PICTURE_PUT, STORED, COMPLETED];
 /// The stations of a coordinator.
 pub const OF_COORDINATOR: [Station; 4] = [COMMITTING, COMMITTED, PAGE_PUT, GALLERY_PUT];
+/// Those of a bucket, which is a coordinator's own.
+pub const OF_BUCKET: [Station; 2] = [OBJECT_WRITTEN, OBJECT_PUT];
 
 impl Station {
     /// The value of [`VARIABLE`] with which a process dies when it passes here for the `time`th time.

@@ -90,6 +90,7 @@ async fn on_database(
         name: database.name(),
         submission: None,
         loads: Vec::new(),
+        at_length: None,
         sizes: None,
     };
     if parts.contains(&Part::Load) {
@@ -108,6 +109,20 @@ async fn on_database(
                 Ok(Err(error)) => notes.push(format!("{what}: {error:#}")),
                 Err(_) => notes.push(format!("{what}: it did not keep up with the measurement")),
             }
+        }
+    }
+    if let Some(cell_time) = scale.cell_times.first()
+        && parts.contains(&Part::Memory)
+    {
+        let what = format!("{}, memory", measured.name);
+        say(&what);
+        let at_length = scale.at_length();
+        let mut site = Site::start(database, &at_length).await?;
+        let running = load::run(&mut site, &at_length, *cell_time, false);
+        match tokio::time::timeout(at_length.patience(), running).await {
+            Ok(Ok((_, loaded))) => measured.at_length = Some(loaded),
+            Ok(Err(error)) => notes.push(format!("{what}: {error:#}")),
+            Err(_) => notes.push(format!("{what}: it did not keep up with the measurement")),
         }
     }
     if parts.contains(&Part::Sizes) {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::ops::Range;
 
+use atelier_proto::fault;
 use s3s::dto::{
     ChecksumMode, ChecksumType, DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput,
     DeleteObjectsOutput, DeletedObject, ETag, GetObjectInput, GetObjectOutput, HeadObjectInput,
@@ -119,8 +120,10 @@ impl Backend {
     ) -> S3Result<()> {
         let backend = self.clone();
         detached(async move {
+            fault::OBJECT_WRITTEN.pass();
             match backend.index.put(&object, &conditions).await {
                 Ok(Written::Done { replaced }) => {
+                    fault::OBJECT_PUT.pass();
                     file.keep();
                     backend.files.remove(replaced).await;
                     Ok(())

@@ -35,8 +35,8 @@ pub struct Seen {
     pub leases: Leases,
     /// Processors that each took: 1 is one core.
     pub cores: Cores,
-    /// Resident bytes of the coordinator at the beginning and at the end.
-    pub memory: (u64, u64),
+    /// Resident bytes of the coordinator, second by second.
+    pub memory: Vec<u64>,
 }
 
 /// Processors that were busy for each part.
@@ -158,7 +158,7 @@ async fn window(site: &Site<'_>, nodes: &Running, duration: Duration) -> anyhow:
         ])
     };
     let probe = Probe::start(&site.grpc).await?;
-    let memory_before = process::memory(coordinator)?.now;
+    let mut memory = vec![process::memory(coordinator)?.now];
     let watch = Stopwatch::start();
     let (begun, cpu_before) = (site.cells().await?, cpu()?);
     let (mut last, mut slowest) = ((begun.done, 0.0), f64::MAX);
@@ -167,11 +167,11 @@ async fn window(site: &Site<'_>, nodes: &Running, duration: Duration) -> anyhow:
         let (now, seconds) = (site.cells().await?, watch.seconds());
         slowest = slowest.min((now.done - last.0) as f64 / (seconds - last.1));
         last = (now.done, seconds);
+        memory.push(process::memory(coordinator)?.now);
     }
     let ended = site.cells().await?;
     let seconds = watch.seconds();
     let cpu_after = cpu()?;
-    let memory_after = process::memory(coordinator)?.now;
     // It waits for its last answer.
     let leases = probe.stop().await?;
     let cores = |part: usize| (cpu_after[part] - cpu_before[part]) / seconds;
@@ -187,7 +187,7 @@ async fn window(site: &Site<'_>, nodes: &Running, duration: Duration) -> anyhow:
             nodes: cores(2),
             here: cores(3),
         },
-        memory: (memory_before, memory_after),
+        memory,
     };
     let milliseconds = |share| 1e3 * seen.leases.quantile(share).unwrap_or(f64::NAN);
     say(&format!(

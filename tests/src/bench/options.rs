@@ -28,7 +28,7 @@ pub struct Options {
         long,
         value_enum,
         value_delimiter = ',',
-        default_value = "load,sizes,graphile",
+        default_value = "load,memory,sizes,graphile",
         value_name = "NAME"
     )]
     pub parts: Vec<Part>,
@@ -51,6 +51,9 @@ pub struct Options {
     /// leases or too few [default: 48s]
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub window: Option<Duration>,
+    /// How long the memory of a coordinator is looked at, under the lightest of the loads [default: 10m]
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub memory_window: Option<Duration>,
     /// Who watches, each over a connection of its own [default: 1000]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub watchers: Option<u32>,
@@ -92,6 +95,8 @@ impl DatabaseKind {
 pub enum Part {
     /// Submitting, nodes at work, watchers.
     Load,
+    /// Whether a coordinator at work grows.
+    Memory,
     /// 1,000 cells in the database against a million.
     Sizes,
     /// What Graphile Worker does on the same PostgreSQL.
@@ -113,6 +118,8 @@ pub struct Scale {
     pub warm_up: Duration,
     /// How long is measured.
     pub window: Duration,
+    /// How long memory is looked at.
+    pub memory_window: Duration,
     /// Who watches.
     pub watchers: u32,
     /// Grids beside the one that is rendered.
@@ -145,6 +152,9 @@ impl Options {
             batch: self.batch,
             warm_up: self.warm_up.unwrap_or(self.either(seconds(3), seconds(15))),
             window: self.window.unwrap_or(self.either(seconds(5), seconds(48))),
+            memory_window: self
+                .memory_window
+                .unwrap_or(self.either(seconds(5), seconds(600))),
             watchers: count(self.watchers, 100, 1_000),
             grids_beside: self.grids_beside,
             round_cells: self.either(500, 1_000),
@@ -162,6 +172,15 @@ impl Scale {
     /// How long a load may take, with what is submitted for it.
     pub fn patience(&self) -> Duration {
         2 * (self.warm_up + 3 * self.window) + Duration::from_mins(2)
+    }
+
+    /// The same with the window in which memory is looked at.
+    #[must_use]
+    pub fn at_length(&self) -> Self {
+        Self {
+            window: self.memory_window,
+            ..self.clone()
+        }
     }
 }
 

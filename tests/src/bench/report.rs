@@ -11,6 +11,8 @@ use super::site::{NODES_SPREAD, Submission};
 use super::sizes::Sizes;
 
 const MIB: f64 = (1 << 20) as f64;
+/// Parts of a long window whose memory is told.
+const MEMORY_PARTS: usize = 5;
 
 /// What was measured on one database.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,6 +23,8 @@ pub struct OnDatabase {
     pub submission: Option<Submission>,
     /// Load by load.
     pub loads: Vec<Loaded>,
+    /// The lightest load for longer.
+    pub at_length: Option<Loaded>,
     /// With little and with much in it.
     pub sizes: Option<Sizes>,
 }
@@ -90,6 +94,7 @@ impl Measured {
             self.submissions(),
             self.loads(),
             self.watched(),
+            self.at_length(),
             self.sizes(),
             self.compared(),
         ];
@@ -206,11 +211,7 @@ impl Measured {
                     format!("**{:.2}**", with.rate() / without),
                     load.messages_per_second.map_or(String::new(), grouped),
                     load.watchers_lost.to_string(),
-                    format!(
-                        "{:.0} → {:.0}",
-                        before.memory.0 as f64 / MIB,
-                        after.memory.1 as f64 / MIB
-                    ),
+                    format!("{} → {}", first(&before.memory), last(&after.memory)),
                 ]);
             }
         }
@@ -226,6 +227,38 @@ impl Measured {
             "coordinator, MiB",
         ];
         table(&headings, rows)
+    }
+
+    /// Memory in five parts of a long window: what grows without end grows from each to the next.
+    fn at_length(&self) -> Option<String> {
+        let loads = self.databases.iter();
+        let loads =
+            loads.filter_map(|database| Some((database.name, database.at_length.as_ref()?)));
+        let rows = loads.filter_map(|(name, load)| {
+            let seen = load.windows.first()?;
+            let mut row = vec![name.to_owned(), grouped(seen.rate())];
+            let part = seen.memory.len().div_ceil(MEMORY_PARTS).max(1);
+            row.extend(seen.memory.chunks(part).map(|part| {
+                let mean = part.iter().sum::<u64>() / part.len() as u64;
+                mebibytes(mean)
+            }));
+            row.resize(2 + MEMORY_PARTS, String::new());
+            row.push(mebibytes(seen.memory.iter().copied().max()?));
+            Some(row)
+        });
+        let minutes = self.scale.memory_window.as_secs_f64() / 60.0;
+        let heading = format!("{minutes:.0} minutes at work, mean MiB of the coordinator");
+        let headings = [
+            &heading,
+            "completions/s",
+            "first fifth",
+            "second",
+            "third",
+            "fourth",
+            "last",
+            "highest",
+        ];
+        table(&headings, rows.collect())
     }
 
     fn sizes(&self) -> Option<String> {
@@ -296,14 +329,22 @@ fn load_row(name: &str, load: &Loaded, seen: &Seen) -> Vec<String> {
         format!("{:.2}", cores.coordinator),
         format!("{:.2}", cores.database),
         format!("{:.2}", cores.nodes),
-        format!(
-            "{:.0} → {:.0}",
-            seen.memory.0 as f64 / MIB,
-            seen.memory.1 as f64 / MIB
-        ),
+        format!("{} → {}", first(&seen.memory), last(&seen.memory)),
         load.failed.to_string(),
         format!("{} and {}", load.node_warnings, load.coordinator_warnings),
     ]
+}
+
+fn mebibytes(bytes: u64) -> String {
+    format!("{:.0}", bytes as f64 / MIB)
+}
+
+fn first(memory: &[u64]) -> String {
+    mebibytes(memory.first().copied().unwrap_or_default())
+}
+
+fn last(memory: &[u64]) -> String {
+    mebibytes(memory.last().copied().unwrap_or_default())
 }
 
 /// A number with its thousands apart.

@@ -390,8 +390,11 @@ async fn a_node_may_die_at_every_station_of_a_cell() -> anyhow::Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_coordinator_may_die_at_every_station_of_a_cell() -> anyhow::Result<()> {
-    try_join_all(fault::OF_COORDINATOR.map(|station| async move {
-        let dies = station.at(3);
+    // Of the objects, the inputs come first, before there is a grid.
+    let inputs = PHOTOS + ARTISTS;
+    let of_bucket = fault::OF_BUCKET.map(|station| station.at(inputs + 3));
+    let all = fault::OF_COORDINATOR.map(|station| station.at(3));
+    try_join_all(all.into_iter().chain(of_bucket).map(|dies| async move {
         let environment = [(fault::VARIABLE, dies.as_str())];
         let cluster = Cluster::coordinator_in(&[], &environment).await?;
         let mut farm = Farm::with(cluster).await?;

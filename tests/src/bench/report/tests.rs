@@ -18,7 +18,7 @@ fn seen(done: u64) -> Seen {
             failed: 0,
         },
         cores: Cores::default(),
-        memory: (20 << 20, 30 << 20),
+        memory: vec![20 << 20, 25 << 20, 30 << 20],
     }
 }
 
@@ -53,6 +53,15 @@ fn measured() -> Measured {
         databases: vec![OnDatabase {
             name: "PostgreSQL",
             submission: Some(submission),
+            at_length: Some(Loaded {
+                windows: vec![Seen {
+                    memory: [10, 12, 30, 32, 40, 42, 50, 52, 60]
+                        .map(|mib| mib << 20)
+                        .to_vec(),
+                    ..seen(20_000)
+                }],
+                ..loaded.clone()
+            }),
             loads: vec![loaded],
             sizes: Some(sizes),
         }],
@@ -75,6 +84,8 @@ fn rates_and_ratios_are_those_of_the_windows() {
         // 1,500 against the mean of 2,000 and 1,000.
         "| PostgreSQL | 2,000 | 1,500 | 1,000 | **1.00** | 470 |",
         "| PostgreSQL | 2,000 | 1,500 | **0.75** |",
+        // Two of nine seconds to a part, one to the last.
+        "| PostgreSQL | 2,000 | 11 | 31 | 41 | 51 | 60 | 60 |",
         "| Graphile Worker: empty jobs, as it comes | 1,000 | 2.00× |",
     ] {
         assert!(section.contains(expected), "{expected}\n{section}");
