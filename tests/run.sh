@@ -3,6 +3,7 @@
 # beyond Rust and libtorch:
 #   Chromium    looks at galleries as people do
 #   moto        is an S3 that we did not write
+#   axe-core    tells what people cannot read, reach or hear
 #   PostgreSQL  keeps the truth of several coordinators
 # Each is installed where that is possible without asking. Where it is not, the tests that need it are skipped, loudly;
 # with CI=true that is a failure instead.
@@ -63,6 +64,24 @@ if ATELIER_TEST_POSTGRES=$(find_postgres); then
     export ATELIER_TEST_POSTGRES
 else
     skipped+=("several coordinators on PostgreSQL: install it, as in 'apt-get install postgresql'")
+fi
+
+# The same, by npm.
+axe_version=4.14.1
+axe=$tools/axe/node_modules/axe-core/axe.min.js
+if ! [ -e "$tools/axe/version-$axe_version" ]; then
+    echo "tests: installing axe-core $axe_version into .tools/"
+    rm -rf "$tools/axe"
+    (
+        mkdir -p "$tools/axe" &&
+            npm install --silent --no-audit --no-fund --prefix "$tools/axe" "axe-core@$axe_version" &&
+            touch "$tools/axe/version-$axe_version"
+    ) >/dev/null 2>&1 || true
+fi
+if [ -e "$tools/axe/version-$axe_version" ]; then
+    export ATELIER_TEST_AXE=$axe
+else
+    skipped+=("pages that everybody can read: 'npm install axe-core' must work (Debian: apt-get install npm)")
 fi
 
 if ! unshare --user --map-root-user --mount mount -t tmpfs none /mnt 2>/dev/null; then

@@ -18,7 +18,7 @@ use crate::context::Context;
 use crate::coordinator::Coordinator;
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::fetch::{Fetched, fetch};
+use crate::fetch::{Fetched, Fetcher, Selection};
 use crate::local::{Atelier, LocalConfig};
 use crate::plan::{Plan, Wishes};
 use crate::printer::Printer;
@@ -137,7 +137,9 @@ async fn paint(
     ended.tell(&context.printer);
     let bucket = Bucket::connect(&context.coordinator.storage().await?).await?;
     let gallery = work.join("gallery");
-    let fetched = fetch(&context.printer, &bucket, submitted.grid_id, Some(gallery)).await?;
+    let (grid, everything) = (submitted.grid_id, Selection::default());
+    let mut gallery = Fetcher::new(bucket, grid, Some(gallery), everything);
+    let fetched = gallery.fetch(&context.printer).await?;
     Ok((fetched, ended.exit()))
 }
 

@@ -10,6 +10,7 @@ use crate::coordinator::{ConvertError, RpcError};
 use crate::demo::DemoError;
 use crate::exit::Exit;
 use crate::fetch::FetchError;
+use crate::gallery_url::BadGalleryUrl;
 use crate::grid_file::GridFileError;
 use crate::grid_ref::PickError;
 use crate::inputs::InputError;
@@ -45,6 +46,9 @@ pub enum Error {
     /// GRID names none, or several.
     #[error(transparent)]
     Pick(#[from] PickError),
+    /// The URL of no gallery.
+    #[error(transparent)]
+    GalleryUrl(#[from] BadGalleryUrl),
     /// CELL names none.
     #[error(transparent)]
     Cell(#[from] CellError),
@@ -107,6 +111,7 @@ impl Error {
     pub fn exit(&self) -> Exit {
         match self {
             Self::GridFile(_)
+            | Self::GalleryUrl(_)
             | Self::Source(_)
             | Self::Plan(_)
             | Self::Input(_)

@@ -7,20 +7,23 @@
 
 mod error;
 mod file;
+mod selection;
 
-use std::collections::HashMap;
-use std::path::PathBuf;
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use atelier_gallery::bucket::{Bucket, BucketError};
+use atelier_gallery::bucket::{Bucket, BucketError, Object};
 use atelier_gallery::keys::{GridKeys, slugs};
 use atelier_gallery::manifest::Manifest;
 use atelier_gallery::page;
 use atelier_proto::ids::{Digest, GridId};
 use backon::{ExponentialBuilder, Retryable as _};
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::StreamExt as _;
 use indicatif::{ProgressBar, ProgressStyle};
 
 pub use self::error::FetchError;
+pub use self::selection::{Favourites, Only, Selection, SelectionError};
 use crate::printer::Printer;
 
 /// `gallery.json` and `index.html` of 10,000 cells take some 10 MiB each.
@@ -29,6 +32,8 @@ pub(crate) const TEXT_BYTES_MAX: u64 = 128 << 20;
 const DOWNLOADS_MAX: usize = 8;
 /// Further tries at a file whose way was broken off.
 const RETRIES_MAX: usize = 3;
+/// Between two looks at a gallery that grows.
+const LOOK_INTERVAL: Duration = Duration::from_secs(2);
 
 /// A gallery on this machine.
 #[derive(Debug, Clone)]
@@ -63,61 +68,136 @@ struct Wanted {
     digest: Option<Digest>,
 }
 
-/// Brings the gallery of a grid into `out`, or else into a folder here that is called like the grid.
-///
-/// # Errors
-/// Files that were brought before one of them failed stay, and are not brought again the next time.
-pub async fn fetch(
-    printer: &Printer,
-    bucket: &Bucket,
+/// Brings the gallery of one grid, as often as it is asked to: what it has seen to be right here is not read again.
+#[derive(Debug)]
+pub struct Fetcher {
+    bucket: Bucket,
     grid: GridId,
+    /// None: a folder here that is called like the grid.
     out: Option<PathBuf>,
-) -> Result<Fetched, FetchError> {
-    let keys = GridKeys::new(grid);
-    let json = match bucket.get(&keys.manifest(), TEXT_BYTES_MAX).await {
-        Err(BucketError::NotFound { .. }) => return Err(FetchError::NoGallery { grid }),
-        answer => answer?,
-    };
-    let manifest = Manifest::from_json(&json)?;
-    let out = out.unwrap_or_else(|| slugs([manifest.name.as_str()]).concat().into());
-    file::check_folder(&out, grid).await?;
+    selection: Selection,
+    /// Paths of files that are here.
+    here: HashSet<String>,
+}
 
-    let wanted = wanted(&manifest, &sizes(bucket, &keys).await?);
-    let bar = bar(printer, &wanted);
-    let mut fetched = Fetched {
-        files: wanted.len() + 2,
-        fetched: 0,
-        bytes: 0,
-        complete: manifest.complete,
-        out,
-    };
-    let mut downloads = futures::stream::iter(wanted)
-        .map(|wanted| bring(bucket.clone(), keys.prefix(), fetched.out.clone(), wanted))
-        .buffer_unordered(DOWNLOADS_MAX);
-    while let Some(done) = downloads.try_next().await? {
-        if let Some(bytes) = done.brought {
-            fetched.fetched += 1;
-            fetched.bytes += bytes;
-        }
-        bar.inc(done.wanted_bytes);
-    }
-    drop(downloads);
-    bar.finish_and_clear();
-
-    // The page of a grid that still renders may already name pictures that the manifest read above does not.
-    let page = if manifest.complete {
-        bucket.get(&keys.page(), TEXT_BYTES_MAX).await?
-    } else {
-        page::render(&manifest).into_bytes()
-    };
-    for (name, bytes) in [("index.html", page), ("gallery.json", json)] {
-        let length = bytes.len() as u64;
-        if file::replace(&fetched.out.join(name), bytes).await? {
-            fetched.fetched += 1;
-            fetched.bytes += length;
+impl Fetcher {
+    /// One that has brought nothing yet.
+    pub fn new(bucket: Bucket, grid: GridId, out: Option<PathBuf>, selection: Selection) -> Self {
+        Self {
+            bucket,
+            grid,
+            out,
+            selection,
+            here: HashSet::new(),
         }
     }
-    Ok(fetched)
+
+    /// Brings what is not here of the gallery as it stands, or of the part of it that was selected.
+    ///
+    /// # Errors
+    /// Files that were brought before one of them failed stay, and are not brought again the next time.
+    pub async fn fetch(&mut self, printer: &Printer) -> Result<Fetched, FetchError> {
+        let (bucket, grid) = (&self.bucket, self.grid);
+        let keys = GridKeys::new(grid);
+        let json = match bucket.get(&keys.manifest(), TEXT_BYTES_MAX).await {
+            Err(BucketError::NotFound { .. }) => return Err(FetchError::NoGallery { grid }),
+            answer => answer?,
+        };
+        let manifest = Manifest::from_json(&json)?;
+        let out = self.out.clone();
+        let out = out.unwrap_or_else(|| slugs([manifest.name.as_str()]).concat().into());
+        file::check_folder(&out, grid).await?;
+        let (manifest, json) = if self.selection.is_everything() {
+            (manifest, json)
+        } else {
+            let selected = self.selection.of(&manifest)?;
+            let json = selected.to_json()?;
+            (selected, json)
+        };
+
+        let wanted = wanted(&manifest, &sizes(bucket, &keys).await?);
+        let mut fetched = Fetched {
+            files: wanted.len() + 2,
+            fetched: 0,
+            bytes: 0,
+            complete: manifest.complete,
+            out,
+        };
+        self.bring_all(printer, wanted, &mut fetched).await?;
+
+        // The page of a grid that still renders may already name pictures that the manifest read above does not.
+        let page = if manifest.complete && self.selection.is_everything() {
+            self.bucket.get(&keys.page(), TEXT_BYTES_MAX).await?
+        } else {
+            page::render(&manifest)?.into_bytes()
+        };
+        for (name, bytes) in [("index.html", page), ("gallery.json", json)] {
+            let length = bytes.len() as u64;
+            if file::replace(&fetched.out.join(name), bytes).await? {
+                fetched.fetched += 1;
+                fetched.bytes += length;
+            }
+        }
+        Ok(fetched)
+    }
+
+    async fn bring_all(
+        &mut self,
+        printer: &Printer,
+        mut wanted: Vec<Wanted>,
+        fetched: &mut Fetched,
+    ) -> Result<(), FetchError> {
+        wanted.retain(|wanted| !self.here.contains(&wanted.path));
+        let bar = bar(printer, &wanted);
+        let prefix = GridKeys::new(self.grid).prefix();
+        let mut missing = Vec::new();
+        let mut downloads = futures::stream::iter(wanted)
+            .map(|wanted| bring(&self.bucket, &prefix, &fetched.out, wanted))
+            .buffer_unordered(DOWNLOADS_MAX);
+        let (mut count, mut sum) = (0, 0);
+        while let Some((wanted, brought)) = downloads.next().await {
+            match brought {
+                Ok(brought) => {
+                    count += usize::from(brought.is_some());
+                    sum += brought.unwrap_or_default();
+                    bar.inc(wanted.bytes.unwrap_or_default());
+                    self.here.insert(wanted.path);
+                }
+                // The others come all the same.
+                Err(BucketError::NotFound { .. }) => missing.push(wanted.path),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        drop(downloads);
+        bar.finish_and_clear();
+        fetched.fetched += count;
+        fetched.bytes += sum;
+        if missing.is_empty() {
+            return Ok(());
+        }
+        missing.sort();
+        Err(FetchError::Missing {
+            grid: self.grid,
+            paths: missing,
+        })
+    }
+
+    /// Waits until the gallery in the bucket is another one than it was.
+    ///
+    /// # Errors
+    /// When the bucket does not answer, several times.
+    pub async fn changed(&self, since: &mut Option<Object>) -> Result<(), FetchError> {
+        let key = GridKeys::new(self.grid).manifest();
+        let head = || self.bucket.head(&key);
+        loop {
+            let now = head.retry(patience()).when(BucketError::is_passing).await?;
+            if now != *since {
+                *since = now;
+                return Ok(());
+            }
+            tokio::time::sleep(LOOK_INTERVAL).await;
+        }
+    }
 }
 
 /// Lengths of what the bucket has of a grid, by key.
@@ -149,6 +229,7 @@ fn wanted(manifest: &Manifest, sizes: &HashMap<String, u64>) -> Vec<Wanted> {
     let mut wanted: Vec<Wanted> = photos.chain(artists).map(known_by_size).collect();
     for picture in manifest.pictures() {
         wanted.push(known_by_size(&picture.thumbnail));
+        wanted.extend(picture.large_thumbnail.as_ref().map(known_by_size));
         wanted.push(Wanted {
             path: picture.path.clone(),
             bytes: Some(picture.bytes),
@@ -161,41 +242,34 @@ fn wanted(manifest: &Manifest, sizes: &HashMap<String, u64>) -> Vec<Wanted> {
     wanted
 }
 
-/// What became of one file.
-#[derive(Debug, Clone, Copy)]
-struct Done {
-    wanted_bytes: u64,
-    /// Its length, if it was not here.
-    brought: Option<u64>,
-}
-
+/// Brings a file unless it is here; its length, if it was not.
 async fn bring(
-    bucket: Bucket,
-    prefix: String,
-    out: PathBuf,
+    bucket: &Bucket,
+    prefix: &str,
+    out: &Path,
     wanted: Wanted,
-) -> Result<Done, FetchError> {
-    let wanted_bytes = wanted.bytes.unwrap_or_default();
+) -> (Wanted, Result<Option<u64>, BucketError>) {
     let path = out.join(&wanted.path);
     if file::is_here(&path, wanted.bytes, wanted.digest).await {
-        return Ok(Done {
-            wanted_bytes,
-            brought: None,
-        });
+        return (wanted, Ok(None));
     }
     let key = format!("{prefix}{}", wanted.path);
-    let backoff = ExponentialBuilder::default()
+    // Bytes that were damaged on their way are no others the next time.
+    let may_pass = |error: &BucketError| {
+        error.is_passing() || matches!(error, BucketError::DigestMismatch { .. })
+    };
+    let download = || bucket.download(&key, &path, wanted.digest);
+    let brought = match download.retry(patience()).when(may_pass).await {
+        Ok(()) => Ok(file::length(&path).await.or(wanted.bytes)),
+        Err(error) => Err(error),
+    };
+    (wanted, brought)
+}
+
+fn patience() -> ExponentialBuilder {
+    ExponentialBuilder::default()
         .with_jitter()
-        .with_max_times(RETRIES_MAX);
-    (|| bucket.download(&key, &path, wanted.digest))
-        .retry(backoff)
-        .when(BucketError::is_passing)
-        .await?;
-    let bytes = file::length(&path).await.unwrap_or(wanted_bytes);
-    Ok(Done {
-        wanted_bytes,
-        brought: Some(bytes),
-    })
+        .with_max_times(RETRIES_MAX)
 }
 
 fn bar(printer: &Printer, wanted: &[Wanted]) -> ProgressBar {
@@ -203,7 +277,9 @@ fn bar(printer: &Printer, wanted: &[Wanted]) -> ProgressBar {
         return ProgressBar::hidden();
     };
     let bytes = wanted.iter().filter_map(|wanted| wanted.bytes).sum();
-    let style = ProgressStyle::with_template("fetching {wide_bar} {bytes}/{total_bytes}")
-        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style = ProgressStyle::with_template(
+        "fetching {wide_bar} {bytes}/{total_bytes}  {bytes_per_sec}, {eta} left",
+    )
+    .unwrap_or_else(|_| ProgressStyle::default_bar());
     bars.add(ProgressBar::new(bytes).with_style(style))
 }

@@ -4,7 +4,7 @@
 //! - [`cli`]: what can be asked for; [`commands`]: one module a command; [`context`]: what they share
 //! - [`sources`] and [`grid_file`]: what a person names, as files and settings; [`plan`]: the grid that it makes
 //! - [`inputs`]: pictures checked, and put into the bucket; [`coordinator`]: the only code that knows gRPC
-//! - [`grid_ref`], [`cell_ref`], [`node_ref`]: GRID, CELL and NODE on the command line; [`submitter`]: who this is
+//! - [`grid_ref`], [`gallery_url`], [`cell_ref`], [`node_ref`]: GRID, CELL and NODE on the command line; [`submitter`]: who this is
 //! - [`progress`]: a grid while it renders; [`confirm`]: a yes before what cannot be undone
 //! - [`fetch`]: a gallery brought here; [`audit`]: whether all is as it is told
 //! - [`local`]: a whole atelier on this machine; [`demo`] and [`samples`]
@@ -23,6 +23,7 @@ pub mod demo;
 pub mod error;
 pub mod exit;
 pub mod fetch;
+pub mod gallery_url;
 pub mod grid_file;
 pub mod grid_ref;
 pub mod inputs;

@@ -162,7 +162,7 @@ impl Publisher {
         let digest = Digest::of(&json);
         if written.manifest != Some(digest) {
             let keys = GridKeys::new(entry.grid);
-            let page = page::render(&manifest);
+            let page = page::render(&manifest)?;
             // The page first: whoever finds the manifest complete finds everything complete.
             self.put(&keys.page(), page.into_bytes(), "text/html; charset=utf-8")
                 .await?;

@@ -170,6 +170,11 @@ fn delivery(node_id: &str, cell: &v1::LeasedCell) -> v1::CompleteRequest {
             evaluations: 60,
             loss: 0.25,
             network: "vgg16 untrained".to_owned(),
+            large_thumbnail_key: cell.large_thumbnail_key.clone(),
+            losses: vec![v1::LossPoint {
+                evaluations: 60,
+                loss: 0.25,
+            }],
             device: "cpu".to_owned(),
         }),
     }

@@ -10,6 +10,9 @@ use atelier_proto::ids::{Digest, GridId};
 /// Longest slug, bytes. Three of them and their separators stay well below the 255 bytes of a file name.
 pub const SLUG_BYTES_MAX: usize = 40;
 
+/// Follows the stem of a larger thumbnail; no stem contains it.
+pub const LARGE_SUFFIX: &str = ".large";
+
 /// Separates the slugs of a stem; no slug contains it.
 const SEPARATOR: &str = "--";
 
@@ -53,6 +56,11 @@ impl GridKeys {
     /// The thumbnail of the cell with this [`cell_stem`].
     pub fn thumbnail(&self, stem: &str) -> String {
         self.below(&format!("thumbnails/{stem}.jpg"))
+    }
+
+    /// The larger thumbnail of the cell with this [`cell_stem`].
+    pub fn large_thumbnail(&self, stem: &str) -> String {
+        self.below(&format!("thumbnails/{stem}{LARGE_SUFFIX}.jpg"))
     }
 
     /// The reduced photo that the page shows beside its row.

@@ -4,6 +4,7 @@
 //! refuses paths that lead elsewhere. This file knows neither buckets nor the coordinator's records.
 
 mod entries;
+mod selection;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -16,6 +17,8 @@ pub use self::entries::{
     ArtistEntry, CellEntry, InputEntry, MaskEntry, Outcome, PaintingEntry, PhotoEntry,
     PictureEntry, ReconstructionEntry, ReconstructionOf, VariantEntry,
 };
+
+pub use self::selection::Subject;
 
 /// The version that this code writes, and the only one that it reads. Fields may be added without a new one.
 pub const VERSION: u32 = 1;
@@ -140,9 +143,10 @@ impl Manifest {
     fn paths(&self) -> impl Iterator<Item = &str> {
         let photos = self.photos.iter().map(|photo| &photo.original);
         let artists = self.artists.iter().map(|artist| &artist.original);
-        let pictures = self
-            .pictures()
-            .flat_map(|picture| [&picture.path, &picture.thumbnail]);
+        let pictures = self.pictures().flat_map(|picture| {
+            let always = [&picture.path, &picture.thumbnail];
+            always.into_iter().chain(&picture.large_thumbnail)
+        });
         let originals = photos.chain(artists).flatten();
         originals.chain(pictures).map(String::as_str)
     }

@@ -1,66 +1,109 @@
-//! `index.html`: photos down, artists across, every picture a link to its full size; what the network keeps of each photo
-//! and artist stands in their headers.
+//! `index.html`: photos down, artists across; each picture opens large, with what is known of it. One file that needs nothing
+//! but the gallery beside it: no framework, no font, no host. It works from S3, from any server and from disk.
 //!
-//! One file that needs nothing but the gallery beside it: no script, no font, no host. It works from S3, from any
-//! server and from disk. All that it shows is in the [`Manifest`].
+//! The words of the page are written here. The sheet of pictures is drawn by the script in `page/app/`, which reads what
+//! [`data`] made of the [`Manifest`] and keeps no more of it in the document than is in sight:
+//!
+//! - `gallery.js` is the gallery, `address.js` what the page's address says of it
+//! - `sheet.js` draws the grid, `viewer.js` one picture, large; `main.js` joins them
+//! - `dom.js` makes elements, `format.js` numbers and settings as people read them
 
-mod cell;
-mod header;
+mod data;
 mod text;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::LazyLock;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use sha2::{Digest as _, Sha256};
+
+use self::data::{Data, Links};
 use self::text::{Count, Escaped, Name, Seconds, settings};
-use crate::manifest::{
-    CellEntry, Manifest, Outcome, PictureEntry, ReconstructionEntry, ReconstructionOf, VariantEntry,
-};
+use crate::manifest::{Manifest, ManifestError, PictureEntry};
 
 const STYLE: &str = include_str!("page/style.css");
 
-/// What the page may load: its pictures. `file:` because not every browser counts a page's folder on disk as `self`.
-const POLICY: &str = "default-src 'none'; img-src 'self' file: data:; style-src 'unsafe-inline'; \
-                      base-uri 'none'; form-action 'none'";
+/// One script of all files: each may use what is named in those before it.
+const SCRIPT: &str = concat!(
+    "\"use strict\";\n{\n",
+    include_str!("page/app/format.js"),
+    include_str!("page/app/gallery.js"),
+    include_str!("page/app/address.js"),
+    include_str!("page/app/dom.js"),
+    include_str!("page/app/sheet.js"),
+    include_str!("page/app/viewer.js"),
+    include_str!("page/app/main.js"),
+    "}\n"
+);
+
+/// What the page may load and run: its pictures, itself anew, and the style and script that stand in it. `file:` because
+/// not every browser counts a page's folder on disk as `self`.
+static POLICY: LazyLock<String> = LazyLock::new(|| policy(""));
 
 /// How often the page of a grid at work looks for news, seconds.
 const REFRESH_SECONDS: u32 = 10;
 
+fn policy(pictures_from: &str) -> String {
+    let hash = |text: &str| BASE64_STANDARD.encode(Sha256::digest(text));
+    format!(
+        "default-src 'none'; img-src 'self' file: data: {pictures_from}; connect-src 'self'; script-src 'sha256-{}'; \
+         style-src 'sha256-{}'; base-uri 'none'; form-action 'none'",
+        hash(SCRIPT),
+        hash(STYLE)
+    )
+}
+
 /// The page of a gallery, whole and self-contained.
-pub fn render(manifest: &Manifest) -> String {
-    Page::new(manifest).to_string()
+///
+/// # Errors
+/// When the manifest cannot be written as JSON.
+pub fn render(manifest: &Manifest) -> Result<String, ManifestError> {
+    let is_at_work = !manifest.complete && manifest.state == "active";
+    let refresh = is_at_work.then_some(REFRESH_SECONDS);
+    let data = Data::new(manifest, &str::to_owned, refresh);
+    page(manifest, &data, &POLICY)
+}
+
+/// The page with other links than the paths of its gallery: `link` gives each, and all begin with `origin`. It looks for no
+/// news.
+///
+/// # Errors
+/// When the manifest cannot be written as JSON.
+pub fn render_elsewhere(
+    manifest: &Manifest,
+    origin: &str,
+    link: &Links<'_>,
+) -> Result<String, ManifestError> {
+    let data = Data::new(manifest, link, None);
+    page(manifest, &data, &policy(origin))
+}
+
+fn page(manifest: &Manifest, data: &Data<'_>, policy: &str) -> Result<String, ManifestError> {
+    let data = data.json().map_err(ManifestError::Unwritable)?;
+    let page = Page {
+        manifest,
+        data: &data,
+        policy,
+    };
+    Ok(page.to_string())
 }
 
 struct Page<'a> {
     manifest: &'a Manifest,
-    cells: HashMap<(usize, usize, usize), &'a CellEntry>,
-    reconstructions: HashMap<(ReconstructionOf, usize), &'a ReconstructionEntry>,
+    data: &'a str,
+    policy: &'a str,
 }
 
-impl<'a> Page<'a> {
-    fn new(manifest: &'a Manifest) -> Self {
-        let cells = manifest.cells.iter();
-        let cells = cells.map(|cell| ((cell.photo, cell.artist, cell.variant), cell));
-        let reconstructions = manifest.reconstructions.iter();
-        let reconstructions = reconstructions.map(|entry| ((entry.of, entry.variant), entry));
-        Self {
-            manifest,
-            cells: cells.collect(),
-            reconstructions: reconstructions.collect(),
-        }
-    }
-
+impl Page<'_> {
     fn count(&self, state: &str) -> usize {
         let outcomes = self.manifest.outcomes();
         outcomes.filter(|outcome| outcome.state == state).count()
     }
 
-    fn pictures(&self) -> impl Iterator<Item = &'a PictureEntry> {
+    fn pictures(&self) -> impl Iterator<Item = &PictureEntry> {
         self.manifest.pictures()
-    }
-
-    fn reconstruction(&self, of: ReconstructionOf, variant: usize) -> Option<&'a Outcome> {
-        let entry = self.reconstructions.get(&(of, variant))?;
-        Some(&entry.outcome)
     }
 
     fn has_several_variants(&self) -> bool {
@@ -74,19 +117,14 @@ impl<'a> Page<'a> {
         )?;
         writeln!(
             f,
-            "<meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">"
+            "<meta http-equiv=\"Content-Security-Policy\" content=\"{}\">",
+            Escaped(self.policy)
         )?;
         writeln!(
             f,
             "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">"
         )?;
         writeln!(f, "<meta name=\"referrer\" content=\"no-referrer\">")?;
-        if !self.manifest.complete && self.manifest.state == "active" {
-            writeln!(
-                f,
-                "<meta http-equiv=\"refresh\" content=\"{REFRESH_SECONDS}\">"
-            )?;
-        }
         writeln!(
             f,
             "<title>{} · Atelier</title>",
@@ -95,7 +133,7 @@ impl<'a> Page<'a> {
         // An empty icon, so that no browser asks a server for one.
         writeln!(
             f,
-            "<link rel=\"icon\" href=\"data:,\">\n<style>\n{STYLE}</style>\n</head>"
+            "<link rel=\"icon\" href=\"data:,\">\n<style>{STYLE}</style>\n</head>"
         )
     }
 
@@ -132,14 +170,6 @@ impl<'a> Page<'a> {
         }
         writeln!(f, "</p>")?;
         self.standing(f)?;
-        if self.has_several_variants() {
-            writeln!(f, "<nav aria-label=\"Variants\">")?;
-            for (index, variant) in manifest.variants.iter().enumerate() {
-                let name = VariantName(variant, index);
-                writeln!(f, "<a href=\"#variant-{}\">{name}</a>", index + 1)?;
-            }
-            writeln!(f, "</nav>")?;
-        }
         writeln!(f, "</header>")
     }
 
@@ -179,39 +209,6 @@ impl<'a> Page<'a> {
         writeln!(f, "</p>")
     }
 
-    fn variant(
-        &self,
-        f: &mut fmt::Formatter<'_>,
-        index: usize,
-        variant: &VariantEntry,
-    ) -> fmt::Result {
-        writeln!(f, "<section id=\"variant-{}\">", index + 1)?;
-        if self.has_several_variants() {
-            let name = VariantName(variant, index);
-            writeln!(f, "<h2 class=\"words\">{name}</h2>")?;
-        }
-        writeln!(f, "<table>\n<caption>Photos by artists</caption>")?;
-        writeln!(f, "<thead>\n<tr>\n<th></th>")?;
-        for (artist_index, artist) in self.manifest.artists.iter().enumerate() {
-            let kept = self.reconstruction(ReconstructionOf::Artist(artist_index), index);
-            header::artist(f, artist, kept)?;
-        }
-        writeln!(f, "</tr>\n</thead>\n<tbody>")?;
-        for (photo_index, photo) in self.manifest.photos.iter().enumerate() {
-            writeln!(f, "<tr>")?;
-            let kept = self.reconstruction(ReconstructionOf::Photo(photo_index), index);
-            header::photo(f, photo, kept)?;
-            for (artist_index, artist) in self.manifest.artists.iter().enumerate() {
-                match self.cells.get(&(photo_index, artist_index, index)) {
-                    Some(cell) => cell::cell(f, &cell.outcome, photo, artist)?,
-                    None => writeln!(f, "<td></td>")?,
-                }
-            }
-            writeln!(f, "</tr>")?;
-        }
-        writeln!(f, "</tbody>\n</table>\n</section>")
-    }
-
     fn footer(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "<footer class=\"words\">")?;
         if self.pictures().next().is_some() {
@@ -245,27 +242,19 @@ impl fmt::Display for Page<'_> {
         self.head(f)?;
         writeln!(f, "<body>")?;
         self.header(f)?;
-        writeln!(f, "<main>")?;
-        for (index, variant) in self.manifest.variants.iter().enumerate() {
-            self.variant(f, index, variant)?;
-        }
-        writeln!(f, "</main>")?;
+        writeln!(
+            f,
+            "<div id=\"tools\" class=\"words\"></div>\n\
+             <main><div id=\"sheet\" role=\"grid\" aria-label=\"Photos by artists\"></div></main>\n\
+             <noscript><p class=\"words\">This page draws its pictures with a script, which this browser does not run. \
+             They lie in the folder pictures beside it, and gallery.json lists them.</p></noscript>"
+        )?;
         self.footer(f)?;
-        writeln!(f, "</body>\n</html>")
-    }
-}
-
-/// What tells a variant from its siblings.
-struct VariantName<'a>(&'a VariantEntry, usize);
-
-impl fmt::Display for VariantName<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(variant, index) = self;
-        if variant.name.is_empty() {
-            write!(f, "Variant {}", index + 1)
-        } else {
-            Name(&variant.name).fmt(f)
-        }
+        writeln!(
+            f,
+            "<script type=\"application/json\" id=\"gallery\">{}</script>\n<script>{SCRIPT}</script>\n</body>\n</html>",
+            self.data
+        )
     }
 }
 

@@ -7,6 +7,7 @@
 //! - [`attempt`] carries one leased cell from its inputs to its picture; [`leased`] is what it is told
 //! - [`store`] puts pictures into the bucket; [`checkpoints`] keeps what is half done there;
 //!   [`outage`] waits for it
+//! - [`losses`] keeps how the loss went
 //! - [`verdicts`] tells the coordinator what became of a cell, [`releases`] that it is given back; [`held`] knows which
 //!   cells this node holds
 
@@ -16,6 +17,7 @@ mod checkpoints;
 mod held;
 mod leased;
 mod link;
+mod losses;
 mod outage;
 mod releases;
 mod store;

@@ -4,6 +4,7 @@
 //! the ones that people run.
 
 pub mod bench;
+pub mod browser;
 pub mod cluster;
 pub mod metrics;
 pub mod pictures;

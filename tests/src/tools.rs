@@ -8,6 +8,11 @@ pub fn chromium() -> Option<PathBuf> {
     named("ATELIER_TEST_CHROMIUM", "a browser")
 }
 
+/// axe-core's script: tells what people cannot read, reach or hear.
+pub fn axe() -> Option<PathBuf> {
+    named("ATELIER_TEST_AXE", "axe-core")
+}
+
 /// moto's server: an S3 that we did not write.
 pub fn moto() -> Option<PathBuf> {
     named("ATELIER_TEST_MOTO", "another S3 server")

@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use atelier_gallery::keys::LARGE_SUFFIX;
+
 use super::Facts;
 use super::difference::{Difference, Kind};
 use super::told::{Pair, Told};
@@ -50,7 +52,7 @@ impl<'a> Places<'a> {
             }
             let readings = pair.before.into_iter().chain(pair.after);
             let pictures = readings.filter_map(|cell| cell.picture.as_ref());
-            let of_pictures = pictures.flat_map(|it| [it.key.clone(), it.thumbnail_key.clone()]);
+            let of_pictures = pictures.flat_map(|it| it.keys().cloned());
             places.referred_to.extend(of_pictures);
         }
         places
@@ -68,6 +70,10 @@ impl<'a> Places<'a> {
             return stray();
         };
         let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+        let stem = match folder {
+            "thumbnails" => stem.strip_suffix(LARGE_SUFFIX).unwrap_or(stem),
+            _ => stem,
+        };
         let Some(pair) = self.cells_by_stem.get(stem) else {
             return stray();
         };

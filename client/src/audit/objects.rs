@@ -45,7 +45,7 @@ pub(super) fn to_be_read(facts: &Facts) -> BTreeSet<String> {
         .collect();
     for pair in told.cells.values() {
         if let Some((cell, picture)) = pair.cell().zip(pair.picture_before()) {
-            keys.extend([picture.key.clone(), picture.thumbnail_key.clone()]);
+            keys.extend(picture.keys().cloned());
             keys.extend(told.heads(cell).map(|(key, _)| key));
         }
     }
@@ -53,16 +53,20 @@ pub(super) fn to_be_read(facts: &Facts) -> BTreeSet<String> {
     keys
 }
 
-/// Whether a picture and its thumbnail lie where those of their cell belong.
+/// Whether a picture and its thumbnails lie where those of their cell belong.
 fn place(told: &Told<'_>, cell: &CellView, picture: &PictureView) -> Vec<Difference> {
     let stem = told.stem(cell).unwrap_or_default();
     let extension = picture.key.rsplit_once('.').map_or("", |(_, it)| it);
     let keys = told.keys();
-    let belongs = [
-        (&picture.key, keys.picture(&stem, extension)),
-        (&picture.thumbnail_key, keys.thumbnail(&stem)),
+    let places = [
+        keys.picture(&stem, extension),
+        keys.thumbnail(&stem),
+        keys.large_thumbnail(&stem),
     ];
-    let elsewhere = belongs.into_iter().filter(|(key, wanted)| *key != wanted);
+    let elsewhere = picture
+        .keys()
+        .zip(places)
+        .filter(|(key, wanted)| *key != wanted);
     elsewhere
         .map(|(key, wanted)| {
             let detail = format!("of {}, whose place is {wanted}", told.label(cell));
@@ -96,7 +100,9 @@ fn of_picture(facts: &Facts, picture: &PictureView, cell: &str) -> Vec<Differenc
         ));
     }
     let of = format!("the thumbnail of {cell}");
-    found.extend(of_companion(facts, &picture.thumbnail_key, &of));
+    for key in picture.thumbnails() {
+        found.extend(of_companion(facts, key, &of));
+    }
     found
 }
 

@@ -217,6 +217,13 @@ fn other_field(
     let fields = [
         ("path", is_at(&entry.path, &picture.key)),
         ("thumbnail", is_at(&entry.thumbnail, &picture.thumbnail_key)),
+        (
+            "larger thumbnail",
+            match (&entry.large_thumbnail, &picture.large_thumbnail_key) {
+                (Some(path), Some(key)) => is_at(path, key),
+                (path, key) => path.is_none() && key.is_none(),
+            },
+        ),
         ("SHA-256", entry.sha256 == picture.sha256),
         ("length", entry.bytes == picture.bytes),
         ("width", entry.width == picture.width),

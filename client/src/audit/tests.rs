@@ -68,6 +68,8 @@ fn picture(cell: &CellView) -> PictureView {
     PictureView {
         key: format!("{GRID}/pictures/photo-{place}--monet.jpg"),
         thumbnail_key: format!("{GRID}/thumbnails/photo-{place}--monet.jpg"),
+        large_thumbnail_key: (place == 0)
+            .then(|| format!("{GRID}/thumbnails/photo-0--monet.large.jpg")),
         sha256: Digest::of(&place.to_be_bytes()),
         bytes: 100 + u64::from(place),
         width: 64,
@@ -97,8 +99,10 @@ fn failed(view: &GridView, place: usize, attempt: u32) -> FailedAttempt {
 fn objects(view: &GridView) -> BTreeMap<String, u64> {
     let below = |path: &str, bytes| (format!("{GRID}/{path}"), bytes);
     let pictures = view.cells.iter().filter_map(|cell| cell.picture.as_ref());
-    let pictures =
-        pictures.flat_map(|it| [(it.key.clone(), it.bytes), (it.thumbnail_key.clone(), 9)]);
+    let pictures = pictures.flat_map(|it| {
+        let thumbnails = it.thumbnails().map(|key| (key.clone(), 9));
+        thumbnails.chain([(it.key.clone(), it.bytes)])
+    });
     let inputs = inputs(view).map(|(input, _)| (input_key(&input.sha256), 7));
     [
         below("gallery.json", 5),
@@ -123,11 +127,9 @@ fn contents(view: &GridView) -> BTreeMap<String, Result<Content, String>> {
     let inputs = inputs(view).map(|(input, _)| (input_key(&input.sha256), content(input.sha256)));
     let pictures = view.cells.iter().filter_map(|cell| cell.picture.as_ref());
     let pictures = pictures.flat_map(|it| {
-        let thumbnail = content(Digest::of(b"thumbnail"));
-        [
-            (it.key.clone(), content(it.sha256)),
-            (it.thumbnail_key.clone(), thumbnail),
-        ]
+        let thumbnail = || content(Digest::of(b"thumbnail"));
+        let thumbnails = it.thumbnails().map(move |key| (key.clone(), thumbnail()));
+        thumbnails.chain([(it.key.clone(), content(it.sha256))])
     });
     inputs.chain(pictures).collect()
 }
@@ -162,6 +164,7 @@ fn manifest(view: &GridView) -> Manifest {
             picture: cell.picture.as_ref().map(|it| PictureEntry {
                 path: relative(&it.key),
                 thumbnail: relative(&it.thumbnail_key),
+                large_thumbnail: it.large_thumbnail_key.as_deref().map(relative),
                 sha256: it.sha256,
                 bytes: it.bytes,
                 width: it.width,
@@ -172,6 +175,8 @@ fn manifest(view: &GridView) -> Manifest {
                 node: "studio-1".to_owned(),
                 network: it.network.clone(),
                 device: it.device.clone(),
+                dollars: None,
+                losses: Vec::new(),
             }),
             failure: cell.failure.clone(),
         },

@@ -9,7 +9,8 @@ use serde::Serialize;
 use crate::context::Context;
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::fetch::{Fetched, fetch};
+use crate::fetch::{Favourites, FetchError, Fetched, Fetcher, Only, Selection, SelectionError};
+use crate::gallery_url;
 use crate::grid_ref;
 use crate::text::counted;
 
@@ -19,15 +20,31 @@ use crate::text::counted;
 Examples:
   atelier fetch \"Sunday ride\"                # into ./sunday-ride/
   atelier fetch 01930c5e --out rides/sunday
+  atelier fetch \"Sunday ride\" --only 'artist=Monet,photo=*bridge*'
+  atelier fetch \"Sunday ride\" --favourites favourites.json
+  atelier fetch \"Sunday ride\" --watch        # while it is rendered, until it is complete
+  atelier fetch s3://galleries/grids/01930c5e-8f0a-7a43-a1d2-5a5d1f0c3b7e
 
-Files that are here already are not fetched again; damaged ones are. Prints the path of the page.")]
+Files that are here already are not fetched again; damaged ones are. Prints the path of the page.
+
+An s3:// URL is read with this machine's AWS credentials, region (AWS_REGION) and endpoint (AWS_ENDPOINT_URL_S3 or
+AWS_ENDPOINT_URL), and needs no coordinator.")]
 pub struct FetchArgs {
-    /// Id, beginning of an id, or name
+    /// Id, beginning of an id, or name; or the s3:// URL of its gallery
     #[arg(value_name = "GRID")]
     pub grid: String,
     /// Folder for the gallery [default: one here that is called like the grid]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Only cells of these photos, artists and variants; `*` stands for anything
+    #[arg(long, value_name = "FIELD=NAME,...")]
+    pub only: Option<Only>,
+    /// Only favourites: the link that the gallery's page copied, or the file that it saved
+    #[arg(long, value_name = "LINK|FILE")]
+    pub favourites: Option<String>,
+    /// Go on fetching what is new until the gallery is complete
+    #[arg(long)]
+    pub watch: bool,
 }
 
 #[derive(Serialize)]
@@ -70,7 +87,40 @@ pub async fn run(context: Context, args: FetchArgs) -> Result<Exit, Error> {
 }
 
 async fn fetching(context: &Context, args: FetchArgs) -> Result<Fetched, Error> {
-    let grid = grid_ref::resolve(&context.coordinator, &args.grid).await?;
-    let bucket = Bucket::connect(&context.coordinator.storage().await?).await?;
-    Ok(fetch(&context.printer, &bucket, grid, args.out).await?)
+    let (storage, grid) = if let Some(found) = gallery_url::parse(&args.grid)? {
+        found
+    } else {
+        let grid = grid_ref::resolve(&context.coordinator, &args.grid).await?;
+        (context.coordinator.storage().await?, grid)
+    };
+    let bucket = Bucket::connect(&storage).await?;
+    let favourites = args.favourites.as_deref().map(Favourites::read);
+    let selection = Selection {
+        only: args.only,
+        favourites: favourites.transpose().map_err(FetchError::from)?,
+    };
+    let mut gallery = Fetcher::new(bucket, grid, args.out, selection);
+    if !args.watch {
+        return Ok(gallery.fetch(&context.printer).await?);
+    }
+    let mut seen = None;
+    loop {
+        gallery.changed(&mut seen).await?;
+        match gallery.fetch(&context.printer).await {
+            Ok(fetched) if fetched.complete => return Ok(fetched),
+            Ok(fetched) if fetched.fetched > 0 => {
+                let files = counted(fetched.fetched, "file");
+                context
+                    .printer
+                    .say(&format!("{files} more; the grid is still being rendered"));
+            }
+            // It will be there, or be another one.
+            Ok(_)
+            | Err(
+                FetchError::NoGallery { .. }
+                | FetchError::Selection(SelectionError::StrangeFavourites),
+            ) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
 }

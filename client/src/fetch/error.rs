@@ -7,8 +7,10 @@ use atelier_gallery::bucket::BucketError;
 use atelier_gallery::manifest::ManifestError;
 use atelier_proto::ids::GridId;
 
+use super::selection::SelectionError;
 use crate::error::bucket_exit;
 use crate::exit::Exit;
+use crate::text::counted;
 
 /// Why a gallery did not come here.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +22,21 @@ pub enum FetchError {
     NoGallery {
         /// The grid.
         grid: GridId,
+    },
+    /// The cells that were asked for are none of it.
+    #[error(transparent)]
+    Selection(#[from] SelectionError),
+    /// The gallery names files that the bucket does not have.
+    #[error(
+        "the bucket lacks {}:\n{}\nhint: everything else is here; `atelier audit {grid}` tells what else differs",
+        counted(paths.len(), "file"),
+        listed(paths)
+    )]
+    Missing {
+        /// The grid.
+        grid: GridId,
+        /// Relative to its gallery.
+        paths: Vec<String>,
     },
     /// What lies in the gallery's place cannot be read.
     #[error(transparent)]
@@ -48,13 +65,32 @@ pub enum FetchError {
     },
 }
 
+/// Missing files that are told one by one.
+const PATHS_TOLD_MAX: usize = 20;
+
+fn listed(paths: &[String]) -> String {
+    let mut lines: Vec<String> = paths
+        .iter()
+        .take(PATHS_TOLD_MAX)
+        .map(|path| format!("  {path}"))
+        .collect();
+    if let Some(more) = paths
+        .len()
+        .checked_sub(PATHS_TOLD_MAX)
+        .filter(|more| *more > 0)
+    {
+        lines.push(format!("  and {more} more"));
+    }
+    lines.join("\n")
+}
+
 impl FetchError {
     /// The exit code that tells scripts of it.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::NoGallery { .. } => Exit::NotFound,
+            Self::NoGallery { .. } | Self::Missing { .. } => Exit::NotFound,
             Self::Manifest(_) => Exit::Unexpected,
-            Self::OtherGallery { .. } => Exit::BadInput,
+            Self::OtherGallery { .. } | Self::Selection(_) => Exit::BadInput,
             Self::Bucket(error) => bucket_exit(error),
             Self::Write { .. } => Exit::CannotWrite,
         }

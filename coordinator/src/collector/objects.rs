@@ -69,7 +69,7 @@ fn referred_to(facts: &GridFacts, changes: &Changes) -> HashSet<String> {
         .filter(|record| matches!(record.cell, Cell::Done { .. }));
     for record in done {
         if let Some(keys) = facts.keys(record.id.place) {
-            wanted.extend([keys.picture, keys.thumbnail]);
+            wanted.extend([keys.picture, keys.thumbnail, keys.large_thumbnail]);
             wanted.extend(keys.photo_original);
             wanted.extend(keys.artist_original);
         }

@@ -91,6 +91,12 @@ pub struct CellResult {
     pub network: String,
     /// What it ran on.
     pub device: String,
+    /// Whether there is a larger thumbnail.
+    #[serde(default)]
+    pub has_large_thumbnail: bool,
+    /// Evaluations made and the loss after them, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub losses: Vec<(u32, f64)>,
 }
 
 /// One photo, one artist, one variant, and how far it is.

@@ -16,6 +16,8 @@ pub struct CellKeys {
     pub picture: String,
     /// The picture, reduced.
     pub thumbnail: String,
+    /// The picture, less reduced.
+    pub large_thumbnail: String,
     /// What has become of the picture so far, while it is rendered.
     pub checkpoint: String,
     /// The photo, reduced; shared by its row. `None` of an artist alone.
@@ -43,6 +45,7 @@ impl GridNames {
         Some(CellKeys {
             picture: keys.picture(&stem, extension),
             thumbnail: keys.thumbnail(&stem),
+            large_thumbnail: keys.large_thumbnail(&stem),
             checkpoint: keys.checkpoint(&stem),
             photo_original: photo.and_then(|photo| self.photo_original(photo)),
             artist_original: artist.and_then(|artist| self.artist_original(artist)),

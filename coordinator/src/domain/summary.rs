@@ -151,6 +151,8 @@ pub struct CellRecord {
     pub changed_sequence: u64,
     /// What the node that holds or last held it is called.
     pub node_name: Option<String>,
+    /// US dollars that an hour of that node costs, if somebody knows.
+    pub node_dollars_per_hour: Option<f64>,
 }
 
 /// What changed of a grid since a sequence number, and how it stands as a whole, at one moment.

@@ -12,6 +12,8 @@ use crate::domain::facts::GridFacts;
 use crate::domain::grid::{Artist, Input, Photo, Position, Subject};
 use crate::domain::summary::{CellRecord, Changes};
 
+const SECONDS_PER_HOUR: f64 = 3600.0;
+
 /// The manifest of a grid with all its cells.
 pub(super) fn describe(facts: &GridFacts, changes: &Changes) -> Manifest {
     let summary = &changes.summary;
@@ -159,6 +161,9 @@ fn picture_entry(record: &CellRecord, facts: &GridFacts) -> Option<PictureEntry>
     Some(PictureEntry {
         path: names.relative(&keys.picture),
         thumbnail: names.relative(&keys.thumbnail),
+        large_thumbnail: result
+            .has_large_thumbnail
+            .then(|| names.relative(&keys.large_thumbnail)),
         sha256: result.sha256,
         bytes: result.bytes,
         width: result.width,
@@ -169,6 +174,10 @@ fn picture_entry(record: &CellRecord, facts: &GridFacts) -> Option<PictureEntry>
         node: node.unwrap_or_default(),
         network: result.network.clone(),
         device: result.device.clone(),
+        dollars: record
+            .node_dollars_per_hour
+            .map(|dollars| dollars * result.seconds / SECONDS_PER_HOUR),
+        losses: result.losses.clone(),
     })
 }
 
@@ -195,6 +204,7 @@ mod tests {
             cell,
             changed_sequence: 1,
             node_name: Some("node-0".to_owned()),
+            node_dollars_per_hour: Some(36.0),
         }
     }
 
@@ -221,6 +231,8 @@ mod tests {
                 loss: 0.25,
                 network: "vgg16 untrained".to_owned(),
                 device: "cpu".to_owned(),
+                has_large_thumbnail: true,
+                losses: vec![(20, 4.0), (60, 0.25)],
             },
         }
     }

@@ -44,6 +44,8 @@ fn result() -> CellResult {
         loss: 0.25,
         network: "vgg16 untrained".to_owned(),
         device: "cpu".to_owned(),
+        has_large_thumbnail: true,
+        losses: vec![(20, 2.5), (40, 1.25)],
     }
 }
 

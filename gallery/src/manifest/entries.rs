@@ -150,8 +150,11 @@ pub struct Outcome {
 pub struct PictureEntry {
     /// Path of the picture.
     pub path: String,
-    /// Path of its thumbnail.
+    /// Path of its thumbnail, of at most 320 pixels a side.
     pub thumbnail: String,
+    /// Path of a thumbnail of at most 640 pixels a side; `None` where the picture has no more than the other one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub large_thumbnail: Option<String>,
     /// Digest of the picture's file.
     pub sha256: Digest,
     /// Length of the picture's file, bytes.
@@ -174,6 +177,12 @@ pub struct PictureEntry {
     pub network: String,
     /// What it ran on, as in `cpu`.
     pub device: String,
+    /// US dollars that its seconds cost, if somebody said what the node costs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dollars: Option<f64>,
+    /// Evaluations made and the loss after them, in their order: some of them, enough for a curve. It goes over all scales.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub losses: Vec<(u32, f64)>,
 }
 
 /// Reads settings without those that only a newer version knows.

@@ -50,6 +50,7 @@ pub(crate) fn sample() -> Manifest {
                 picture: Some(PictureEntry {
                     path: format!("pictures/{stem}.jpg"),
                     thumbnail: format!("thumbnails/{stem}.jpg"),
+                    large_thumbnail: Some(format!("thumbnails/{stem}.large.jpg")),
                     sha256: Digest::of(stem.as_bytes()),
                     bytes: 12_345,
                     width: 512,
@@ -60,6 +61,8 @@ pub(crate) fn sample() -> Manifest {
                     node: "studio-1".to_owned(),
                     network: "vgg16 untrained".to_owned(),
                     device: "cpu".to_owned(),
+                    dollars: Some(0.0125),
+                    losses: vec![(1, 10.0), (200, 0.5), (450, 0.012_345)],
                 }),
                 failure: None,
             },

@@ -1,25 +1,44 @@
-//! The page of a finished gallery, of one at work, and of names that would break it.
+//! The page of a finished gallery, of one at work, and of names that would break it. What its script does is tested in a
+//! browser.
+
+use serde_json::Value;
 
 use super::*;
 use crate::manifest::tests::{sample, sample_with_reconstructions};
+use crate::manifest::{Outcome, ReconstructionOf};
+
+/// What stands between two texts, the first time that they come.
+fn between<'a>(page: &'a str, begin: &str, end: &str) -> &'a str {
+    let (_, rest) = page.split_once(begin).unwrap();
+    rest.split_once(end).unwrap().0
+}
+
+fn data(page: &str) -> Value {
+    let json = between(page, "id=\"gallery\">", "</script>");
+    serde_json::from_str(json).unwrap()
+}
+
+/// The page without its style, its script and what that reads.
+fn words(page: &str) -> String {
+    let style = between(page, "<style>", "</style>");
+    let json = between(page, "id=\"gallery\">", "</script>");
+    page.replace(style, "")
+        .replace(json, "")
+        .replace(SCRIPT, "")
+}
 
 /// Checks that every element is closed in its order, and gives the names of all.
-fn elements(page: &str) -> Vec<&str> {
-    const VOID: [&str; 3] = ["meta", "link", "img"];
-    let body = page.split("<style>").next().unwrap_or_default().len();
-    let style_end = page.find("</style>").unwrap();
-    let mut open: Vec<&str> = Vec::new();
-    let mut all = Vec::new();
-    for part in [&page[..body], &page[style_end + "</style>".len()..]] {
-        for tag in part.split('<').skip(1) {
-            let name = tag.split(['>', ' ', '\n']).next().unwrap();
-            if let Some(closed) = name.strip_prefix('/') {
-                assert_eq!(open.pop(), Some(closed), "before <{tag}");
-            } else if name != "!doctype" {
-                all.push(name);
-                if !VOID.contains(&name) {
-                    open.push(name);
-                }
+fn elements(page: &str) -> Vec<String> {
+    const VOID: [&str; 2] = ["meta", "link"];
+    let (mut open, mut all) = (Vec::new(), Vec::new());
+    for tag in words(page).split('<').skip(1) {
+        let name = tag.split(['>', ' ', '\n']).next().unwrap();
+        if let Some(closed) = name.strip_prefix('/') {
+            assert_eq!(open.pop().as_deref(), Some(closed), "before <{tag}");
+        } else if name != "!doctype" {
+            all.push(name.to_owned());
+            if !VOID.contains(&name) {
+                open.push(name.to_owned());
             }
         }
     }
@@ -27,61 +46,70 @@ fn elements(page: &str) -> Vec<&str> {
     all
 }
 
-fn count(elements: &[&str], name: &str) -> usize {
-    elements.iter().filter(|element| **element == name).count()
-}
-
 #[test]
 fn a_finished_gallery() {
-    let page = render(&sample());
-    insta::assert_snapshot!(page.replace(STYLE, ""));
+    let page = render(&sample()).unwrap();
+    elements(&page);
+    insta::assert_snapshot!(words(&page).replace(&Escaped(&POLICY).to_string(), "POLICY"));
 }
 
 #[test]
-fn a_gallery_with_reconstructions() {
-    let page = render(&sample_with_reconstructions());
-    // A head goes over several lines, and ends where the next element begins.
-    let heads = page.split("<th ").skip(1);
-    let heads: Vec<&str> = heads
-        .filter_map(|head| head.split("</th>").next())
+fn the_policy_allows_this_style_and_this_script_and_no_other() {
+    let page = render(&sample()).unwrap();
+    let hash = |text: &str| format!("'sha256-{}'", BASE64_STANDARD.encode(Sha256::digest(text)));
+    let style = hash(between(&page, "<style>", "</style>"));
+    let script = hash(between(&page, "<script>", "</script>"));
+    let policy = between(&page, "Content-Security-Policy\" content=\"", "\"").replace("&#39;", "'");
+    assert!(
+        policy.contains(&format!("script-src {script};")),
+        "{policy}"
+    );
+    assert!(policy.contains(&format!("style-src {style};")), "{policy}");
+    assert!(policy.starts_with("default-src 'none';") && !policy.contains("unsafe"));
+}
+
+#[test]
+fn the_script_gets_every_cell_with_its_place_and_each_text_once() {
+    let data = data(&render(&sample_with_reconstructions()).unwrap());
+    let cells = data["cells"].as_array().unwrap();
+    let at: Vec<Value> = cells
+        .iter()
+        .map(|cell| Value::from(&cell.as_array().unwrap()[..4]))
         .collect();
-    insta::assert_snapshot!(
-        "the_heads_of_a_gallery_with_reconstructions",
-        heads.join("\n\n")
-    );
-}
-
-#[test]
-fn what_is_kept_of_photos_and_artists_stands_in_their_heads_and_is_counted() {
-    let page = render(&sample_with_reconstructions());
-    let elements = elements(&page);
-    assert_eq!(count(&elements, "img"), 3 + 2 + 2 + 2);
-    assert_eq!(
-        (count(&elements, "td"), count(&elements, "th")),
-        (4, 1 + 2 + 2)
-    );
-    assert!(page.contains("2 photos × 2 artists, and each reconstructed"));
-    assert!(page.contains("5 of 8 pictures done") && page.contains("2 failed"));
-    // Of a sweep, each table has its own.
-    let mut manifest = sample_with_reconstructions();
-    let mut second = manifest.variants[0].clone();
-    "seed=2".clone_into(&mut second.name);
-    manifest.variants.push(second);
-    manifest.reconstructions[2].variant = 1;
-    let page = render(&manifest);
-    let (_, second) = page.split_once("id=\"variant-2\"").unwrap();
-    assert!(second.contains("braque_style") && !second.contains("harbour_content"));
-}
-
-#[test]
-fn a_finished_gallery_shows_every_cell_and_original_once() {
-    let page = render(&sample());
-    let elements = elements(&page);
-    assert_eq!(count(&elements, "img"), 3 + 2 + 2);
-    assert_eq!(count(&elements, "td"), 4);
-    assert_eq!(count(&elements, "h2"), 0);
-    assert!(!page.contains("http-equiv=\"refresh\""));
-    assert!(page.contains("3 attempts: out of memory"));
+    let expected = serde_json::json!([
+        [0, 0, 0, 0],
+        [1, 0, 1, 0],
+        [2, 1, 0, 0],
+        [3, 1, 1, 0],
+        [4, 0, -1, 0],
+        [5, 1, -1, 0],
+        [6, -1, 0, 0],
+        [7, -1, 1, 0]
+    ]);
+    assert_eq!(Value::from(at), expected);
+    assert_eq!(cells[3][4], "failed");
+    assert_eq!(cells[3][6], "out of memory");
+    let picture = serde_json::json!([
+        "pictures/photo-0--artist-0.jpg",
+        "thumbnails/photo-0--artist-0.jpg",
+        "thumbnails/photo-0--artist-0.large.jpg",
+        512,
+        384,
+        12_345,
+        61.5,
+        450,
+        0.012_345,
+        0,
+        0,
+        0,
+        0.0125,
+        [[1, 10.0], [200, 0.5], [450, 0.012_345]]
+    ]);
+    assert_eq!(cells[0][7], picture);
+    assert_eq!(data["nodes"], serde_json::json!(["studio-1"]));
+    assert_eq!(data["refresh"], Value::Null);
+    assert_eq!(data["photos"][0]["name"], "Harbour");
+    assert_eq!(data["settings"]["size"], 512);
 }
 
 #[test]
@@ -92,78 +120,83 @@ fn a_gallery_at_work_says_so_and_looks_again() {
     "active".clone_into(&mut manifest.state);
     "rendering".clone_into(&mut manifest.cells[1].outcome.state);
     manifest.cells[1].outcome.picture = None;
-    manifest.artists[1].original = None;
-    let page = render(&manifest);
-    assert_eq!(count(&elements(&page), "img"), 2 + 2 + 1);
+    let page = render(&manifest).unwrap();
     assert!(page.contains("2 of 4 pictures done"));
     assert!(page.contains("1 rendering") && page.contains("1 failed"));
     assert!(page.contains("not complete") && page.contains("<progress max=\"4\" value=\"2\""));
-    assert!(page.contains("http-equiv=\"refresh\""));
+    assert_eq!(data(&page)["refresh"], REFRESH_SECONDS);
     "paused".clone_into(&mut manifest.state);
-    assert!(!render(&manifest).contains("http-equiv=\"refresh\""));
+    assert_eq!(data(&render(&manifest).unwrap())["refresh"], Value::Null);
 }
 
 #[test]
-fn each_variant_has_a_table_of_its_own() {
+fn a_page_elsewhere_links_as_it_is_told_and_may_load_from_there() {
     let mut manifest = sample();
-    "seed=1".clone_into(&mut manifest.variants[0].name);
-    let mut second = manifest.variants[0].clone();
-    "seed=2".clone_into(&mut second.name);
-    manifest.variants.push(second);
-    for mut cell in manifest.cells.clone() {
-        cell.variant = 1;
-        manifest.cells.push(cell);
-    }
-    let page = render(&manifest);
-    let elements = elements(&page);
-    assert_eq!((count(&elements, "table"), count(&elements, "td")), (2, 8));
-    assert!(page.contains("<h2 class=\"words\"><bdi>seed=2</bdi></h2>"));
-    assert!(page.contains("2 photos × 2 artists × 2 variants"));
+    "active".clone_into(&mut manifest.state);
+    manifest.complete = false;
+    let link = |path: &str| format!("https://bucket.example/{path}?signed");
+    let page = render_elsewhere(&manifest, "https://bucket.example", &link).unwrap();
+    let data = data(&page);
+    let picture = &data["cells"][0][7];
+    assert_eq!(
+        picture[0],
+        "https://bucket.example/pictures/photo-0--artist-0.jpg?signed"
+    );
+    assert_eq!(data["refresh"], Value::Null);
+    assert!(page.contains("data: https://bucket.example;"));
 }
 
 #[test]
 fn nothing_that_people_write_becomes_part_of_the_page() {
-    let evil = "<img src=x onerror='alert(1)'>\"</style></title><script>&\0";
+    let evil = "<img src=x onerror='alert(1)'>\"</style></title></script><script>&<!--\0";
     let mut manifest = sample_with_reconstructions();
+    let spoil = |outcome: &mut Outcome| {
+        evil.clone_into(&mut outcome.state);
+        outcome.failure = Some(evil.to_owned());
+        if let Some(picture) = &mut outcome.picture {
+            for text in [
+                &mut picture.path,
+                &mut picture.thumbnail,
+                &mut picture.node,
+                &mut picture.network,
+                &mut picture.device,
+            ] {
+                evil.clone_into(text);
+            }
+        }
+    };
     for text in [
         &mut manifest.name,
         &mut manifest.state,
         &mut manifest.photos[0].name,
         &mut manifest.artists[0].name,
         &mut manifest.variants[0].name,
-        &mut manifest.cells[3].outcome.state,
-        &mut manifest.reconstructions[3].outcome.state,
     ] {
         evil.clone_into(text);
     }
-    manifest.cells[3].outcome.failure = Some(evil.to_owned());
-    manifest.reconstructions[3].outcome.failure = Some(evil.to_owned());
-    let picture = manifest.reconstructions[0]
-        .outcome
-        .picture
-        .as_mut()
-        .unwrap();
-    evil.clone_into(&mut picture.path);
     manifest.photos[1].original = Some(evil.to_owned());
-    let picture = manifest.cells[0].outcome.picture.as_mut().unwrap();
-    for text in [
-        &mut picture.path,
-        &mut picture.thumbnail,
-        &mut picture.node,
-        &mut picture.network,
-        &mut picture.device,
-    ] {
-        evil.clone_into(text);
+    for cell in &mut manifest.cells {
+        spoil(&mut cell.outcome);
     }
-    let page = render(&manifest);
-    let evil_elements = elements(&page);
-    let mut plain = sample_with_reconstructions();
-    "x".clone_into(&mut plain.cells[3].outcome.state);
-    "x".clone_into(&mut plain.reconstructions[3].outcome.state);
-    assert_eq!(
-        evil_elements,
-        elements(&render(&plain)),
-        "the same page, with other words"
-    );
-    assert!(!page.contains('\0') && !page.contains("onerror='"));
+    for entry in &mut manifest.reconstructions {
+        spoil(&mut entry.outcome);
+        assert!(matches!(
+            entry.of,
+            ReconstructionOf::Photo(_) | ReconstructionOf::Artist(_)
+        ));
+    }
+    let page = render(&manifest).unwrap();
+    let mut names = elements(&page);
+    let mut plain = elements(&render(&sample_with_reconstructions()).unwrap());
+    // How many cells are in which state is told only of states that there are.
+    for all in [&mut names, &mut plain] {
+        all.retain(|name| name != "span");
+    }
+    assert_eq!(names, plain, "the same page, with other words");
+    assert!(!page.contains('\0') && !words(&page).contains("onerror='"));
+    let data = data(&page);
+    assert_eq!(data["photos"][0]["name"], evil);
+    assert!(!between(&page, "id=\"gallery\">", "</script>").contains('<'));
+    let path = data["cells"][0][7][0].as_str().unwrap();
+    assert!(!path.contains([':', '"', '<', '\'']), "{path}");
 }

@@ -4,8 +4,6 @@ use std::fmt::{self, Write as _};
 
 use atelier_proto::settings::SettingsPatch;
 
-use crate::manifest::PictureEntry;
-
 /// A text of anybody's, as HTML text or as the value of a quoted attribute.
 pub(super) struct Escaped<'a>(pub(super) &'a str);
 
@@ -36,21 +34,17 @@ impl fmt::Display for Name<'_> {
     }
 }
 
-/// A relative path as the value of `href` or `src`. It cannot become a URL of another kind, because its colons are
-/// encoded.
-pub(super) struct Link<'a>(pub(super) &'a str);
-
-impl fmt::Display for Link<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for byte in self.0.trim_start_matches('/').bytes() {
-            if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~' | b'/') {
-                f.write_char(char::from(byte))?;
-            } else {
-                write!(f, "%{byte:02X}")?;
-            }
+/// A path as a relative link. It cannot become a URL of another kind, because its colons are encoded.
+pub(super) fn relative(path: &str) -> String {
+    let mut link = String::with_capacity(path.len());
+    for byte in path.trim_start_matches('/').bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~' | b'/') {
+            link.push(char::from(byte));
+        } else {
+            let _ = write!(link, "%{byte:02X}");
         }
-        Ok(())
     }
+    link
 }
 
 /// A span of time, to two units at most.
@@ -72,43 +66,6 @@ impl fmt::Display for Seconds {
             (hours, 0, _) => write!(f, "{hours} h"),
             (hours, minutes, _) => write!(f, "{hours} h {minutes} min"),
         }
-    }
-}
-
-/// A number to three significant digits.
-pub(super) struct Rounded(pub(super) f64);
-
-impl fmt::Display for Rounded {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let magnitude = self.0.abs();
-        if magnitude == 0.0 {
-            f.write_str("0")
-        } else if (1e-3..1e6).contains(&magnitude) {
-            let decimals = (2.0 - magnitude.log10().floor()).max(0.0) as usize;
-            write!(f, "{:.decimals$}", self.0)
-        } else {
-            write!(f, "{:.2e}", self.0)
-        }
-    }
-}
-
-/// What a picture is and how it was made, on two lines, as the value of a quoted attribute.
-pub(super) struct Making<'a>(pub(super) &'a str, pub(super) &'a PictureEntry);
-
-impl fmt::Display for Making<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(subject, picture) = self;
-        write!(
-            f,
-            "{}\n{} × {}, {} evaluations, by {} ({}, {})",
-            Escaped(subject),
-            picture.width,
-            picture.height,
-            picture.evaluations,
-            Escaped(&picture.node),
-            Escaped(&picture.network),
-            Escaped(&picture.device)
-        )
     }
 }
 
@@ -151,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_short() {
+    fn times_are_short() {
         let seconds = [0.04, 9.94, 9.96, 59.4, 59.7, 61.5, 3600.0, 3725.0, f64::NAN];
         assert_eq!(
             seconds.map(|seconds| Seconds(seconds).to_string()),
@@ -167,11 +124,6 @@ mod tests {
                 "unknown time"
             ]
         );
-        let numbers = [0.0, 0.012_345, 1.0, 12.345, 123_456.0, 1.5e7, 2e-9];
-        assert_eq!(
-            numbers.map(|number| Rounded(number).to_string()),
-            ["0", "0.0123", "1.00", "12.3", "123456", "1.50e7", "2.00e-9"]
-        );
     }
 
     #[test]
@@ -182,7 +134,7 @@ mod tests {
             "//example.com/\"x",
         ];
         assert_eq!(
-            links.map(|link| Link(link).to_string()),
+            links.map(relative),
             [
                 "pictures/a--b.jpg",
                 "javascript%3Aalert%281%29",

@@ -12,6 +12,7 @@ use super::blocks::Seat;
 use super::checkpoints::CellCheckpoints;
 use super::held::{HeldCell, Stop};
 use super::leased::{LeasedCell, LeasedPainting};
+use super::losses;
 use super::store::Headers;
 use super::verdicts::with_causes;
 use crate::executor::{ExecutorError, Progress};
@@ -172,11 +173,13 @@ impl Session {
         } else {
             let about = self.executor.provenance(&job);
             let stop = held.stop.token.clone();
+            let seen = progress.subscribe();
             let answer = seat.take(job, cell.canvas(), stop, progress, checkpoints.order());
-            let painted = answer.await.unwrap_or(Err(ExecutorError::Ended))?;
+            let (painted, losses) = losses::until(answer, seen).await;
+            let painted = painted.unwrap_or(Err(ExecutorError::Ended))?;
             fault::RENDERED.pass();
             checkpoints.enough();
-            Box::pin(self.store(cell, &held.stop, painted, about)).await?
+            Box::pin(self.store(cell, &held.stop, painted, losses, about)).await?
         };
         Box::pin(self.store_companions(cell, &held.stop, stored, headers)).await
     }

@@ -38,6 +38,8 @@ pub(super) struct LeasedPainting {
 pub(super) struct Keys {
     pub(super) picture: String,
     pub(super) thumbnail: String,
+    /// None where the coordinator knows of no such thing.
+    pub(super) large_thumbnail: Option<String>,
     /// None where there is no photo to show.
     pub(super) photo_original: Option<String>,
     /// None where there is no artist to show.
@@ -88,6 +90,7 @@ impl LeasedCell {
             keys: Keys {
                 picture: cell.picture_key,
                 thumbnail: cell.thumbnail_key,
+                large_thumbnail: key(cell.large_thumbnail_key),
                 photo_original: key(cell.photo_original_key),
                 artist_original: key(cell.artist_original_key),
                 checkpoint: key(cell.checkpoint_key),

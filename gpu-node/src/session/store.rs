@@ -2,7 +2,7 @@
 
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, HashSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use atelier_gallery::bucket::{Bucket, BucketError, PutOutcome};
 use atelier_gallery::picture::{self, Picture, PictureError, Provenance};
@@ -22,6 +22,8 @@ use crate::render::{Input, RenderJob};
 
 /// Long side of thumbnails, pixels.
 const THUMBNAIL_SIDE: u32 = 320;
+/// Long side of the larger ones, for screens that show more pixels.
+const LARGE_THUMBNAIL_SIDE: u32 = 640;
 /// Long side of the originals that a gallery shows in its header row and column, pixels.
 const ORIGINAL_SIDE: u32 = 640;
 /// The largest picture that is read back from the bucket.
@@ -39,6 +41,7 @@ pub(super) struct Stored {
     seconds: f64,
     evaluations: u32,
     loss: f64,
+    losses: Vec<v1::LossPoint>,
     network: String,
     device: String,
 }
@@ -117,6 +120,7 @@ impl Session {
         cell: &LeasedCell,
         stop: &StopSign,
         painted: Painted,
+        losses: Vec<v1::LossPoint>,
         about: Provenance,
     ) -> Result<Stored, AttemptError> {
         let encoded = encode(painted.image, cell.settings.format, about).await?;
@@ -131,6 +135,7 @@ impl Session {
             seconds: painted.seconds,
             evaluations: painted.evaluations,
             loss: painted.loss,
+            losses,
             network: about_node.network.clone(),
             device: about_node.device.clone(),
         };
@@ -192,15 +197,26 @@ impl Session {
         headers: Headers,
     ) -> Result<v1::CellResult, AttemptError> {
         let result = stored.result(&cell.keys);
-        let thumbnail = match stored.thumbnail {
-            Thumbnail::Of(picture) => jpeg(picture, THUMBNAIL_SIDE).await?,
-            Thumbnail::Made(bytes) => bytes,
+        let (small, large) = (&result.thumbnail_key, &result.large_thumbnail_key);
+        let mut thumbnails = Vec::new();
+        match stored.thumbnail {
+            Thumbnail::Of(picture) => {
+                let picture = Arc::new(picture);
+                if !large.is_empty() {
+                    let bytes = jpeg(picture.clone(), LARGE_THUMBNAIL_SIDE).await?;
+                    thumbnails.push((large, bytes));
+                }
+                thumbnails.push((small, jpeg(picture, THUMBNAIL_SIDE).await?));
+            }
+            Thumbnail::Made(bytes) => thumbnails.push((small, bytes)),
             Thumbnail::Absent => return Ok(result),
-        };
+        }
         self.patiently(stop, || {
             let put = async {
                 let _turn = self.at_bucket.acquire().await;
-                put_jpeg(&self.bucket, &cell.keys.thumbnail, thumbnail.clone()).await?;
+                for (key, bytes) in &thumbnails {
+                    put_jpeg(&self.bucket, key, bytes.clone()).await?;
+                }
                 self.put_headers(&headers).await
             };
             put.boxed()
@@ -321,12 +337,19 @@ impl Stored {
             seconds: text("seconds").parse().unwrap_or_default(),
             evaluations: text("evaluations").parse().unwrap_or_default(),
             loss: text("loss").parse().unwrap_or_default(),
+            losses: Vec::new(),
             network: text("network"),
             device: text("device"),
         })
     }
 
+    /// Whether its picture has more pixels than a thumbnail.
+    fn is_large(&self) -> bool {
+        matches!(self.thumbnail, Thumbnail::Of(_)) && self.width.max(self.height) > THUMBNAIL_SIDE
+    }
+
     fn result(&self, keys: &Keys) -> v1::CellResult {
+        let large_thumbnail = keys.large_thumbnail.clone().filter(|_| self.is_large());
         v1::CellResult {
             picture_key: keys.picture.clone(),
             thumbnail_key: keys.thumbnail.clone(),
@@ -339,6 +362,8 @@ impl Stored {
             loss: self.loss,
             network: self.network.clone(),
             device: self.device.clone(),
+            large_thumbnail_key: large_thumbnail.unwrap_or_default(),
+            losses: self.losses.clone(),
         }
     }
 }
@@ -363,6 +388,7 @@ mod tests {
             seconds: 1.5,
             evaluations: 180,
             loss: 0.25,
+            losses: Vec::new(),
             network: "vgg16 untrained".to_owned(),
             device: "cpu".to_owned(),
         };

@@ -168,6 +168,7 @@ fn completed(node: NodeId, cell: v1::LeasedCell) -> v1::CompleteRequest {
             loss: 1.0,
             network: "none".to_owned(),
             device: "none".to_owned(),
+            ..v1::CellResult::default()
         }),
     }
 }

@@ -5,7 +5,7 @@ use super::*;
 type Case = (&'static str, Kind, fn(&mut Facts));
 
 /// One thing that is not as it is told each, and the only kind of difference that this is.
-const CASES: [Case; 46] = [
+const CASES: [Case; 49] = [
     ("a count", Kind::Counts, |facts| {
         both(facts, |it| it.summary.cells.done = 3);
     }),
@@ -150,6 +150,32 @@ const CASES: [Case; 46] = [
     ("a picture that is too short", Kind::Length, |facts| {
         put(facts, PICTURE);
     }),
+    (
+        "a larger thumbnail that is not there",
+        Kind::Missing,
+        |facts| {
+            lose(facts, "thumbnails/photo-0--monet.large.jpg");
+        },
+    ),
+    (
+        "a larger thumbnail that is not listed",
+        Kind::Gallery,
+        |facts| {
+            gallery(facts).cells[0]
+                .outcome
+                .picture
+                .as_mut()
+                .unwrap()
+                .large_thumbnail = None;
+        },
+    ),
+    (
+        "a larger thumbnail of a cancelled cell",
+        Kind::Orphan,
+        |facts| {
+            put(facts, "thumbnails/photo-3--monet.large.jpg");
+        },
+    ),
     ("an empty thumbnail", Kind::Length, |facts| {
         facts
             .objects

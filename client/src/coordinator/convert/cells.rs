@@ -53,6 +53,7 @@ impl TryFrom<v1::CellResult> for PictureView {
         Ok(Self {
             key: wire.picture_key,
             thumbnail_key: wire.thumbnail_key,
+            large_thumbnail_key: Some(wire.large_thumbnail_key).filter(|key| !key.is_empty()),
             sha256: wire.sha256.parse::<Digest>()?,
             bytes: wire.bytes,
             width: wire.width,

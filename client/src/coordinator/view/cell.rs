@@ -124,6 +124,8 @@ pub struct PictureView {
     pub key: String,
     /// The key of its thumbnail.
     pub thumbnail_key: String,
+    /// The key of the larger one; `None`: the picture needs none.
+    pub large_thumbnail_key: Option<String>,
     /// Digest of its bytes.
     pub sha256: Digest,
     /// Its length.
@@ -142,4 +144,17 @@ pub struct PictureView {
     pub network: String,
     /// On what.
     pub device: String,
+}
+
+impl PictureView {
+    /// The keys of its objects: the picture, then its thumbnails.
+    pub fn keys(&self) -> impl Iterator<Item = &String> {
+        let always = [&self.key, &self.thumbnail_key];
+        always.into_iter().chain(&self.large_thumbnail_key)
+    }
+
+    /// The keys of its thumbnails.
+    pub fn thumbnails(&self) -> impl Iterator<Item = &String> {
+        self.keys().skip(1)
+    }
 }

@@ -24,6 +24,8 @@ const REASON_CHARS_MAX: usize = 4_000;
 const LOG_CHARS_MAX: usize = 16_000;
 /// Most cells that one call may have tried again.
 const RETRY_CELLS_MAX: usize = 10_000;
+/// Most points of a loss curve.
+const LOSSES_MAX: usize = 64;
 /// Longest text to look for in names.
 const NAME_PART_CHARS_MAX: usize = 300;
 /// Most cells of one call.
@@ -370,10 +372,18 @@ pub(crate) fn progress(
 /// What a node delivers for the cell that has these keys.
 pub(crate) fn cell_result(wire: Option<v1::CellResult>, keys: &CellKeys) -> Parsed<CellResult> {
     let wire = required("result", wire)?;
-    for (field, given, expected) in [
+    let has_large_thumbnail = !wire.large_thumbnail_key.is_empty();
+    let given_keys = [
         ("result.picture_key", &wire.picture_key, &keys.picture),
         ("result.thumbnail_key", &wire.thumbnail_key, &keys.thumbnail),
-    ] {
+        (
+            "result.large_thumbnail_key",
+            &wire.large_thumbnail_key,
+            &keys.large_thumbnail,
+        ),
+    ];
+    let count = if has_large_thumbnail { 3 } else { 2 };
+    for (field, given, expected) in given_keys.into_iter().take(count) {
         if given != expected {
             let problem = Problem::ForeignKey {
                 given: given.chars().take(TEXT_CHARS_MAX).collect(),
@@ -393,6 +403,13 @@ pub(crate) fn cell_result(wire: Option<v1::CellResult>, keys: &CellKeys) -> Pars
     in_range("result.seconds", seconds_allowed, wire.seconds, "0 or more")?;
     // Every reader of the gallery would stumble over it; a picture with such a loss is none anyway.
     in_range("result.loss", wire.loss.is_finite(), wire.loss, "a number")?;
+    check_count("result.losses", wire.losses.len(), 0, LOSSES_MAX)?;
+    let losses = wire.losses.iter().enumerate().map(|(index, point)| {
+        let field = format!("result.losses[{index}].loss");
+        in_range(&field, point.loss.is_finite(), point.loss, "a number")?;
+        Ok((point.evaluations, point.loss))
+    });
+    let losses = losses.collect::<Parsed<_>>()?;
     check_text("result.network", &wire.network, 0, TEXT_CHARS_MAX)?;
     check_text("result.device", &wire.device, 0, TEXT_CHARS_MAX)?;
     Ok(CellResult {
@@ -405,6 +422,8 @@ pub(crate) fn cell_result(wire: Option<v1::CellResult>, keys: &CellKeys) -> Pars
         loss: wire.loss,
         network: wire.network,
         device: wire.device,
+        has_large_thumbnail,
+        losses,
     })
 }
 

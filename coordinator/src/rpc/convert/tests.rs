@@ -144,6 +144,7 @@ fn any_keys() -> CellKeys {
     CellKeys {
         picture: "grids/g/pictures/p.jpg".to_owned(),
         thumbnail: "grids/g/thumbnails/p.jpg".to_owned(),
+        large_thumbnail: "grids/g/thumbnails/p.large.jpg".to_owned(),
         checkpoint: "grids/g/checkpoints/p.safetensors".to_owned(),
         photo_original: None,
         artist_original: None,
@@ -167,7 +168,7 @@ fn result() -> v1::CellResult {
 fn a_node_cannot_report_a_picture_of_another_cell_or_none() {
     type Change = fn(&mut v1::CellResult);
     assert!(cell_result(Some(result()), &any_keys()).is_ok());
-    let cases: [(&str, Change); 5] = [
+    let cases: [(&str, Change); 8] = [
         ("result.picture_key", |wire| {
             wire.picture_key = "grids/h/x.jpg".to_owned();
         }),
@@ -175,6 +176,16 @@ fn a_node_cannot_report_a_picture_of_another_cell_or_none() {
         ("result.bytes", |wire| wire.bytes = 0),
         ("result.width", |wire| wire.width = 0),
         ("result.loss", |wire| wire.loss = f64::NAN),
+        ("result.large_thumbnail_key", |wire| {
+            wire.large_thumbnail_key = "grids/g/thumbnails/p.jpg".to_owned();
+        }),
+        ("result.losses", |wire| {
+            wire.losses = vec![v1::LossPoint::default(); 65];
+        }),
+        ("result.losses[0].loss", |wire| {
+            let (evaluations, loss) = (1, f64::INFINITY);
+            wire.losses = vec![v1::LossPoint { evaluations, loss }];
+        }),
     ];
     for (field, change) in cases {
         let mut wire = result();

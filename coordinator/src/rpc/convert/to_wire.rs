@@ -166,8 +166,8 @@ pub(crate) fn cell(record: &CellRecord, facts: &GridFacts) -> Option<v1::Cell> {
 
 fn cell_result(result: &CellResult, record: &CellRecord, facts: &GridFacts) -> v1::CellResult {
     let keys = facts.keys(record.id.place);
-    let (picture_key, thumbnail_key) = keys
-        .map(|keys| (keys.picture, keys.thumbnail))
+    let (picture_key, thumbnail_key, large_thumbnail_key) = keys
+        .map(|keys| (keys.picture, keys.thumbnail, keys.large_thumbnail))
         .unwrap_or_default();
     v1::CellResult {
         picture_key,
@@ -181,6 +181,13 @@ fn cell_result(result: &CellResult, record: &CellRecord, facts: &GridFacts) -> v
         loss: result.loss,
         network: result.network.clone(),
         device: result.device.clone(),
+        large_thumbnail_key: if result.has_large_thumbnail {
+            large_thumbnail_key
+        } else {
+            String::new()
+        },
+        // Those who watch thousands of cells have no use for them.
+        losses: Vec::new(),
     }
 }
 
@@ -247,5 +254,6 @@ pub(crate) fn leased_cell(given: Given) -> v1::LeasedCell {
         artist_original_key: given.keys.artist_original.unwrap_or_default(),
         lease_expires_at: Some(timestamp(given.expires_at)),
         checkpoint_key: given.keys.checkpoint,
+        large_thumbnail_key: given.keys.large_thumbnail,
     }
 }

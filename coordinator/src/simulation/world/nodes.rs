@@ -372,6 +372,8 @@ fn event(holder: Holder, said: Said) -> Event {
                 loss: 0.25,
                 network: "vgg16 untrained".to_owned(),
                 device: "cpu".to_owned(),
+                has_large_thumbnail: true,
+                losses: vec![(20, 2.5), (40, 1.25)],
             },
         },
         Said::Failed { refused } => Event::Fail {

@@ -23,7 +23,8 @@ pub(super) async fn changed(
         tables.dialect,
         "cell",
         CellRow::COLUMNS,
-        "SELECT c.*, n.name AS node_name FROM cells c LEFT JOIN nodes n ON n.node_id = c.node_id
+        "SELECT c.*, n.name AS node_name, n.dollars_per_hour AS node_dollars_per_hour
+         FROM cells c LEFT JOIN nodes n ON n.node_id = c.node_id
          WHERE c.grid_id = $1 AND c.changed_sequence > $2 ORDER BY c.changed_sequence, c.place",
         vec![
             Value::Text(grid.to_string()),

@@ -212,6 +212,8 @@ pub(super) struct CellRow {
     result: Option<String>,
     pub(super) changed_sequence: i64,
     node_name: Option<String>,
+    #[serde(deserialize_with = "some_real")]
+    node_dollars_per_hour: Option<f64>,
 }
 
 impl CellRow {
@@ -236,6 +238,7 @@ impl CellRow {
         Column::Text("result"),
         Column::Integer("changed_sequence"),
         Column::Text("node_name"),
+        Column::Real("node_dollars_per_hour"),
     ];
 
     /// Its id.
@@ -257,6 +260,7 @@ impl CellRow {
             cell: self.cell(id)?,
             changed_sequence: self.changed_sequence.unsigned_abs(),
             node_name: self.node_name,
+            node_dollars_per_hour: self.node_dollars_per_hour,
         })
     }
 

@@ -58,7 +58,7 @@ pub(super) async fn cells(
         Dialect::Postgres => "JOIN cells c ON",
     };
     let select = format!(
-        "SELECT c.*, CAST(NULL AS TEXT) AS node_name
+        "SELECT c.*, CAST(NULL AS TEXT) AS node_name, CAST(NULL AS DOUBLE PRECISION) AS node_dollars_per_hour
          FROM {given} {join} c.grid_id = given.grid_id AND c.place = given.place"
     );
     let ids: Vec<Value> = ids.iter().map(|id| json!([id.grid, id.place])).collect();
