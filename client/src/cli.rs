@@ -11,11 +11,13 @@ use crate::commands::fetch::FetchArgs;
 use crate::commands::list::ListArgs;
 use crate::commands::local::LocalArgs;
 use crate::commands::nodes::NodesArgs;
+use crate::commands::open::OpenArgs;
 use crate::commands::pause::PauseArgs;
 use crate::commands::priority::PriorityArgs;
 use crate::commands::quarantine::QuarantineArgs;
 use crate::commands::resume::ResumeArgs;
 use crate::commands::retry::RetryArgs;
+use crate::commands::share::ShareArgs;
 use crate::commands::show::ShowArgs;
 use crate::commands::submit::SubmitArgs;
 use crate::commands::undrain::UndrainArgs;
@@ -98,6 +100,10 @@ pub enum Command {
     Delete(DeleteArgs),
     /// Fetch the gallery of a grid to this machine
     Fetch(FetchArgs),
+    /// Fetch the gallery of a grid, and show it in a browser
+    Open(OpenArgs),
+    /// Write a page that shows the gallery of a grid to whoever has it, for some days
+    Share(ShareArgs),
     /// Check that a grid's cells, pictures and gallery are as they are told
     Audit(AuditArgs),
     /// List nodes, newest first

@@ -6,14 +6,17 @@ pub mod delete;
 pub mod demo;
 pub mod drain;
 pub mod fetch;
+pub mod gallery;
 pub mod list;
 pub mod local;
 pub mod nodes;
+pub mod open;
 pub mod pause;
 pub mod priority;
 pub mod quarantine;
 pub mod resume;
 pub mod retry;
+pub mod share;
 pub mod show;
 pub mod submit;
 pub mod undrain;
@@ -50,6 +53,8 @@ pub async fn run(cli: Cli, printer: &Printer) -> Result<Exit, Error> {
         Command::Cancel(args) => cancel::run(&context()?, args).await,
         Command::Delete(args) => delete::run(&context()?, args).await,
         Command::Fetch(args) => fetch::run(context()?, args).await,
+        Command::Open(args) => open::run(context()?, args).await,
+        Command::Share(args) => share::run(context()?, args).await,
         Command::Audit(args) => audit::run(&context()?, args).await,
         Command::Nodes(args) => nodes::run(&context()?, args).await,
         Command::Drain(args) => drain::run(&context()?, args).await,

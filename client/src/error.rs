@@ -17,6 +17,7 @@ use crate::inputs::InputError;
 use crate::local::LocalError;
 use crate::node_ref::NodeError;
 use crate::plan::PlanError;
+use crate::share::ShareError;
 use crate::sources::SourceError;
 
 /// Why a command did not do what it says. What a person reads is its text; a last line that starts with
@@ -46,6 +47,9 @@ pub enum Error {
     /// GRID names none, or several.
     #[error(transparent)]
     Pick(#[from] PickError),
+    /// No page to share.
+    #[error(transparent)]
+    Share(#[from] ShareError),
     /// The URL of no gallery.
     #[error(transparent)]
     GalleryUrl(#[from] BadGalleryUrl),
@@ -118,6 +122,7 @@ impl Error {
             | Self::Setting { .. }
             | Self::NobodyToAsk { .. } => Exit::BadInput,
             Self::Pick(error) => error.exit(),
+            Self::Share(error) => error.exit(),
             Self::Cell(error) => error.exit(),
             Self::Node(error) => error.exit(),
             Self::Rpc(error) => error.exit(),

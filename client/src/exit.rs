@@ -60,7 +60,7 @@ impl Exit {
             Self::Ok => "done",
             Self::Unexpected => "unexpected: please report it",
             Self::BadInput => "wrong usage, grid file or picture; nothing was submitted",
-            Self::NotFound => "no such grid, cell or node",
+            Self::NotFound => "no such grid, cell or node, or no such file in the bucket",
             Self::CoordinatorUnavailable => "the coordinator cannot be reached or is too busy",
             Self::StorageUnavailable => "S3 cannot be reached or refuses the credentials",
             Self::CellsFailed => "the grid ended with failed cells",

@@ -99,11 +99,7 @@ impl Fetcher {
     pub async fn fetch(&mut self, printer: &Printer) -> Result<Fetched, FetchError> {
         let (bucket, grid) = (&self.bucket, self.grid);
         let keys = GridKeys::new(grid);
-        let json = match bucket.get(&keys.manifest(), TEXT_BYTES_MAX).await {
-            Err(BucketError::NotFound { .. }) => return Err(FetchError::NoGallery { grid }),
-            answer => answer?,
-        };
-        let manifest = Manifest::from_json(&json)?;
+        let (manifest, json) = read_manifest(bucket, grid).await?;
         let out = self.out.clone();
         let out = out.unwrap_or_else(|| slugs([manifest.name.as_str()]).concat().into());
         file::check_folder(&out, grid).await?;
@@ -127,7 +123,7 @@ impl Fetcher {
 
         // The page of a grid that still renders may already name pictures that the manifest read above does not.
         let page = if manifest.complete && self.selection.is_everything() {
-            self.bucket.get(&keys.page(), TEXT_BYTES_MAX).await?
+            text(&self.bucket, &keys.page()).await?
         } else {
             page::render(&manifest)?.into_bytes()
         };
@@ -198,6 +194,30 @@ impl Fetcher {
             tokio::time::sleep(LOOK_INTERVAL).await;
         }
     }
+}
+
+/// The manifest of a grid, and the bytes that it was read from.
+///
+/// # Errors
+/// When it is not there, or cannot be read.
+pub async fn read_manifest(
+    bucket: &Bucket,
+    grid: GridId,
+) -> Result<(Manifest, Vec<u8>), FetchError> {
+    let key = GridKeys::new(grid).manifest();
+    let json = match text(bucket, &key).await {
+        Err(BucketError::NotFound { .. }) => return Err(FetchError::NoGallery { grid }),
+        answer => answer?,
+    };
+    Ok((Manifest::from_json(&json)?, json))
+}
+
+/// The manifest or the page, tried again if its way was broken off.
+async fn text(bucket: &Bucket, key: &str) -> Result<Vec<u8>, BucketError> {
+    (|| bucket.get(key, TEXT_BYTES_MAX))
+        .retry(patience())
+        .when(BucketError::is_passing)
+        .await
 }
 
 /// Lengths of what the bucket has of a grid, by key.

@@ -6,7 +6,7 @@
 //! - [`inputs`]: pictures checked, and put into the bucket; [`coordinator`]: the only code that knows gRPC
 //! - [`grid_ref`], [`gallery_url`], [`cell_ref`], [`node_ref`]: GRID, CELL and NODE on the command line; [`submitter`]: who this is
 //! - [`progress`]: a grid while it renders; [`confirm`]: a yes before what cannot be undone
-//! - [`fetch`]: a gallery brought here; [`audit`]: whether all is as it is told
+//! - [`fetch`]: a gallery brought here; [`share`]: a page of it for others; [`audit`]: whether all is as it is told
 //! - [`local`]: a whole atelier on this machine; [`demo`] and [`samples`]
 //! - [`printer`], [`text`], [`error`], [`exit`], [`interrupt`]: what a person and a script get to see
 //!
@@ -34,6 +34,7 @@ pub mod plan;
 pub mod printer;
 pub mod progress;
 pub mod samples;
+pub mod share;
 pub mod sources;
 pub mod submitter;
 pub mod text;

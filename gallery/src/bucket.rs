@@ -13,11 +13,13 @@ use std::time::Duration;
 
 use atelier_proto::ids::Digest;
 use atelier_proto::storage::Storage;
+use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{Builder, Credentials, Region};
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::DateTime;
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -45,6 +47,8 @@ const LISTED_OBJECTS_MAX: usize = 1_000_000;
 #[derive(Clone)]
 pub struct Bucket {
     client: Client,
+    /// Who signs, if that is not known beforehand.
+    signer: Option<SharedCredentialsProvider>,
     place: Arc<Place>,
 }
 
@@ -79,6 +83,15 @@ pub struct Object {
     pub put_at: Option<Timestamp>,
 }
 
+/// The credentials of a bucket.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SignedBy {
+    /// They are of a session, and end with it.
+    pub are_temporary: bool,
+    /// When they end, if that is told.
+    pub end_at: Option<Timestamp>,
+}
+
 impl fmt::Debug for Bucket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Bucket").field(&self.place).finish()
@@ -93,6 +106,7 @@ impl Bucket {
     /// None today; the signature leaves room for configurations that cannot be used.
     pub async fn connect(storage: &Storage) -> Result<Self, BucketError> {
         let region = Region::new(storage.region.clone());
+        let mut signer = None;
         let mut config = if let Some(keys) = &storage.credentials {
             Builder::new()
                 .behavior_version_latest()
@@ -105,7 +119,9 @@ impl Bucket {
                 ))
         } else {
             let defaults = aws_config::defaults(aws_config::BehaviorVersion::latest());
-            Builder::from(&defaults.region(region.clone()).load().await)
+            let defaults = defaults.region(region.clone()).load().await;
+            signer = defaults.credentials_provider();
+            Builder::from(&defaults)
         };
         config = config
             .region(region)
@@ -121,6 +137,7 @@ impl Bucket {
             .unwrap_or_else(|| format!("https://s3.{}.amazonaws.com", storage.region));
         Ok(Self {
             client: Client::from_conf(config.build()),
+            signer,
             place: Arc::new(Place {
                 bucket: storage.bucket.clone(),
                 endpoint,
@@ -312,6 +329,43 @@ impl Bucket {
         expected: Option<Digest>,
     ) -> Result<(), BucketError> {
         download::download(self, key, path, expected).await
+    }
+
+    /// A link with which anybody may read an object until `expires` has passed, a week at most. It ends earlier where the
+    /// credentials that sign it do; see [`Bucket::credentials`].
+    pub async fn presign(&self, key: &str, expires: Duration) -> Result<String, BucketError> {
+        let failed = |cause: String| BucketError::Other {
+            endpoint: self.place.endpoint.clone(),
+            operation: Call::Get(key).describe(),
+            cause,
+        };
+        let config = PresigningConfig::expires_in(expires);
+        let config = config.map_err(|error| failed(error.to_string()))?;
+        let call = self.client.get_object().bucket(self.name()).key(key);
+        match call.presigned(config).await {
+            Ok(request) => Ok(request.uri().to_owned()),
+            Err(error) => Err(classify(&self.place, Call::Get(key), &error)),
+        }
+    }
+
+    /// What is known of the credentials that sign here.
+    pub async fn credentials(&self) -> Result<SignedBy, BucketError> {
+        let none = |cause: String| BucketError::NoCredentials {
+            bucket: self.place.bucket.clone(),
+            endpoint: self.place.endpoint.clone(),
+            cause,
+        };
+        // Those that a coordinator gives are the same for ever.
+        let Some(signer) = &self.signer else {
+            return Ok(SignedBy::default());
+        };
+        let credentials = signer.provide_credentials().await;
+        let credentials = credentials.map_err(|error| none(root_cause(&error)))?;
+        let end = credentials.expiry();
+        Ok(SignedBy {
+            are_temporary: credentials.session_token().is_some(),
+            end_at: end.and_then(|end| Timestamp::try_from(end).ok()),
+        })
     }
 
     async fn start_get(&self, key: &str) -> Result<GetObjectOutput, BucketError> {

@@ -140,7 +140,7 @@ impl Manifest {
     }
 
     /// Every path that it names, each relative to the manifest.
-    fn paths(&self) -> impl Iterator<Item = &str> {
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
         let photos = self.photos.iter().map(|photo| &photo.original);
         let artists = self.artists.iter().map(|artist| &artist.original);
         let pictures = self.pictures().flat_map(|picture| {

@@ -13,6 +13,9 @@ use tokio::task::JoinHandle;
 /// Bytes forwarded at once.
 const CHUNK_BYTES: usize = 16 << 10;
 
+/// The shortest chunk that is damaged: shorter ones are heads of answers alone.
+const DAMAGED_BYTES_MIN: usize = 2_000;
+
 /// What becomes of connections, those that are there and new ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Weather {
@@ -26,6 +29,8 @@ pub enum Weather {
     Silent,
     /// What is asked arrives, and the connection breaks off before the answer.
     Deaf,
+    /// Everything is forwarded, the last byte of each chunk of an answer damaged if there are many.
+    Damaging,
     /// Every request is answered with this HTTP status, and arrives nowhere.
     Refusing(u16),
 }
@@ -120,7 +125,12 @@ async fn copy(
         let now = *weather.borrow_and_update();
         match now {
             Weather::Deaf if is_answer => return Err(std::io::ErrorKind::ConnectionAborted.into()),
-            Weather::Fair | Weather::Cut | Weather::Deaf | Weather::Refusing(_) => {}
+            Weather::Damaging if is_answer && read >= DAMAGED_BYTES_MIN => chunk[read - 1] ^= 1,
+            Weather::Fair
+            | Weather::Cut
+            | Weather::Deaf
+            | Weather::Damaging
+            | Weather::Refusing(_) => {}
             Weather::Slow(by) => tokio::time::sleep(by).await,
             Weather::Silent => {
                 let _ = weather.wait_for(|now| *now != Weather::Silent).await;

@@ -2,16 +2,14 @@
 
 use std::path::PathBuf;
 
-use atelier_gallery::bucket::Bucket;
 use clap::Args;
 use serde::Serialize;
 
+use crate::commands::gallery::GalleryArgs;
 use crate::context::Context;
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::fetch::{Favourites, FetchError, Fetched, Fetcher, Only, Selection, SelectionError};
-use crate::gallery_url;
-use crate::grid_ref;
+use crate::fetch::{FetchError, Fetched, Fetcher, SelectionError};
 use crate::text::counted;
 
 /// `atelier fetch`.
@@ -30,18 +28,12 @@ Files that are here already are not fetched again; damaged ones are. Prints the 
 An s3:// URL is read with this machine's AWS credentials, region (AWS_REGION) and endpoint (AWS_ENDPOINT_URL_S3 or
 AWS_ENDPOINT_URL), and needs no coordinator.")]
 pub struct FetchArgs {
-    /// Id, beginning of an id, or name; or the s3:// URL of its gallery
-    #[arg(value_name = "GRID")]
-    pub grid: String,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at its type")]
+    pub gallery: GalleryArgs,
     /// Folder for the gallery [default: one here that is called like the grid]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Only cells of these photos, artists and variants; `*` stands for anything
-    #[arg(long, value_name = "FIELD=NAME,...")]
-    pub only: Option<Only>,
-    /// Only favourites: the link that the gallery's page copied, or the file that it saved
-    #[arg(long, value_name = "LINK|FILE")]
-    pub favourites: Option<String>,
     /// Go on fetching what is new until the gallery is complete
     #[arg(long)]
     pub watch: bool,
@@ -57,9 +49,15 @@ struct Answer {
 
 /// Fetches, and prints the path of the page.
 pub async fn run(context: Context, args: FetchArgs) -> Result<Exit, Error> {
+    fetch_and_tell(&context, args).await?;
+    Ok(Exit::Ok)
+}
+
+/// Fetches, and prints the path of the page.
+pub(super) async fn fetch_and_tell(context: &Context, args: FetchArgs) -> Result<Fetched, Error> {
     let words = "interrupted: what was fetched stays, and `atelier fetch` goes on from there";
     let fetched = context
-        .unless_interrupted(words, Box::pin(fetching(&context, args)))
+        .unless_interrupted(words, Box::pin(fetching(context, args)))
         .await?;
     let printer = &context.printer;
     if !fetched.complete {
@@ -83,22 +81,11 @@ pub async fn run(context: Context, args: FetchArgs) -> Result<Exit, Error> {
     } else {
         printer.data(&fetched.page().to_string_lossy())?;
     }
-    Ok(Exit::Ok)
+    Ok(fetched)
 }
 
 async fn fetching(context: &Context, args: FetchArgs) -> Result<Fetched, Error> {
-    let (storage, grid) = if let Some(found) = gallery_url::parse(&args.grid)? {
-        found
-    } else {
-        let grid = grid_ref::resolve(&context.coordinator, &args.grid).await?;
-        (context.coordinator.storage().await?, grid)
-    };
-    let bucket = Bucket::connect(&storage).await?;
-    let favourites = args.favourites.as_deref().map(Favourites::read);
-    let selection = Selection {
-        only: args.only,
-        favourites: favourites.transpose().map_err(FetchError::from)?,
-    };
+    let (bucket, grid, selection) = args.gallery.resolve(context).await?;
     let mut gallery = Fetcher::new(bucket, grid, args.out, selection);
     if !args.watch {
         return Ok(gallery.fetch(&context.printer).await?);

@@ -205,7 +205,7 @@ pub(super) enum Call<'a> {
 }
 
 impl Call<'_> {
-    fn describe(self) -> String {
+    pub(super) fn describe(self) -> String {
         match self {
             Self::Check => "show the bucket".to_owned(),
             Self::Put(key) => format!("take {key}"),

@@ -8,6 +8,7 @@ mod bucket;
 mod checkpoints;
 mod demo;
 mod faults;
+mod fetch;
 mod gallery_page;
 mod grid;
 mod modes;

@@ -58,13 +58,13 @@ class Page {
     });
     width.addEventListener("input", () => this.sheet.resize(Number(width.value)));
     const switches = variantSwitches(this.gallery.axes(), variant, (to) => this.choose(to));
-    const share = button("Copy a link", { disabled: marked === 0 }, async () => {
+    const share = button("Copy a link", {}, async () => {
       const link = new URL(location.href);
       link.hash = "favourites=" + textOf(favourites);
       this.say((await copy(link.href)) ? "Copied a link to the favourites" : "This browser does not allow it");
     });
-    const save = button("Save the list", { disabled: marked === 0 }, () => this.save());
-    const only = button("Only these", { "aria-pressed": String(this.isOnly ?? false), disabled: marked === 0 }, () => {
+    const save = button("Save the list", {}, () => this.save());
+    const only = button("Only these", { "aria-pressed": String(this.isOnly ?? false) }, () => {
       this.isOnly = !this.isOnly;
       only.setAttribute("aria-pressed", String(this.isOnly));
       document.body.classList.toggle("only-favourites", this.isOnly);
@@ -77,10 +77,8 @@ class Page {
       element(
         "div",
         { class: "switch", role: "group", "aria-label": "Favourites" },
-        element("span", {}, "★ " + marked),
-        only,
-        share,
-        save,
+        element("span", {}, marked > 0 ? "★ " + marked : "★ no favourites yet"),
+        ...(marked > 0 ? [only, share, save] : []),
       ),
       this.said,
     );

@@ -360,7 +360,8 @@ class Viewer {
       height: height + "px",
       transform: `translate(-50%, -50%) translate(${this.x}px, ${this.y}px) scale(${this.zoom})`,
     });
-    this.canvas.classList.toggle("coarse", this.zoom * scale > 2);
+    // Whoever looks closer than the picture has pixels wants to see them.
+    this.canvas.classList.toggle("coarse", this.zoom > 1.01 && this.zoom * scale > 2);
     this.zoomed.textContent = Math.round(100 * this.zoom * scale * devicePixelRatio) + " %";
     if (!this.divider.hidden) this.slide();
   }
