@@ -3,7 +3,7 @@
 PYTHON ?= python3
 CARGO ?= cargo
 
-.PHONY: help setup demo test lint bench bench-coordinator soak
+.PHONY: help setup demo test lint bench bench-coordinator screenshots soak
 .DEFAULT_GOAL := help
 
 help: ## Shows this list
@@ -29,6 +29,12 @@ bench-coordinator: setup ## Puts load on one coordinator, and writes BENCHMARKS.
 	  if [ -n "$$folder" ]; then export ATELIER_TEST_POSTGRES="$${ATELIER_TEST_POSTGRES:-$$folder}"; fi; \
 	  exec "$${CARGO_TARGET_DIR:-target}/release/bench-coordinator" \
 	    $(if $(filter --quick,$(BENCH)),,--write BENCHMARKS.md) $(BENCH)
+
+screenshots: setup ## Takes the pictures of pages that the README shows, of the sample grid
+	@$(CARGO) build --release --workspace --bins
+	@target/release/atelier demo --out atelier-demo
+	@ATELIER_TEST_CHROMIUM="$${ATELIER_TEST_CHROMIUM:-$$(command -v chromium || command -v google-chrome)}" \
+	  "$${CARGO_TARGET_DIR:-target}/release/screenshots" atelier-demo docs
 
 soak: setup ## Lets faults happen at random for ten minutes and audits what is left (SOAK=SECONDS, SEED=NUMBER)
 	@CARGO="$(CARGO)" PYTHON="$(PYTHON)" ATELIER_SOAK="$(SOAK)" ATELIER_SOAK_SEED="$(SEED)" tests/run.sh soak

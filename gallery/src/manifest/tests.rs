@@ -278,3 +278,62 @@ fn a_grid_without_reconstructions_is_written_as_it_always_was() {
             + r#""attempts":3,"picture":null,"failure":"out of memory"}"#
     );
 }
+
+/// The published schema; `is_strict`: with nothing allowed that it does not list.
+fn schema(is_strict: bool) -> jsonschema::Validator {
+    fn close(schema: &mut serde_json::Value) {
+        if let Some(fields) = schema.as_object_mut() {
+            if fields.contains_key("properties") {
+                fields.insert("additionalProperties".to_owned(), false.into());
+            }
+            fields.values_mut().for_each(close);
+        } else if let Some(items) = schema.as_array_mut() {
+            items.iter_mut().for_each(close);
+        }
+    }
+    let text = include_str!("../../schema/gallery.v1.schema.json");
+    let mut schema = serde_json::from_str(text).unwrap();
+    if is_strict {
+        close(&mut schema);
+    }
+    jsonschema::validator_for(&schema).unwrap()
+}
+
+#[test]
+fn the_published_schema_is_of_what_is_written_and_of_nothing_less() {
+    let mut manifest = sample_with_reconstructions();
+    manifest.photos[0].masks = vec![MaskEntry {
+        name: "sky".to_owned(),
+        input: InputEntry {
+            sha256: Digest::of(b"mask"),
+            width: 4,
+            height: 3,
+        },
+    }];
+    manifest.photos[0].start = Some(manifest.photos[0].masks[0].input.clone());
+    manifest.artists[0].paintings[0].mask = Some("sky".to_owned());
+    let written: serde_json::Value = serde_json::from_slice(&manifest.to_json().unwrap()).unwrap();
+    let strict = schema(true);
+    let errors: Vec<String> = strict
+        .iter_errors(&written)
+        .map(|error| error.to_string())
+        .collect();
+    assert_eq!(errors, [] as [String; 0]);
+    let open = schema(false);
+    let mut newer = written.clone();
+    newer["cells"][0]["mood"] = "calm".into();
+    assert!(open.is_valid(&newer) && !strict.is_valid(&newer));
+    let broken: [fn(&mut serde_json::Value); 6] = [
+        |it| it["version"] = 2.into(),
+        |it| it["cells"][0]["state"] = "lost".into(),
+        |it| it["cells"][0]["picture"]["path"] = "../secret.jpg".into(),
+        |it| it["cells"][0]["picture"]["losses"][0] = serde_json::json!([1]),
+        |it| it["photos"][0]["sha256"] = "A".into(),
+        |it| drop(it.as_object_mut().unwrap().remove("settings")),
+    ];
+    for (number, break_it) in broken.iter().enumerate() {
+        let mut other = written.clone();
+        break_it(&mut other);
+        assert!(!open.is_valid(&other), "{number}");
+    }
+}
