@@ -14,6 +14,7 @@ use crate::gallery_url::BadGalleryUrl;
 use crate::grid_file::GridFileError;
 use crate::grid_ref::PickError;
 use crate::inputs::InputError;
+use crate::like::LikeError;
 use crate::local::LocalError;
 use crate::node_ref::NodeError;
 use crate::plan::PlanError;
@@ -47,6 +48,9 @@ pub enum Error {
     /// GRID names none, or several.
     #[error(transparent)]
     Pick(#[from] PickError),
+    /// No grid of favourites.
+    #[error(transparent)]
+    Like(#[from] LikeError),
     /// No page to share.
     #[error(transparent)]
     Share(#[from] ShareError),
@@ -116,6 +120,7 @@ impl Error {
         match self {
             Self::GridFile(_)
             | Self::GalleryUrl(_)
+            | Self::Like(_)
             | Self::Source(_)
             | Self::Plan(_)
             | Self::Input(_)

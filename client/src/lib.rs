@@ -3,7 +3,7 @@
 //! From the outside in:
 //! - [`cli`]: what can be asked for; [`commands`]: one module a command; [`context`]: what they share
 //! - [`sources`] and [`grid_file`]: what a person names, as files and settings; [`plan`]: the grid that it makes
-//! - [`inputs`]: pictures checked, and put into the bucket; [`coordinator`]: the only code that knows gRPC
+//! - [`like`]: favourites as grids; [`inputs`]: pictures checked, and put into the bucket; [`coordinator`]: the only code that knows gRPC
 //! - [`grid_ref`], [`gallery_url`], [`cell_ref`], [`node_ref`]: GRID, CELL and NODE on the command line; [`submitter`]: who this is
 //! - [`progress`]: a grid while it renders; [`confirm`]: a yes before what cannot be undone
 //! - [`fetch`]: a gallery brought here; [`share`]: a page of it for others; [`audit`]: whether all is as it is told
@@ -28,6 +28,7 @@ pub mod grid_file;
 pub mod grid_ref;
 pub mod inputs;
 pub mod interrupt;
+pub mod like;
 pub mod local;
 pub mod node_ref;
 pub mod plan;

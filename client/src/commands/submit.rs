@@ -1,7 +1,7 @@
 //! `atelier submit`: a plan is made, every picture checked, what the bucket lacks put there, and the grid
 //! submitted. Whatever goes wrong before the last step, no grid exists.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use atelier_gallery::bucket::Bucket;
 use atelier_proto::ids::{GridId, RequestId};
@@ -14,7 +14,9 @@ use super::priority::{PRIORITY_MAX, PRIORITY_MIN};
 use crate::context::Context;
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::fetch::{Favourites, FetchError, Selection, read_manifest};
 use crate::inputs::{self, Sent};
+use crate::like::{self, LikeError};
 use crate::plan::{Plan, Wishes};
 use crate::printer::{Printer, Tone};
 use crate::progress::{counter, follow};
@@ -29,11 +31,13 @@ const INTERRUPTED: &str = "interrupted; nothing was submitted";
 #[derive(Debug, Args)]
 #[command(override_usage = "\
 atelier submit [OPTIONS] <GRID.toml>
-       atelier submit [OPTIONS] --photos <PATTERN>... --artists <DIR>")]
+       atelier submit [OPTIONS] --photos <PATTERN>... --artists <DIR>
+       atelier submit [OPTIONS] --like <FILE|LINK>")]
 #[command(after_help = "\
 Examples:
   atelier submit --photos 'photos/*.jpg' --artists artists/ --set size=512
   atelier submit grid.toml --wait
+  atelier submit --like favourites.json --set size=2048
   atelier submit grid.toml --name \"bigger\" --set size=1024 --set iterations=200
 
 --artists names a folder with a picture, or a folder of pictures, for each artist.
@@ -68,10 +72,14 @@ pub struct SubmitArgs {
     /// A grid file
     #[arg(
         value_name = "GRID.toml",
-        required_unless_present = "photos",
-        conflicts_with_all = ["photos", "artists"]
+        required_unless_present_any = ["photos", "like"],
+        conflicts_with_all = ["photos", "artists", "like"]
     )]
     pub file: Option<PathBuf>,
+    /// Favourites of a gallery, to be rendered once more: the file that its page saved, or its link where that names the grid.
+    /// They become as few grids as they fit into
+    #[arg(long, value_name = "FILE|LINK", conflicts_with_all = ["photos", "artists"])]
+    pub like: Option<String>,
     /// Content images: files, folders or patterns such as 'photos/*.jpg'
     #[arg(long, num_args = 1.., value_name = "PATTERN", requires = "artists")]
     pub photos: Vec<String>,
@@ -145,6 +153,18 @@ pub async fn run(context: &Context, args: SubmitArgs) -> Result<Exit, Error> {
         labels: &args.labels,
         submitter: &owner,
     };
+    if let Some(list) = &args.like {
+        // The plans name files in it.
+        let inputs = tempfile::tempdir().map_err(LikeError::Folder)?;
+        let mut exit = Exit::Ok;
+        for plan in favourites(context, list, &wishes, inputs.path()).await? {
+            let ended = submit_and_tell(context, plan, args.wait).await?;
+            if exit == Exit::Ok {
+                exit = ended;
+            }
+        }
+        return Ok(exit);
+    }
     let plan = match (&args.file, &args.artists) {
         (Some(file), _) => Plan::from_file(file, &wishes)?,
         (None, artists) => {
@@ -152,6 +172,34 @@ pub async fn run(context: &Context, args: SubmitArgs) -> Result<Exit, Error> {
             Plan::from_folders(&args.photos, &artists, &wishes)?
         }
     };
+    submit_and_tell(context, plan, args.wait).await
+}
+
+/// The favourites of a list, as grids.
+async fn favourites(
+    context: &Context,
+    list: &str,
+    wishes: &Wishes<'_>,
+    inputs: &Path,
+) -> Result<Vec<Plan>, Error> {
+    let favourites = Favourites::read(list).map_err(FetchError::from)?;
+    let grid = favourites.grid.ok_or_else(|| LikeError::NoGrid {
+        list: list.to_owned(),
+    })?;
+    let selection = Selection {
+        favourites: Some(favourites),
+        ..Selection::default()
+    };
+    let bringing = Box::pin(async {
+        let bucket = Bucket::connect(&context.coordinator.storage().await?).await?;
+        let (manifest, _) = read_manifest(&bucket, grid).await?;
+        let manifest = selection.of(&manifest).map_err(FetchError::from)?;
+        like::plans(&bucket, &manifest, wishes, inputs).await
+    });
+    context.unless_interrupted(INTERRUPTED, bringing).await
+}
+
+async fn submit_and_tell(context: &Context, plan: Plan, wait: bool) -> Result<Exit, Error> {
     let submitted = submit_plan(context, plan).await?;
     let printer = &context.printer;
     if printer.json_wanted() {
@@ -163,7 +211,7 @@ pub async fn run(context: &Context, args: SubmitArgs) -> Result<Exit, Error> {
     let cells = counted(submitted.cells as usize, "cell");
     let name = printer.tint(Tone::Bold, &name);
     printer.say(&format!("submitted {name}: {cells}"));
-    if !args.wait {
+    if !wait {
         printer.say(&format!("see it with: atelier watch {}", submitted.grid_id));
         return Ok(Exit::Ok);
     }

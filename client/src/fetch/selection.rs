@@ -242,7 +242,7 @@ impl Favourites {
             let (_, list) = given.rsplit_once("favourites=").unwrap_or(("", given));
             let list = list.split('&').next().unwrap_or_default();
             Self {
-                grid: None,
+                grid: grid_in(given),
                 places: places(list).ok_or_else(none)?,
             }
         };
@@ -251,6 +251,13 @@ impl Favourites {
         }
         Ok(favourites)
     }
+}
+
+/// The grid whose gallery a link leads to, as far as it tells: `…/grids/<grid>/index.html#…`.
+fn grid_in(link: &str) -> Option<GridId> {
+    let (path, _) = link.split_once('#')?;
+    let mut parts = path.split('/').skip_while(|part| *part != "grids");
+    parts.nth(1)?.parse().ok()
 }
 
 /// The places of a list such as `3,17,40-44`; `None` if it is no such list.
@@ -366,6 +373,9 @@ mod tests {
         let link = "https://host/grids/x/index.html#variant=2&favourites=0,3&open=1,1";
         assert_eq!(left(None, Some(link)).unwrap(), [0, 3]);
         assert_eq!(left(Some("artist=Klee"), Some(link)).unwrap(), [3]);
+        let elsewhere = format!("https://host/grids/{}/#favourites=0", GridId::generate());
+        let told = left(None, Some(&elsewhere)).unwrap_err();
+        assert!(matches!(told, SelectionError::OtherGrid { .. }), "{told}");
     }
 
     #[test]

@@ -326,6 +326,56 @@ async fn whoever_may_read_the_bucket_needs_no_coordinator() -> anyhow::Result<()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn favourites_are_submitted_once_more_and_no_other_cells() -> anyhow::Result<()> {
+    let farm = Farm::done().await?;
+    let work = farm.work.path();
+    // Cells are counted artist by artist: the first photo by the first artist, and the second one by the second.
+    let list =
+        serde_json::json!({"grid_id": farm.grid, "name": "Fetched", "favourites": [0, PHOTOS + 1]});
+    std::fs::write(work.join("favourites.json"), list.to_string())?;
+    // Their photos and paintings are in the bucket.
+    for name in ["photos", "artists"] {
+        std::fs::remove_dir_all(work.join(name))?;
+    }
+    let submit = [
+        "submit",
+        "--like",
+        "favourites.json",
+        "--set",
+        "size=48",
+        "--wait",
+        "--json",
+    ];
+    let said = farm.cluster.atelier(work, &submit).await?.success()?;
+    let mut found = Vec::new();
+    for line in said.lines() {
+        let told: serde_json::Value = serde_json::from_str(line)?;
+        if told["uploaded"].is_null() {
+            continue;
+        }
+        assert_eq!(told["uploaded"], 0, "{told}");
+        let grid = told["grid_id"].as_str().context("no id")?;
+        let answer = farm.cluster.grid(grid).await?;
+        let grid = answer.grid.context("no grid")?;
+        assert_eq!(answer.cells.len(), 1);
+        let result = answer.cells[0].result.as_ref().context("not done")?;
+        assert_eq!(result.width, 48);
+        found.push((grid.photos[0].name.clone(), grid.artists[0].name.clone()));
+    }
+    found.sort();
+    let pair = |number: u32| (format!("photo-{number}"), format!("artist-{number}"));
+    assert_eq!(found, [pair(0), pair(1)]);
+
+    let link = farm
+        .cluster
+        .atelier(work, &["submit", "--like", "https://host/#favourites=1"])
+        .await?;
+    assert_eq!(link.code(), Some(2));
+    assert!(link.stderr.contains("of which grid"), "{}", link.stderr);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_shared_page_shows_the_gallery_to_whoever_has_it_until_it_expires() -> anyhow::Result<()>
 {
     let farm = Farm::done().await?;
