@@ -8,6 +8,7 @@
 mod error;
 mod file;
 mod selection;
+pub mod sheet;
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};

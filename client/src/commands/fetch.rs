@@ -9,7 +9,7 @@ use crate::commands::gallery::GalleryArgs;
 use crate::context::Context;
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::fetch::{FetchError, Fetched, Fetcher, SelectionError};
+use crate::fetch::{FetchError, Fetched, Fetcher, SelectionError, sheet};
 use crate::text::counted;
 
 /// `atelier fetch`.
@@ -34,6 +34,9 @@ pub struct FetchArgs {
     /// Folder for the gallery [default: one here that is called like the grid]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Also draw all of it as one picture with captions, contact-sheet.jpg
+    #[arg(long)]
+    pub contact_sheet: bool,
     /// Go on fetching what is new until the gallery is complete
     #[arg(long)]
     pub watch: bool,
@@ -55,10 +58,16 @@ pub async fn run(context: Context, args: FetchArgs) -> Result<Exit, Error> {
 
 /// Fetches, and prints the path of the page.
 pub(super) async fn fetch_and_tell(context: &Context, args: FetchArgs) -> Result<Fetched, Error> {
+    let has_sheet = args.contact_sheet;
     let words = "interrupted: what was fetched stays, and `atelier fetch` goes on from there";
     let fetched = context
         .unless_interrupted(words, Box::pin(fetching(context, args)))
         .await?;
+    if has_sheet {
+        let folder = fetched.out.clone();
+        let drawn = tokio::task::spawn_blocking(move || sheet::draw(&folder)).await;
+        drawn.unwrap_or_else(|panicked| Err(FetchError::Drawing(panicked)))?;
+    }
     let printer = &context.printer;
     if !fetched.complete {
         printer.warn("this grid is still being rendered: the gallery shows what there is so far; fetch it again later");

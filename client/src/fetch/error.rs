@@ -4,8 +4,10 @@ use std::io;
 use std::path::PathBuf;
 
 use atelier_gallery::bucket::BucketError;
+use atelier_gallery::contact_sheet::ContactSheetError;
 use atelier_gallery::manifest::ManifestError;
 use atelier_proto::ids::GridId;
+use tokio::task::JoinError;
 
 use super::selection::SelectionError;
 use crate::error::bucket_exit;
@@ -38,6 +40,12 @@ pub enum FetchError {
         /// Relative to its gallery.
         paths: Vec<String>,
     },
+    /// All of it as one picture.
+    #[error(transparent)]
+    Sheet(#[from] ContactSheetError),
+    /// What draws that ended early.
+    #[error("the contact sheet was not drawn: {0}")]
+    Drawing(#[source] JoinError),
     /// What lies in the gallery's place cannot be read.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
@@ -89,8 +97,8 @@ impl FetchError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::NoGallery { .. } | Self::Missing { .. } => Exit::NotFound,
-            Self::Manifest(_) => Exit::Unexpected,
-            Self::OtherGallery { .. } | Self::Selection(_) => Exit::BadInput,
+            Self::Manifest(_) | Self::Drawing(_) => Exit::Unexpected,
+            Self::OtherGallery { .. } | Self::Selection(_) | Self::Sheet(_) => Exit::BadInput,
             Self::Bucket(error) => bucket_exit(error),
             Self::Write { .. } => Exit::CannotWrite,
         }

@@ -62,6 +62,14 @@ pub(super) async fn replace(path: &Path, bytes: Vec<u8>) -> Result<bool, FetchEr
     }
 }
 
+/// The same where one may wait for the disk.
+pub(super) fn replace_now(path: &Path, bytes: &[u8]) -> Result<(), FetchError> {
+    write_whole(path, bytes).map_err(|source| FetchError::Write {
+        path: path.to_owned(),
+        source,
+    })
+}
+
 fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
 

@@ -168,8 +168,10 @@ async fn a_part_of_a_gallery_is_fetched_with_a_page_of_its_own() -> anyhow::Resu
     );
 
     // The rest comes with the whole, and then nothing more.
-    farm.fetch(&[]).await?.success()?;
+    farm.fetch(&["--contact-sheet"]).await?.success()?;
     farm.is_whole((PHOTOS * ARTISTS) as usize)?;
+    let sheet = image::open(farm.gallery().join("contact-sheet.jpg"))?;
+    assert!(sheet.width() > 300 * ARTISTS && sheet.height() > 200 * PHOTOS);
     let again = farm.fetch(&["--json"]).await?.json()?;
     assert_eq!(again["fetched"], 0);
     Ok(())
