@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use atelier_gallery::bucket::{Bucket, BucketError, Object};
+use atelier_gallery::contact_sheet::FILE_NAME;
 use atelier_gallery::keys::{GridKeys, slugs};
 use atelier_gallery::manifest::Manifest;
 use atelier_gallery::page;
@@ -112,7 +113,11 @@ impl Fetcher {
             (selected, json)
         };
 
-        let wanted = wanted(&manifest, &sizes(bucket, &keys).await?);
+        let wanted = wanted(
+            &manifest,
+            &sizes(bucket, &keys).await?,
+            self.selection.is_everything(),
+        );
         let mut fetched = Fetched {
             files: wanted.len() + 2,
             fetched: 0,
@@ -233,7 +238,7 @@ async fn sizes(bucket: &Bucket, keys: &GridKeys) -> Result<HashMap<String, u64>,
 }
 
 /// What the manifest names, each file once.
-fn wanted(manifest: &Manifest, sizes: &HashMap<String, u64>) -> Vec<Wanted> {
+fn wanted(manifest: &Manifest, sizes: &HashMap<String, u64>, is_whole: bool) -> Vec<Wanted> {
     let known_by_size = |path: &String| Wanted {
         path: path.clone(),
         bytes: sizes.get(path).copied(),
@@ -256,6 +261,11 @@ fn wanted(manifest: &Manifest, sizes: &HashMap<String, u64>) -> Vec<Wanted> {
             bytes: Some(picture.bytes),
             digest: Some(picture.sha256),
         });
+    }
+    // A part of a gallery has another one.
+    let sheet = FILE_NAME.to_owned();
+    if is_whole && sizes.contains_key(&sheet) {
+        wanted.push(known_by_size(&sheet));
     }
     // Two downloads of one file would race for its place.
     wanted.sort_by(|left, right| left.path.cmp(&right.path));

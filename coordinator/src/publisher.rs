@@ -5,6 +5,7 @@
 //! occasion it removes what was kept of renders that nobody goes on with. It knows no gRPC.
 
 mod describe;
+mod sheet;
 mod sweep;
 
 use std::collections::{HashMap, HashSet};
@@ -13,7 +14,7 @@ use std::time::Duration;
 
 use atelier_gallery::bucket::{Bucket, BucketError};
 use atelier_gallery::keys::GridKeys;
-use atelier_gallery::manifest::ManifestError;
+use atelier_gallery::manifest::{Manifest, ManifestError};
 use atelier_gallery::page;
 use atelier_proto::clock::Stopwatch;
 use atelier_proto::fault;
@@ -22,6 +23,7 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use self::describe::describe;
+use self::sheet::SheetError;
 use self::sweep::sweep;
 use crate::ledger::{Ledger, POLL_INTERVAL};
 use crate::store::{StoreError, Unpublished};
@@ -163,10 +165,15 @@ impl Publisher {
         if written.manifest != Some(digest) {
             let keys = GridKeys::new(entry.grid);
             let page = page::render(&manifest)?;
-            // The page first: whoever finds the manifest complete finds everything complete.
+            // The manifest last: whoever finds the manifest complete finds everything complete.
             self.put(&keys.page(), page.into_bytes(), "text/html; charset=utf-8")
                 .await?;
             fault::PAGE_PUT.pass();
+            if summary.state.has_ended()
+                && let Err(error) = self.put_contact_sheet(keys, manifest).await
+            {
+                tracing::warn!(grid = %entry.grid, %error, "no contact sheet");
+            }
             self.put(&keys.manifest(), json, "application/json").await?;
             written.manifest = Some(digest);
         }
@@ -186,6 +193,18 @@ impl Publisher {
             tracing::info!(grid = %entry.grid, state = summary.state.word(), "the gallery is complete");
         }
         Ok(())
+    }
+
+    /// Draws the contact sheet of an ended grid. It is no part of what makes a gallery complete.
+    async fn put_contact_sheet(
+        &self,
+        keys: GridKeys,
+        manifest: Manifest,
+    ) -> Result<(), SheetError> {
+        let Some(sheet) = sheet::draw(&self.bucket, keys, manifest).await? else {
+            return Ok(());
+        };
+        Ok(self.put(&keys.contact_sheet(), sheet, "image/jpeg").await?)
     }
 
     async fn put(&self, key: &str, bytes: Vec<u8>, content_type: &str) -> Result<(), BucketError> {

@@ -4,16 +4,19 @@
 //! The larger the grid, the smaller its pictures, so that the sheet has a bounded number of pixels.
 
 use std::collections::HashMap;
+use std::io::Cursor;
 
 use ab_glyph::{Font as _, FontRef, PxScale, ScaleFont as _};
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::{self, FilterType};
-use image::{ImageError, Rgb, RgbImage};
+use image::{ImageError, ImageFormat, ImageReader, Limits, Rgb, RgbImage};
 
 use crate::manifest::{Manifest, Outcome};
 
 /// What it is called, beside `gallery.json`.
 pub const FILE_NAME: &str = "contact-sheet.jpg";
+/// What is drawn of a picture has no longer side, pixels: thumbnails and originals.
+const LOADED_SIDE_MAX: u32 = 1024;
 
 /// Most pixels of a sheet, and of a side of it.
 const PIXELS_MAX: f64 = 40e6;
@@ -55,8 +58,37 @@ pub enum ContactSheetError {
     Encode(#[from] ImageError),
 }
 
-/// The sheet of a gallery as a JPEG. `load` gives the picture of a path that the manifest names, or none if it cannot; one
-/// that is not there is drawn as its state.
+/// The paths of what a sheet is drawn of: originals and thumbnails.
+pub fn paths(manifest: &Manifest) -> impl Iterator<Item = &String> {
+    let photos = manifest
+        .photos
+        .iter()
+        .filter_map(|photo| photo.original.as_ref());
+    let artists = manifest
+        .artists
+        .iter()
+        .filter_map(|artist| artist.original.as_ref());
+    let cells = manifest
+        .cells
+        .iter()
+        .filter_map(|cell| cell.outcome.picture.as_ref());
+    photos
+        .chain(artists)
+        .chain(cells.map(|picture| &picture.thumbnail))
+}
+
+/// A thumbnail or an original from a file, if it is one: what is larger than those are is not read.
+pub fn read(bytes: &[u8]) -> Option<RgbImage> {
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), ImageFormat::Jpeg);
+    let mut limits = Limits::default();
+    limits.max_image_width = Some(LOADED_SIDE_MAX);
+    limits.max_image_height = Some(LOADED_SIDE_MAX);
+    reader.limits(limits);
+    Some(reader.decode().ok()?.into_rgb8())
+}
+
+/// The sheet of a gallery as a JPEG. `load` gives the picture of one of its [`paths`], or none if it cannot; one that is not
+/// there is drawn as its state.
 ///
 /// # Errors
 /// When the grid is too large for one sheet, or it cannot be encoded.
@@ -242,17 +274,10 @@ impl<Load: FnMut(&str) -> Option<RgbImage>> Sheet<'_, Load> {
                     width: side.saturating_sub(gap),
                     height: height.saturating_sub(text + text / 2),
                 };
-                if let Some(original) = &entry.original {
-                    self.place(original, head, Align::Above);
-                }
-                self.write(
-                    &entry.name,
-                    margin,
-                    y + head.height + text / 4,
-                    text,
-                    head.width,
-                    INK,
-                );
+                let original = entry.original.as_ref();
+                let drawn = original.and_then(|original| self.place(original, head, Align::Above));
+                let below = y + drawn.unwrap_or_default() + text / 4;
+                self.write(&entry.name, margin, below, text, head.width, INK);
                 for artist in 0..manifest.artists.len() {
                     let x = margin + side + gap + artist as u32 * (cell + gap);
                     let place = Place {
@@ -272,12 +297,11 @@ impl<Load: FnMut(&str) -> Option<RgbImage>> Sheet<'_, Load> {
     }
 
     fn cell(&mut self, outcome: &Outcome, place: Place) {
-        if let Some(picture) = &outcome.picture {
-            let is_small = place.width.max(place.height) <= 320;
-            let larger = picture.large_thumbnail.as_ref().filter(|_| !is_small);
-            if self.place(larger.unwrap_or(&picture.thumbnail), place, Align::Middle) {
-                return;
-            }
+        let thumbnail = outcome.picture.as_ref().map(|picture| &picture.thumbnail);
+        if let Some(thumbnail) = thumbnail
+            && self.place(thumbnail, place, Align::Middle).is_some()
+        {
+            return;
         }
         self.fill(place, CARD);
         let colour = if outcome.state == "failed" {
@@ -300,11 +324,9 @@ impl<Load: FnMut(&str) -> Option<RgbImage>> Sheet<'_, Load> {
         );
     }
 
-    /// Draws a picture as large as its place allows; whether it could be had.
-    fn place(&mut self, path: &str, place: Place, align: Align) -> bool {
-        let Some(picture) = (self.load)(path) else {
-            return false;
-        };
+    /// Draws a picture as large as its place allows; its height, if it could be had.
+    fn place(&mut self, path: &str, place: Place, align: Align) -> Option<u32> {
+        let picture = (self.load)(path)?;
         let (width, height) = (
             f64::from(picture.width().max(1)),
             f64::from(picture.height().max(1)),
@@ -324,7 +346,7 @@ impl<Load: FnMut(&str) -> Option<RgbImage>> Sheet<'_, Load> {
         };
         let (x, y) = (i64::from(place.x + x), i64::from(place.y + y));
         imageops::replace(&mut self.pixels, &picture, x, y);
-        true
+        Some(height)
     }
 
     fn fill(&mut self, place: Place, colour: Rgb<u8>) {

@@ -7,6 +7,8 @@ use std::collections::{HashMap, HashSet};
 
 use atelier_proto::ids::{Digest, GridId};
 
+use crate::contact_sheet;
+
 /// Longest slug, bytes. Three of them and their separators stay well below the 255 bytes of a file name.
 pub const SLUG_BYTES_MAX: usize = 40;
 
@@ -46,6 +48,11 @@ impl GridKeys {
     /// `index.html`.
     pub fn page(&self) -> String {
         self.below("index.html")
+    }
+
+    /// `contact-sheet.jpg`.
+    pub fn contact_sheet(&self) -> String {
+        self.below(contact_sheet::FILE_NAME)
     }
 
     /// The picture of the cell with this [`cell_stem`]; `extension` has no dot.

@@ -33,7 +33,7 @@ impl<'a> Places<'a> {
     fn new(told: &Told<'a>) -> Self {
         let keys = told.keys();
         let mut places = Self {
-            referred_to: BTreeSet::from([keys.manifest(), keys.page()]),
+            referred_to: BTreeSet::from([keys.manifest(), keys.page(), keys.contact_sheet()]),
             cells_by_stem: BTreeMap::new(),
             heads: BTreeMap::new(),
         };

@@ -34,7 +34,7 @@ pub struct FetchArgs {
     /// Folder for the gallery [default: one here that is called like the grid]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Also draw all of it as one picture with captions, contact-sheet.jpg
+    /// Draw what was fetched as one picture with captions, contact-sheet.jpg
     #[arg(long)]
     pub contact_sheet: bool,
     /// Go on fetching what is new until the gallery is complete

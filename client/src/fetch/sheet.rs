@@ -4,7 +4,6 @@ use std::path::Path;
 
 use atelier_gallery::contact_sheet::{self, FILE_NAME};
 use atelier_gallery::manifest::Manifest;
-use atelier_gallery::picture;
 
 use super::{FetchError, file};
 
@@ -16,10 +15,7 @@ pub fn draw(folder: &Path) -> Result<(), FetchError> {
     let path = folder.join("gallery.json");
     let json = std::fs::read(&path).map_err(|source| FetchError::Write { path, source })?;
     let manifest = Manifest::from_json(&json)?;
-    let load = |path: &str| {
-        let bytes = std::fs::read(folder.join(path)).ok()?;
-        Some(picture::decode(&bytes).ok()?.to_rgb8().into_owned())
-    };
+    let load = |path: &str| contact_sheet::read(&std::fs::read(folder.join(path)).ok()?);
     let sheet = contact_sheet::draw(&manifest, load)?;
     file::replace_now(&folder.join(FILE_NAME), &sheet)
 }

@@ -62,7 +62,7 @@ async fn remove(bucket: &Bucket, keys: impl Iterator<Item = String>) -> Result<u
 /// The keys of everything that belongs to a grid that has ended.
 fn referred_to(facts: &GridFacts, changes: &Changes) -> HashSet<String> {
     let keys = GridKeys::new(facts.grid);
-    let mut wanted = HashSet::from([keys.manifest(), keys.page()]);
+    let mut wanted = HashSet::from([keys.manifest(), keys.page(), keys.contact_sheet()]);
     let done = changes
         .cells
         .iter()

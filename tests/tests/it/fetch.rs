@@ -168,12 +168,23 @@ async fn a_part_of_a_gallery_is_fetched_with_a_page_of_its_own() -> anyhow::Resu
     );
 
     // The rest comes with the whole, and then nothing more.
-    farm.fetch(&["--contact-sheet"]).await?.success()?;
+    farm.fetch(&[]).await?.success()?;
     farm.is_whole((PHOTOS * ARTISTS) as usize)?;
-    let sheet = image::open(farm.gallery().join("contact-sheet.jpg"))?;
-    assert!(sheet.width() > 300 * ARTISTS && sheet.height() > 200 * PHOTOS);
+    let sheet = || image::open(farm.gallery().join("contact-sheet.jpg"));
+    let whole = sheet()?;
+    assert!(whole.width() > 300 * ARTISTS && whole.height() > 200 * PHOTOS);
     let again = farm.fetch(&["--json"]).await?.json()?;
     assert_eq!(again["fetched"], 0);
+
+    // The sheet of a part is of that part.
+    let part = ["--only", "photo=photo-1", "--contact-sheet"];
+    farm.fetch(&part).await?.success()?;
+    assert!(sheet()?.height() < whole.height() / 2);
+    let audit = ["audit", &farm.grid, "--deep"];
+    farm.cluster
+        .atelier(farm.work.path(), &audit)
+        .await?
+        .success()?;
     Ok(())
 }
 
