@@ -84,6 +84,7 @@ async fn paint_in(
         data: work.join("data"),
         listen: "127.0.0.1:0".to_owned(),
         s3_listen: "127.0.0.1:0".to_owned(),
+        board_listen: "127.0.0.1:0".to_owned(),
         nodes: 1,
         weights: request.weights.clone(),
         device: "auto".to_owned(),

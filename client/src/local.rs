@@ -45,6 +45,8 @@ pub struct LocalConfig {
     pub listen: String,
     /// Address of its S3 endpoint.
     pub s3_listen: String,
+    /// Address of its board.
+    pub board_listen: String,
     /// How many nodes.
     pub nodes: u32,
     /// Which network they paint with: a file, `untrained` or `auto`.
@@ -83,6 +85,8 @@ struct Ready {
     grpc: String,
     #[serde(default)]
     s3: String,
+    #[serde(default)]
+    board: String,
 }
 
 /// What a node prints when it can render.
@@ -152,6 +156,11 @@ impl Atelier {
     /// URL of the coordinator.
     pub fn url(&self) -> &str {
         &self.ready.grpc
+    }
+
+    /// URL of its board.
+    pub fn board_url(&self) -> &str {
+        &self.ready.board
     }
 
     /// URL of its S3 endpoint.
@@ -262,6 +271,7 @@ fn start_coordinator(config: &LocalConfig) -> Result<Program, LocalError> {
         .arg("--exit-with-stdin")
         .args(["--listen", &config.listen])
         .args(["--s3-listen", &config.s3_listen])
+        .args(["--board-listen", &config.board_listen])
         .arg("--data")
         .arg(&config.data);
     Program::start("coordinator", command, &config.data)

@@ -51,6 +51,17 @@ pub struct Cli {
         value_name = "ADDRESS"
     )]
     pub s3_listen: SocketAddr,
+    /// Where the live board is served, for browsers: grids, nodes and galleries as they stand
+    #[arg(
+        long,
+        env = "ATELIER_BOARD_LISTEN",
+        default_value = "127.0.0.1:7880",
+        value_name = "ADDRESS"
+    )]
+    pub board_listen: SocketAddr,
+    /// Serve no board
+    #[arg(long, env = "ATELIER_NO_BOARD")]
+    pub no_board: bool,
     /// URL by which nodes and clients reach the embedded S3 endpoint [default: http:// and where it is served]
     #[arg(long, env = "ATELIER_S3_PUBLIC_URL", value_name = "URL", conflicts_with = "s3_bucket",
           value_parser = parse_url)]
@@ -167,6 +178,8 @@ pub struct Cli {
 pub struct Config {
     /// Where gRPC is served.
     pub listen: SocketAddr,
+    /// Where the board is served; `None`: nowhere.
+    pub board: Option<SocketAddr>,
     /// The data folder.
     pub data: PathBuf,
     /// Where the bytes live.
@@ -238,6 +251,10 @@ impl TryFrom<Cli> for Config {
 
     fn try_from(cli: Cli) -> Result<Self, ConfigError> {
         check_exposure(cli.listen, cli.insecure)?;
+        let board = (!cli.no_board).then_some(cli.board_listen);
+        if let Some(address) = board {
+            check_exposure(address, cli.insecure)?;
+        }
         // clap sees to it that neither comes without the other.
         let bucket = if let (Some(bucket), Some(region)) = (cli.s3_bucket, cli.s3_region) {
             BucketConfig::External {
@@ -258,6 +275,7 @@ impl TryFrom<Cli> for Config {
         };
         Ok(Self {
             listen: cli.listen,
+            board,
             data: cli.data,
             bucket,
             database: match cli.database {

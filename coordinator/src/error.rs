@@ -53,6 +53,9 @@ pub enum RunError {
     /// The embedded S3 endpoint ended.
     #[error("the embedded S3 endpoint ended: {0}")]
     ServeS3(#[source] io::Error),
+    /// The board ended.
+    #[error("the board ended: {0}")]
+    ServeBoard(#[source] io::Error),
     /// A task panicked.
     #[error("a part of the coordinator ended early: {0}")]
     Task(#[source] tokio::task::JoinError),
@@ -72,6 +75,7 @@ impl RunError {
             Self::NoListener
             | Self::ServeGrpc(_)
             | Self::ServeS3(_)
+            | Self::ServeBoard(_)
             | Self::Task(_)
             | Self::System(_) => 1,
         }

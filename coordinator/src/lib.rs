@@ -4,12 +4,13 @@
 //! - [`store`]: the truth, in `SQLite` or PostgreSQL
 //! - [`ledger`]: the store with its clock, its rules and the bells that tell of changes
 //! - [`dispatch`]: gives cells to nodes; [`estimates`]: how long they take
-//! - [`rpc`]: the gRPC services
+//! - [`rpc`]: the gRPC services; [`board`]: the same for browsers
 //! - [`lead`]: what one coordinator does for all: [`expiry`] takes cells back when a lease is over, [`publisher`] writes
 //!   `gallery.json` and `index.html`, [`collector`] removes what is to be forgotten
 //! - [`s3`]: the embedded S3 endpoint; [`storage`]: that one or another; [`credentials`]: its keys
 //! - [`config`], [`data_folder`]: what it is told, and where it keeps things
 
+pub mod board;
 pub mod collector;
 pub mod config;
 pub mod credentials;
@@ -45,6 +46,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::board::Board;
 use self::config::{BucketConfig, Config, DatabaseConfig};
 use self::data_folder::DataFolder;
 use self::dispatch::Dispatcher;
@@ -63,6 +65,8 @@ pub struct Listeners {
     pub grpc: TcpListener,
     /// For the embedded S3 endpoint, if there is one.
     pub s3: Option<TcpListener>,
+    /// For the board, if there is one.
+    pub board: Option<TcpListener>,
 }
 
 impl Listeners {
@@ -72,8 +76,12 @@ impl Listeners {
             BucketConfig::Embedded { listen, .. } => Some(listen_on(*listen).await?),
             BucketConfig::External { .. } => None,
         };
+        let board = match config.board {
+            Some(address) => Some(listen_on(address).await?),
+            None => None,
+        };
         let grpc = listen_on(config.listen).await?;
-        Ok(Self { grpc, s3 })
+        Ok(Self { grpc, s3, board })
     }
 }
 
@@ -91,6 +99,9 @@ pub struct Ready {
     /// URL of its S3 endpoint, if that is embedded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub s3: Option<String>,
+    /// URL of its board, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub board: Option<String>,
 }
 
 /// Serves until `shutdown`; tells `ready` once everything is served.
@@ -135,6 +146,7 @@ pub async fn run(
             BucketConfig::Embedded { .. } => storage.endpoint.clone(),
             BucketConfig::External { .. } => None,
         },
+        board: listeners.board.as_ref().map(url).transpose()?,
     };
     let ledger = Arc::new(Ledger::new(store.clone(), clock, config.rules));
     let context = rpc::Context {
@@ -149,6 +161,12 @@ pub async fn run(
     };
     let grpc = rpc::serve(context, listeners.grpc);
     serve(Box::pin(async { Ok(grpc.await?) }));
+    if let Some(listener) = listeners.board {
+        let board = Board::new(ledger.clone(), bucket.clone(), shutdown.clone());
+        serve(Box::pin(async {
+            board.serve(listener).await.map_err(RunError::ServeBoard)
+        }));
+    }
     tasks.spawn(estimates::run(ledger.clone(), shutdown.clone()));
     tasks.spawn(hear_others(ledger.clone(), shutdown.clone()));
     tasks.spawn(lead::run(ledger, bucket, config.keeping, shutdown.clone()));

@@ -206,6 +206,19 @@ impl Browser {
         Ok(())
     }
 
+    /// What [axe-core](https://github.com/dequelabs/axe-core), whose script this is, takes to be serious of what is shown.
+    ///
+    /// # Errors
+    /// When the script cannot be read or run.
+    pub async fn serious_problems(&mut self, axe: &Path) -> anyhow::Result<Value> {
+        let script = std::fs::read_to_string(axe)?;
+        self.value(&format!("{script}; true")).await?;
+        let found = "axe.run().then((all) => all.violations \
+             .filter((it) => ['serious', 'critical'].includes(it.impact)) \
+             .map((it) => it.id + ': ' + it.nodes.map((node) => node.html + ' ' + node.failureSummary).join(' | ')))";
+        self.value(found).await
+    }
+
     /// A picture of what is to be seen, PNG.
     ///
     /// # Errors

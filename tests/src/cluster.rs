@@ -27,6 +27,8 @@ pub struct Cluster {
     pub grpc: String,
     /// URL of its S3 endpoint.
     pub s3: String,
+    /// URL of its board.
+    pub board: String,
     /// What the coordinator was told beyond the usual.
     args: Vec<String>,
     /// Nodes, in the order they were started.
@@ -55,7 +57,12 @@ impl Cluster {
         let proxy = Proxy::to(&format!("http://{s3}")).await?;
         let public = proxy.url();
         let args = ["--s3-listen", &s3, "--s3-public-url", &public];
-        let cluster = Self::started(&["--listen", "127.0.0.1:0"], &args, &[]).await?;
+        let cluster = Self::started(
+            &["--listen", "127.0.0.1:0", "--board-listen", "127.0.0.1:0"],
+            &args,
+            &[],
+        )
+        .await?;
         Ok((cluster, proxy))
     }
 
@@ -64,7 +71,14 @@ impl Cluster {
         args: &[&str],
         environment: &[(&str, &str)],
     ) -> anyhow::Result<Self> {
-        let listen = ["--listen", "127.0.0.1:0", "--s3-listen", "127.0.0.1:0"];
+        let listen = [
+            "--listen",
+            "127.0.0.1:0",
+            "--s3-listen",
+            "127.0.0.1:0",
+            "--board-listen",
+            "127.0.0.1:0",
+        ];
         Self::started(&listen, args, environment).await
     }
 
@@ -80,10 +94,11 @@ impl Cluster {
             .args(args)
             .envs(environment.iter().copied());
         let mut coordinator = Running::start("coordinator", &mut start, &folder)?;
-        let (grpc, s3) = ready(&mut coordinator).await?;
+        let (grpc, s3, board) = ready(&mut coordinator).await?;
         Ok(Self {
             grpc,
             s3,
+            board,
             args: args.iter().map(|&arg| arg.to_owned()).collect(),
             folder,
             coordinator,
@@ -113,6 +128,7 @@ impl Cluster {
         start
             .args(["--listen", &address(&self.grpc)])
             .args(["--s3-listen", &address(&self.s3)])
+            .args(["--board-listen", &address(&self.board)])
             .args(&self.args);
         self.coordinator = Running::start("coordinator-again", &mut start, &self.folder)?;
         ready(&mut self.coordinator).await?;
@@ -134,7 +150,14 @@ impl Cluster {
             .arg(&data)
             .arg(plain.get_program())
             .args(plain.get_args())
-            .args(["--listen", "127.0.0.1:0", "--s3-listen", "127.0.0.1:0"])
+            .args([
+                "--listen",
+                "127.0.0.1:0",
+                "--s3-listen",
+                "127.0.0.1:0",
+                "--board-listen",
+                "127.0.0.1:0",
+            ])
             .kill_on_drop(true);
         for (name, value) in plain.get_envs() {
             match value {
@@ -143,7 +166,7 @@ impl Cluster {
             };
         }
         let mut coordinator = Running::start("coordinator", &mut start, &folder)?;
-        let Ok((grpc, s3)) = ready(&mut coordinator).await else {
+        let Ok((grpc, s3, board)) = ready(&mut coordinator).await else {
             let status = coordinator.wait().await?;
             anyhow::ensure!(
                 matches!(status.code(), Some(1 | 77)),
@@ -155,6 +178,7 @@ impl Cluster {
         Ok(Some(Self {
             grpc,
             s3,
+            board,
             args: Vec::new(),
             folder,
             coordinator,
@@ -243,11 +267,11 @@ impl Cluster {
         let folder = self.folder.path().join(&name);
         let mut start = coordinator_command(&folder);
         start
-            .args(["--listen", "127.0.0.1:0"])
+            .args(["--listen", "127.0.0.1:0", "--board-listen", "127.0.0.1:0"])
             .args(args)
             .envs(environment.iter().copied());
         let mut coordinator = Running::start(&name, &mut start, &self.folder)?;
-        let (grpc, _) = ready(&mut coordinator).await?;
+        let (grpc, ..) = ready(&mut coordinator).await?;
         self.beside.push(coordinator);
         Ok(grpc)
     }
@@ -312,11 +336,12 @@ fn coordinator_command(folder: &Path) -> tokio::process::Command {
     start
 }
 
-/// The addresses that a coordinator says it serves at: gRPC and, where it is embedded, S3.
-async fn ready(coordinator: &mut Running) -> anyhow::Result<(String, String)> {
+/// The addresses that a coordinator says it serves at: gRPC, S3 where it is embedded, and its board.
+async fn ready(coordinator: &mut Running) -> anyhow::Result<(String, String, String)> {
     let line = coordinator.line().await?;
     let ready: serde_json::Value = serde_json::from_str(&line)?;
     let url = |what: &str| ready["ready"][what].as_str().map(str::to_owned);
     let grpc = url("grpc").with_context(|| format!("{ready} names no grpc"))?;
-    Ok((grpc, url("s3").unwrap_or_default()))
+    let board = url("board").with_context(|| format!("{ready} names no board"))?;
+    Ok((grpc, url("s3").unwrap_or_default(), board))
 }

@@ -36,6 +36,9 @@ pub struct LocalArgs {
     /// Address of its S3 endpoint
     #[arg(long, default_value = "127.0.0.1:7879", value_name = "ADDRESS")]
     pub s3_listen: String,
+    /// Address of its board, for browsers
+    #[arg(long, default_value = "127.0.0.1:7880", value_name = "ADDRESS")]
+    pub board_listen: String,
     /// Which network paints: a file (safetensors or Keras .h5), `untrained`, or `auto`: fetched ones if they are
     /// there or can be had quickly, else untrained
     #[arg(
@@ -59,6 +62,7 @@ pub struct LocalArgs {
 struct Opened<'a> {
     coordinator: &'a str,
     s3: &'a str,
+    board: &'a str,
     nodes: u32,
     data: String,
 }
@@ -80,6 +84,7 @@ pub async fn run(
         data,
         listen: args.listen,
         s3_listen: args.s3_listen,
+        board_listen: args.board_listen,
         nodes: args.nodes,
         weights: args.weights,
         device: args.device,
@@ -108,6 +113,7 @@ fn tell(printer: &Printer, atelier: &Atelier, nodes: u32, is_default: bool) -> R
         printer.json(&Opened {
             coordinator: url,
             s3: atelier.s3_url(),
+            board: atelier.board_url(),
             nodes,
             data: atelier.data().to_string_lossy().into_owned(),
         })?;
@@ -123,6 +129,10 @@ fn tell(printer: &Printer, atelier: &Atelier, nodes: u32, is_default: bool) -> R
         "an atelier with {} is open; its data and logs are in {}",
         counted(nodes as usize, "node"),
         atelier.data().display()
+    ));
+    printer.say(&format!(
+        "see how it gets on in a browser: {}",
+        atelier.board_url()
     ));
     printer.say("submit a grid from another terminal; Ctrl-C here closes the atelier:");
     let submit =

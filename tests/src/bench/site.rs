@@ -119,6 +119,7 @@ impl<'a> Site<'a> {
         let mut command = program("atelier-coordinator", folder.path())?;
         command
             .args(["--listen", "127.0.0.1:0", "--s3-listen", "127.0.0.1:0"])
+            .arg("--no-board")
             .args(["--cells-max", &scale.cells.max(200_000).to_string()])
             .arg("--exit-with-stdin")
             .arg("--data")

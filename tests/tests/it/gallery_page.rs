@@ -401,11 +401,6 @@ async fn accessible(browser: &mut Browser) -> anyhow::Result<()> {
     let Some(axe) = tools::axe() else {
         return Ok(());
     };
-    let script = std::fs::read_to_string(axe)?;
-    browser.value(&format!("{script}; true")).await?;
-    let found = "axe.run().then((all) => all.violations.filter((it) => ['serious', 'critical'].includes(it.impact)) \
-                 .map((it) => it.id + ': ' + it.nodes.map((node) => node.html + ' ' + node.failureSummary).join(' | ')))";
-    let found = browser.value(found).await?;
-    assert_eq!(found, json!([]));
+    assert_eq!(browser.serious_problems(&axe).await?, json!([]));
     Ok(())
 }

@@ -3,6 +3,7 @@
 mod bad_input;
 mod bench;
 mod blocks;
+mod board;
 mod bootstrap;
 mod bucket;
 mod checkpoints;

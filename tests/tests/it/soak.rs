@@ -133,7 +133,8 @@ impl Soak {
         let folder = self.work.path().join(format!("coordinator-{number}"));
         let mut start = command("atelier-coordinator", self.work.path());
         start
-            .args(["--listen", address.as_str(), "--exit-with-stdin", "--data"])
+            .args(["--listen", address.as_str(), "--no-board"])
+            .args(["--exit-with-stdin", "--data"])
             .arg(folder)
             .args(&self.args)
             .envs(self.environment.iter().cloned());

@@ -1,0 +1,169 @@
+//! How grids and nodes stand, in what a page needs to show them.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::domain::node::{Labels, NodeRecord, NodeState};
+use crate::domain::summary::{GridState, GridSummary};
+use crate::estimates;
+use crate::ledger::Ledger;
+use crate::store::{Filter, StoreError};
+
+/// Grids and nodes that are shown: the newest of each.
+const GRIDS_MAX: u32 = 100;
+const NODES_MAX: u32 = 500;
+
+/// How everything stands.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct Status {
+    grids: Vec<Grid>,
+    nodes: Vec<Node>,
+}
+
+/// A grid.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct Grid {
+    id: String,
+    name: String,
+    submitter: String,
+    state: &'static str,
+    submitted_at: Timestamp,
+    /// Cells in each state in which there are some.
+    cells: BTreeMap<&'static str, u32>,
+    /// Seconds until it has ended; `None`: nobody can tell.
+    seconds_left: Option<u64>,
+    dollars_spent: f64,
+    dollars_expected: Option<f64>,
+    /// Why nothing of it is rendered although there is something to render.
+    waits_for: Option<String>,
+}
+
+/// A node.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct Node {
+    id: String,
+    name: String,
+    device: String,
+    state: &'static str,
+    reason: String,
+    cells_held: u32,
+    cells_done: u64,
+    dollars_per_hour: Option<f64>,
+}
+
+impl Status {
+    /// How everything stands now.
+    pub(super) async fn read(ledger: &Ledger) -> Result<Self, StoreError> {
+        let store = ledger.store();
+        let now = ledger.now();
+        let lost_before = now.checked_sub(ledger.rules().lease_duration);
+        let lost_before = lost_before.unwrap_or(Timestamp::MIN);
+        let records = store.nodes(None, lost_before, NODES_MAX).await?;
+        let held = store.cells_held().await?;
+        let mut grids = Vec::new();
+        for summary in store.grids(&Filter::default(), None, GRIDS_MAX).await? {
+            let estimate = estimates::of_grid(ledger, &summary).await?;
+            let is_waiting = summary.state == GridState::Active
+                && summary.counts.queued > 0
+                && summary.counts.leased + summary.counts.rendering == 0;
+            let waits_for = if is_waiting {
+                let facts = ledger.facts(summary.grid).await?;
+                waits_for(facts.spec.labels(), &records)
+            } else {
+                None
+            };
+            let expected = estimate.dollars_left;
+            grids.push(Grid {
+                id: summary.grid.to_string(),
+                cells: cells(&summary),
+                state: summary.state.word(),
+                submitted_at: summary.submitted_at,
+                seconds_left: estimate.time_left.map(|left| left.as_secs()),
+                dollars_spent: summary.dollars_spent,
+                dollars_expected: expected.map(|left| summary.dollars_spent + left),
+                waits_for,
+                name: summary.name,
+                submitter: summary.submitter,
+            });
+        }
+        let nodes = records.into_iter().map(|record| Node {
+            id: record.node.id.to_string(),
+            state: record.health.state.word(),
+            reason: record.health.state.reason().to_owned(),
+            cells_held: held.get(&record.node.id).copied().unwrap_or(0),
+            cells_done: record.cells_done,
+            dollars_per_hour: record.node.dollars_per_hour,
+            name: record.node.name,
+            device: record.node.device,
+        });
+        Ok(Self {
+            grids,
+            nodes: nodes.collect(),
+        })
+    }
+}
+
+fn cells(summary: &GridSummary) -> BTreeMap<&'static str, u32> {
+    let counts = summary.counts;
+    let all = [
+        ("queued", counts.queued),
+        ("leased", counts.leased),
+        ("rendering", counts.rendering),
+        ("done", counts.done),
+        ("failed", counts.failed),
+        ("cancelled", counts.cancelled),
+    ];
+    all.into_iter().filter(|(_, count)| *count > 0).collect()
+}
+
+/// Why none of these nodes takes cells of a grid that wants these labels; `None`: one may be about to.
+fn waits_for(labels: &Labels, nodes: &[NodeRecord]) -> Option<String> {
+    let mut active = nodes
+        .iter()
+        .filter(|record| record.health.state == NodeState::Active);
+    if active.clone().next().is_none() {
+        return Some("no node is there that takes work".to_owned());
+    }
+    if active.any(|record| record.node.has(labels)) {
+        return None;
+    }
+    let labels = labels.iter().map(|(name, value)| format!("{name}={value}"));
+    let labels: Vec<String> = labels.collect();
+    Some(format!("no node has {}", labels.join(" and ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::node::Health;
+    use crate::domain::node::tests::node;
+
+    #[test]
+    fn a_grid_that_nobody_takes_says_what_it_waits_for() {
+        let record = |zone: &str, state| NodeRecord {
+            node: crate::domain::node::Node {
+                labels: [("zone".to_owned(), zone.to_owned())].into(),
+                ..node()
+            },
+            health: Health {
+                state,
+                failing_grids: Vec::new(),
+            },
+            registered_at: Timestamp::UNIX_EPOCH,
+            last_seen_at: Timestamp::UNIX_EPOCH,
+            cells_done: 0,
+        };
+        let reason = "spot".to_owned();
+        let leaving = record("b", NodeState::Draining { reason });
+        let wanted: Labels = [("zone".to_owned(), "b".to_owned())].into();
+        let nobody = Some("no node is there that takes work".to_owned());
+        assert_eq!(waits_for(&wanted, &[]), nobody);
+        assert_eq!(waits_for(&wanted, std::slice::from_ref(&leaving)), nobody);
+        let elsewhere = record("a", NodeState::Active);
+        let none = Some("no node has zone=b".to_owned());
+        assert_eq!(waits_for(&wanted, &[leaving, elsewhere.clone()]), none);
+        assert_eq!(waits_for(&Labels::new(), &[elsewhere]), None);
+    }
+}
