@@ -124,6 +124,14 @@ async fn a_gallery_is_looked_at_from_disk_and_from_a_server() -> anyhow::Result<
         // Four cells, and the original and the reconstruction of two photos and two artists.
         shows_all(&mut browser, 4 + 4 + 4).await?;
 
+        // What the network keeps of a photo stands beside it, and of an artist beside the painting.
+        for (heads, kind) in [(".row", "_content"), (".heads", "_style")] {
+            let kept = format!(
+                "[...document.querySelectorAll('{heads} .originals')].every((it) => it.children.length === 2 && it.children[1].src.includes('{kind}'))"
+            );
+            assert_eq!(browser.value(&kept).await?, true, "{heads}");
+        }
+
         // By keyboard, across and down, and one of them large.
         browser.press("Tab").await?;
         browser
