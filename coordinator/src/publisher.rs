@@ -32,11 +32,19 @@ use crate::store::{StoreError, Unpublished};
 const DEBOUNCE: Duration = Duration::from_secs(2);
 /// A grid that takes long to write is written after so many times as long.
 const SHARE_OF_TIME: u32 = 20;
+/// The same for each of many grids, so that writing all of them leaves time for what galleries are of.
+const SHARE_OF_TIME_EACH: u32 = 4;
 /// How long a grid whose writing failed waits at first, and at most.
 const RETRY_DELAY_MIN: Duration = Duration::from_secs(1);
 const RETRY_DELAY_MAX: Duration = Duration::from_secs(30);
 /// Both files change until the grid has ended: whoever shows them asks again.
 const CACHE_CONTROL: &str = "no-cache";
+
+/// After how many times as long as it took to write one of so many open grids it is written again.
+fn times_as_long(open: usize) -> u32 {
+    let open = u32::try_from(open).unwrap_or(u32::MAX);
+    SHARE_OF_TIME.max(open.saturating_mul(SHARE_OF_TIME_EACH))
+}
 
 /// Why a gallery could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -113,7 +121,7 @@ impl Publisher {
         self.written.retain(|grid, _| open.contains(grid));
         for entry in unpublished {
             if self.is_due(entry) {
-                self.publish_one(entry).await;
+                self.publish_one(entry, open.len()).await;
             }
         }
     }
@@ -133,14 +141,15 @@ impl Publisher {
         written.sequence != entry.sequence && !is_waiting
     }
 
-    async fn publish_one(&mut self, entry: Unpublished) {
+    /// Writes one of so many open grids.
+    async fn publish_one(&mut self, entry: Unpublished, open: usize) {
         let mut written = self.written.remove(&entry.grid).unwrap_or_default();
         let writing = Stopwatch::start();
         let wait = match self.publish(entry, &mut written).await {
             Ok(()) => {
                 written.failures = 0;
                 // What takes long to write is not written all the time.
-                DEBOUNCE.max(writing.elapsed() * SHARE_OF_TIME)
+                DEBOUNCE.max(writing.elapsed() * times_as_long(open))
             }
             Err(error) => {
                 let factor = 2_u32.saturating_pow(written.failures);
@@ -211,5 +220,22 @@ impl Publisher {
         self.bucket
             .put(key, bytes.into(), content_type, Some(CACHE_CONTROL))
             .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn however_many_grids_are_open_writing_them_takes_a_part_of_the_time() {
+        for open in [1, 5, 60, 10_000] {
+            let share = open as f64 / f64::from(times_as_long(open));
+            assert!(
+                share <= 1.0 / f64::from(SHARE_OF_TIME_EACH),
+                "{open}: {share}"
+            );
+        }
+        assert_eq!(times_as_long(1), SHARE_OF_TIME);
     }
 }
