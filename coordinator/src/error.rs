@@ -23,7 +23,7 @@ pub enum RunError {
     Log(#[from] telemetry::ParseError),
     /// It cannot listen.
     #[error(
-        "cannot listen on {address}: {source}\nhint: is another coordinator running there? give another address with --listen or --s3-listen"
+        "cannot listen on {address}: {source}\nhint: is another coordinator running there? give another address with --listen, --s3-listen or --board-listen"
     )]
     Listen {
         /// Where.

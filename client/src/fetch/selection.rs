@@ -82,7 +82,7 @@ pub enum SelectionError {
     },
     /// No list of favourites.
     #[error(
-        "`{}` names no favourites\nhint: give the link or the file that the gallery's page made",
+        "`{}` is no file of favourites and no link that names some\nhint: give the link or the file that the gallery's page made",
         printable(&shortened(given, 100))
     )]
     NoFavourites {
@@ -388,7 +388,7 @@ mod tests {
         assert!(nobody.ends_with("its artists are Monet, Klee"), "{nobody}");
         for bad in ["", "x", "5-1", "1,,2", "0-4000000", "https://host/#open=1"] {
             assert!(
-                told(None, Some(bad)).contains("names no favourites"),
+                told(None, Some(bad)).contains("no file of favourites"),
                 "{bad}"
             );
         }
