@@ -9,10 +9,11 @@ mod status;
 
 use std::convert::Infallible;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use atelier_gallery::bucket::Bucket;
+use atelier_gallery::page::PALETTE;
 use atelier_proto::clock::Stopwatch;
 use axum::Router;
 use axum::extract::{Request, State};
@@ -54,6 +55,10 @@ enum BoardError {
     #[error("it cannot be written as JSON: {0}")]
     Json(#[from] serde_json::Error),
 }
+
+/// In the colours of galleries.
+static STYLE: LazyLock<String> =
+    LazyLock::new(|| format!("{PALETTE}{}", include_str!("board/page/board.css")));
 
 /// What the board shows.
 #[derive(Debug, Clone)]
@@ -111,10 +116,7 @@ impl Board {
                     )
                 }),
             )
-            .route(
-                "/board.css",
-                get(async || page("text/css", include_str!("board/page/board.css"))),
-            )
+            .route("/board.css", get(async || page("text/css", STYLE.as_str())))
             .route(
                 "/board.js",
                 get(async || page("text/javascript", include_str!("board/page/board.js"))),

@@ -23,7 +23,13 @@ use self::data::{Data, Links};
 use self::text::{Count, Escaped, Name, Seconds, settings};
 use crate::manifest::{Manifest, ManifestError, PictureEntry};
 
-const STYLE: &str = include_str!("page/style.css");
+/// The colours of every page of Atelier, in the light and in the dark, as the variables of CSS.
+pub const PALETTE: &str = include_str!("page/palette.css");
+
+const STYLE: &str = concat!(
+    include_str!("page/palette.css"),
+    include_str!("page/style.css")
+);
 
 /// One script of all files: each may use what is named in those before it.
 const SCRIPT: &str = concat!(

@@ -15,6 +15,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 use crate::programs::PATIENCE;
+use crate::tools;
 
 /// Between two looks at what is waited for.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
@@ -206,17 +207,23 @@ impl Browser {
         Ok(())
     }
 
-    /// What [axe-core](https://github.com/dequelabs/axe-core), whose script this is, takes to be serious of what is shown.
+    /// Makes sure that [axe-core](https://github.com/dequelabs/axe-core) takes nothing of what is shown to be serious; where
+    /// it is not installed, that is said aloud.
     ///
     /// # Errors
-    /// When the script cannot be read or run.
-    pub async fn serious_problems(&mut self, axe: &Path) -> anyhow::Result<Value> {
+    /// When it finds something, or cannot be run.
+    pub async fn is_accessible(&mut self) -> anyhow::Result<()> {
+        let Some(axe) = tools::axe() else {
+            return Ok(());
+        };
         let script = std::fs::read_to_string(axe)?;
         self.value(&format!("{script}; true")).await?;
         let found = "axe.run().then((all) => all.violations \
              .filter((it) => ['serious', 'critical'].includes(it.impact)) \
              .map((it) => it.id + ': ' + it.nodes.map((node) => node.html + ' ' + node.failureSummary).join(' | ')))";
-        self.value(found).await
+        let found = self.value(found).await?;
+        ensure!(found == json!([]), "{found:#}");
+        Ok(())
     }
 
     /// A picture of what is to be seen, PNG.

@@ -14,6 +14,11 @@ use tonic::transport::Channel;
 use crate::programs::{PATIENCE, Ran, Running, command, run};
 use crate::proxy::Proxy;
 
+/// gRPC and the board at ports that are free.
+const ANYWHERE: [&str; 4] = ["--listen", "127.0.0.1:0", "--board-listen", "127.0.0.1:0"];
+/// The same for an embedded S3 endpoint.
+const S3_ANYWHERE: [&str; 2] = ["--s3-listen", "127.0.0.1:0"];
+
 /// A coordinator with an embedded S3 endpoint, and nodes that paint with the untrained network.
 ///
 /// Everything of it is in one temporary folder, and every process ends with it.
@@ -57,12 +62,7 @@ impl Cluster {
         let proxy = Proxy::to(&format!("http://{s3}")).await?;
         let public = proxy.url();
         let args = ["--s3-listen", &s3, "--s3-public-url", &public];
-        let cluster = Self::started(
-            &["--listen", "127.0.0.1:0", "--board-listen", "127.0.0.1:0"],
-            &args,
-            &[],
-        )
-        .await?;
+        let cluster = Self::started(&ANYWHERE, &args, &[]).await?;
         Ok((cluster, proxy))
     }
 
@@ -71,14 +71,7 @@ impl Cluster {
         args: &[&str],
         environment: &[(&str, &str)],
     ) -> anyhow::Result<Self> {
-        let listen = [
-            "--listen",
-            "127.0.0.1:0",
-            "--s3-listen",
-            "127.0.0.1:0",
-            "--board-listen",
-            "127.0.0.1:0",
-        ];
+        let listen = [&ANYWHERE[..], &S3_ANYWHERE].concat();
         Self::started(&listen, args, environment).await
     }
 
@@ -150,14 +143,8 @@ impl Cluster {
             .arg(&data)
             .arg(plain.get_program())
             .args(plain.get_args())
-            .args([
-                "--listen",
-                "127.0.0.1:0",
-                "--s3-listen",
-                "127.0.0.1:0",
-                "--board-listen",
-                "127.0.0.1:0",
-            ])
+            .args(ANYWHERE)
+            .args(S3_ANYWHERE)
             .kill_on_drop(true);
         for (name, value) in plain.get_envs() {
             match value {
@@ -267,7 +254,7 @@ impl Cluster {
         let folder = self.folder.path().join(&name);
         let mut start = coordinator_command(&folder);
         start
-            .args(["--listen", "127.0.0.1:0", "--board-listen", "127.0.0.1:0"])
+            .args(ANYWHERE)
             .args(args)
             .envs(environment.iter().copied());
         let mut coordinator = Running::start(&name, &mut start, &self.folder)?;
