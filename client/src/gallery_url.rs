@@ -64,6 +64,8 @@ mod tests {
             assert_eq!((storage.bucket.as_str(), found), ("galleries", grid));
         }
         assert!(parse("Sunday ride").unwrap().is_none());
+        assert!(parse(&format!("s3://a/b/grids/{grid}")).is_err());
+        assert!(parse(&format!("s3:///grids/{grid}")).is_err());
         for bad in [
             "s3://galleries",
             "s3:///grids/x",

@@ -475,6 +475,10 @@ mod tests {
         assert_eq!(at(&sheet, x(0), y(0)), [5, 0, 0]);
         assert_eq!(at(&sheet, x(1), y(0)), [0, 5, 0]);
         assert_eq!(at(&sheet, x(0), y(1)), [0, 0, 5]);
+        // To its edges, and no further.
+        let edge = x(1) + layout.cell / 2;
+        assert_eq!(at(&sheet, edge - 3, y(0)), [0, 5, 0]);
+        assert_eq!(at(&sheet, edge + layout.gap / 2, y(0)), [5, 5, 5]);
         // The failed one, beside its word.
         assert_eq!(at(&sheet, x(1) + layout.cell / 3, y(1)), [5, 5, 4]);
         // Three pictures and the originals of two photos and two artists.

@@ -371,3 +371,27 @@ fn a_grid_that_an_earlier_version_kept_is_read() {
     assert!(json["photos"][0].get("masks").is_none(), "{json}");
     assert_eq!(serde_json::from_value::<GridSpec>(json).unwrap(), spec);
 }
+
+#[test]
+fn the_order_of_service_is_what_it_has_always_been() {
+    let mut draft = draft(3, 2);
+    draft.reconstructions = true;
+    draft.variants = ["a", "b"]
+        .map(|name| Variant {
+            name: name.to_owned(),
+            settings: SettingsPatch::default(),
+        })
+        .into();
+    let spec = GridSpec::accept(draft, 100).unwrap();
+    let told = spec
+        .positions()
+        .map(|Position { subject, variant }| match subject {
+            Subject::Transfer { photo, artist } => format!("{photo}x{artist}.{variant}"),
+            Subject::Content { photo } => format!("{photo}.{variant}"),
+            Subject::Style { artist } => format!("x{artist}.{variant}"),
+        });
+    // Databases and buckets of earlier versions know cells by these places.
+    let expected = "0x0.0 0x0.1 1x0.0 1x0.1 2x0.0 2x0.1 0x1.0 0x1.1 1x1.0 1x1.1 2x1.0 2x1.1 \
+                    0.0 0.1 1.0 1.1 2.0 2.1 x0.0 x0.1 x1.0 x1.1";
+    assert_eq!(told.collect::<Vec<_>>().join(" "), expected);
+}
