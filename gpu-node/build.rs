@@ -4,13 +4,20 @@
 use std::path::PathBuf;
 
 /// The parts in C++.
-const SHIMS: [&str; 2] = ["src/render/packed.cpp", "src/render/tf32.cpp"];
+const SHIMS: [&str; 4] = [
+    "src/render/gpu/kernels.cpp",
+    "src/render/gpu/passes.cpp",
+    "src/render/packed.cpp",
+    "src/render/tf32.cpp",
+];
+/// What they share.
+const HEADERS: [&str; 2] = ["src/render/gpu/kernels.h", "src/render/shim.h"];
 
 fn main() {
     println!("cargo::rerun-if-env-changed=LIBTORCH");
     println!("cargo::rerun-if-env-changed=LIBTORCH_LIB");
     println!("cargo::rerun-if-env-changed=LIBTORCH_INCLUDE");
-    for shim in SHIMS {
+    for shim in SHIMS.into_iter().chain(HEADERS) {
         println!("cargo::rerun-if-changed={shim}");
     }
     let place = |variable: &str, folder: &str| {

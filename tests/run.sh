@@ -4,6 +4,7 @@
 #   Chromium    looks at galleries as people do
 #   moto        is an S3 that we did not write
 #   axe-core    tells what people cannot read, reach or hear
+#   NVRTC       compiles the kernels for GPUs, on machines without one too
 #   PostgreSQL  keeps the truth of several coordinators
 # Each is installed where that is possible without asking. Where it is not, the tests that need it are skipped, loudly;
 # with CI=true that is a failure instead.
@@ -82,6 +83,23 @@ if [ -e "$tools/axe/version-$axe_version" ]; then
     export ATELIER_TEST_AXE=$axe
 else
     skipped+=("pages that everybody can read: 'npm install axe-core' must work (Debian: apt-get install npm)")
+fi
+
+nvrtc_version=13.0.88
+nvrtc=$tools/nvrtc/nvidia/cu13/lib
+if ! [ -e "$tools/nvrtc/version-$nvrtc_version" ]; then
+    echo "tests: getting NVRTC $nvrtc_version into .tools/"
+    rm -rf "$tools/nvrtc"
+    (
+        "$python" -m pip install --quiet --no-deps --only-binary=:all: --target "$tools/nvrtc" \
+            "nvidia-cuda-nvrtc==$nvrtc_version" &&
+            touch "$tools/nvrtc/version-$nvrtc_version"
+    ) || true
+fi
+if [ -e "$tools/nvrtc/version-$nvrtc_version" ]; then
+    export ATELIER_TEST_NVRTC=$nvrtc
+else
+    skipped+=("the kernels for GPUs: 'pip install nvidia-cuda-nvrtc' must work")
 fi
 
 if ! unshare --user --map-root-user --mount mount -t tmpfs none /mnt 2>/dev/null; then

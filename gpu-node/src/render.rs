@@ -5,14 +5,15 @@
 //!
 //! - [`job`]: what is asked and answered; [`rows`]: which jobs can share a batch; [`tuner`]: how many should
 //! - [`batch`]: a batch through its scales; [`descent`]: the loop at one scale, with recovery and the best picture so far;
-//!   [`optimiser`], [`lbfgs`], [`adam`]: the steps; [`checkpoint`]: a render that goes on elsewhere
+//!   [`optimiser`], [`lbfgs`], [`compact`], [`adam`]: the steps; [`checkpoint`]: a render that goes on elsewhere
 //! - [`vgg`]: the network, cut after the deepest layer that is asked for; [`untrained`]: one that needs no file;
 //!   [`feature_scale`]: why the file does not matter
 //! - [`statistics`]: what content and style are measured by; [`targets`]: what they are in photos and paintings;
 //!   [`aims`], [`loss`]: how far a picture is from them; [`prepare`]: from jobs to all of these;
 //!   [`starts`]: what a scale begins with; [`unpainted`]: what masks leave alone
 //! - [`at_once`], [`peak`]: for measuring; [`memory`]: what fits; [`tiles`], [`tile_plan`]: what is done when a picture does not
-//! - [`pixels`], [`colour`]: pictures to tensors and back; [`device`], [`cuda`], [`precision`], [`tf32`]: what it all runs on
+//! - [`pixels`], [`colour`]: pictures to tensors and back; [`device`], [`cuda`], [`precision`], [`tf32`]: what it all runs on;
+//!   [`packed`], [`gpu`]: what processors and GPUs do faster than by libtorch's own operators; [`shim`]: how C++ is called
 
 mod adam;
 mod aims;
@@ -20,11 +21,13 @@ mod at_once;
 mod batch;
 mod checkpoint;
 mod colour;
+mod compact;
 mod cuda;
 mod descent;
 mod device;
 mod error;
 mod feature_scale;
+mod gpu;
 mod job;
 mod lbfgs;
 mod loss;
@@ -36,6 +39,7 @@ mod pixels;
 mod precision;
 mod prepare;
 mod rows;
+mod shim;
 mod starts;
 mod statistics;
 mod targets;
@@ -118,6 +122,7 @@ impl Renderer {
     pub fn load(network: Network, options: &RendererOptions) -> Result<Self, RenderError> {
         let device = device::select(options.device)?;
         tf32::allow_in_convolutions(options.precision != Precision::Float32)?;
+        gpu::load(device.torch);
         let name = network_name(&network);
         let (weights, content, feature_strength) = match network {
             Network::Trained(weights) => (weights, TRAINED_CONTENT, 1.0),
@@ -146,7 +151,7 @@ impl Renderer {
             fast: halves.then(|| load(Kind::BFloat16)).transpose()?,
             network: name,
             memory,
-            tuner: BatchTuner::new(batch_max),
+            tuner: BatchTuner::new(batch_max, device.first_batch()),
             batch_max,
             targets: TargetCache::new(memory.targets_bytes()),
             feature_factors: None,

@@ -3,7 +3,7 @@
 use atelier_proto::settings::LossKind;
 use tch::{TchError, Tensor};
 
-use super::statistics::{Agreement, Moments, Wanted, by_row, mean_square};
+use super::statistics::{Agreement, Moments, Wanted, by_row, mean_square, single};
 use super::tiles::Window;
 
 /// What features of one layer are to come near.
@@ -60,6 +60,7 @@ impl Aim {
         let mut sums = Vec::new();
         if let Some(content) = &self.content {
             let value = window.of(&content.value)?;
+            let features = &single(features)?;
             if content.wanted.is_some() {
                 let agreement = Agreement::of(features, &value)?;
                 sums.extend([agreement.first, agreement.square, agreement.cross]);

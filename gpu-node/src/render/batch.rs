@@ -20,6 +20,8 @@ use super::{RenderError, colour, pixels};
 /// Share of the evaluations at the full scale that are float32 in any case, at the end: what bfloat16 left undecided is
 /// settled there. A picture that a plateau ends before is looked at in float32 once, so the loss that is told is exact.
 const EXACT_SHARE: f64 = 0.05;
+/// More of them settle nothing more, and each costs as much as several others.
+const EXACT_MAX: u32 = 10;
 
 /// What became of one row.
 #[derive(Debug)]
@@ -172,7 +174,9 @@ impl<'a, 'p> Batch<'a, 'p> {
             }
             None => Descent::begin(self.images(&live, scale)?, &first.settings, plan.pairs)?,
         };
-        self.share(&live, watch_of_start.seconds());
+        let prepared = watch_of_start.seconds();
+        self.share(&live, prepared);
+        let mut spent = Spent::default();
 
         let exact = self.preparer.vgg;
         let exact_from = scale.exact_from();
@@ -193,6 +197,7 @@ impl<'a, 'p> Batch<'a, 'p> {
             }
             let seconds = stopwatch.seconds();
             self.share(&live, seconds);
+            spent.add(is_exact, seconds);
             // The first one is longer: libraries choose their ways then.
             if scale.is_last && made > 1 && (!is_exact || self.is_exact()) {
                 self.full_scale.0 += seconds;
@@ -214,6 +219,17 @@ impl<'a, 'p> Batch<'a, 'p> {
                 descent.keep(&kept)?;
             }
         }
+        tracing::debug!(
+            rows = rows.len(),
+            width = size.0,
+            height = size.1,
+            prepared,
+            fast = spent.fast.0,
+            fast_seconds = spent.fast.1,
+            exact = spent.exact.0,
+            exact_seconds = spent.exact.1,
+            "scale painted"
+        );
         let ends_exact = exact_from < scale.evaluations;
         let vgg = if ends_exact { exact } else { self.fast };
         for (at, row) in live.iter().enumerate() {
@@ -341,6 +357,25 @@ impl<'a, 'p> Batch<'a, 'p> {
     }
 }
 
+/// Evaluations of a scale and their seconds.
+#[derive(Debug, Default)]
+struct Spent {
+    fast: (u32, f64),
+    exact: (u32, f64),
+}
+
+impl Spent {
+    fn add(&mut self, is_exact: bool, seconds: f64) {
+        let (evaluations, sum) = if is_exact {
+            &mut self.exact
+        } else {
+            &mut self.fast
+        };
+        *evaluations += 1;
+        *sum += seconds;
+    }
+}
+
 /// What one evaluation brought.
 struct Told {
     scale: Scale,
@@ -360,7 +395,7 @@ impl Scale {
             return if self.index == 0 { 0 } else { self.evaluations };
         }
         let exact = (f64::from(self.evaluations) * EXACT_SHARE).ceil() as u32;
-        self.evaluations - exact.min(self.evaluations)
+        self.evaluations - exact.min(EXACT_MAX).min(self.evaluations)
     }
 }
 

@@ -266,7 +266,8 @@ impl Descent {
         self.best = self.choose(&better, &self.images, &self.best)?;
         let mut gradient = gradient.f_reshape([batch, -1])?;
         if astray.contains(&true) {
-            tracing::debug!(?losses, "astray: going on from the best picture so far");
+            let rows = astray.iter().filter(|astray| **astray).count();
+            tracing::debug!(rows, "astray: going on from the best picture so far");
             for (row, astray) in self.rows.iter_mut().zip(&astray) {
                 if *astray {
                     row.past.recoveries += 1;

@@ -70,6 +70,8 @@ pub(super) struct Selected {
 const GPU_SHARE: f64 = 0.9;
 /// Share of this machine's free memory that renders may take.
 const CPU_SHARE: f64 = 0.7;
+/// A GPU is idle half of the time and more with a few pictures: what it is told to do takes longer to say than to do.
+const GPU_FIRST_BATCH: u32 = 16;
 
 impl Selected {
     /// Bytes that renders may take.
@@ -79,6 +81,14 @@ impl Selected {
             _ => (available_bytes().unwrap_or(self.memory_bytes), CPU_SHARE),
         };
         (free as f64 * share) as u64
+    }
+
+    /// Pictures to render at once while nothing is measured.
+    pub(super) fn first_batch(&self) -> u32 {
+        match self.torch {
+            Device::Cuda(_) => GPU_FIRST_BATCH,
+            _ => 1,
+        }
     }
 }
 
@@ -120,8 +130,8 @@ fn cpu() -> Selected {
 }
 
 fn gpu(number: usize) -> Selected {
-    // Blocks of one shape follow each other, so it pays to look for the best convolution of each once.
-    Cuda::cudnn_set_benchmark(true);
+    // What cuDNN guesses is as fast as what it finds by trying, and each new shape would cost seconds of trying.
+    Cuda::cudnn_set_benchmark(false);
     let model = cuda::model(number).unwrap_or_default();
     Selected {
         torch: Device::Cuda(number),

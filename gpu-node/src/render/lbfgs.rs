@@ -4,10 +4,13 @@
 //! gradient whose entries add up to at most 1, then full quasi-Newton steps (Nocedal and Wright, Numerical
 //! Optimization, algorithm 7.4). Rows never mix: every product below is taken within a row.
 
+mod by_products;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use tch::{Kind, TchError, Tensor};
 
+use super::compact::Products;
 use super::statistics::by_row;
 
 /// Pairs whose curvature is not above this teach nothing (`torch.optim.LBFGS` has the same number).
@@ -40,6 +43,19 @@ struct Pair {
     change: Tensor,
     /// 1 / (step · change), `[batch, 1]`; 0 in rows that this pair says nothing about.
     rho: Tensor,
+    /// Inner products with all pairs up to this one, by row; empty where nobody asks for them.
+    products: Vec<VecDeque<Products>>,
+}
+
+/// Where a step goes.
+struct Aimed {
+    /// `[batch, values]`.
+    direction: Tensor,
+    /// Its product with itself, `[batch, 1]`.
+    square: Tensor,
+    /// Rows in which it is the gradient turned round, `[batch, 1]`, boolean. A direction that does not descend comes of a
+    /// worn history: the gradient itself always does.
+    is_steepest: Tensor,
 }
 
 #[derive(Debug)]
@@ -66,20 +82,25 @@ impl Lbfgs {
 
     /// The images after one step, given the gradient at them; all are `[batch, values]`.
     pub(super) fn step(&mut self, images: &Tensor, gradient: &Tensor) -> Result<Tensor, TchError> {
-        self.learn(gradient)?;
-        let direction = self.direction(gradient)?;
-        // A direction that does not descend comes of a worn history: the gradient itself always does.
-        let ascends = dot(gradient, &direction)?.f_gt(0.0)?;
-        let direction = gradient.f_neg()?.f_where_self(&ascends, &direction)?;
+        let Aimed {
+            direction,
+            square,
+            is_steepest,
+        } = if self.counts_passes(gradient) {
+            self.learn_and_aim(gradient)?
+        } else {
+            self.learn(gradient)?;
+            self.aim(gradient)?
+        };
         let size = by_row(&gradient.f_abs()?, |row| {
             row.f_sum_dim_intlist(1, true, None)
         })?;
         let first = size.f_reciprocal()?.f_clamp_max(1.0)?;
-        let is_first = self.fresh.f_gt(0.5)?.f_logical_or(&ascends)?;
+        let is_first = self.fresh.f_gt(0.5)?.f_logical_or(&is_steepest)?;
         let length = first
             .f_where_self(&is_first, &first.f_ones_like()?)?
             .f_mul(&self.damping)?;
-        let length = shortened(&direction, &length, self.step_max)?;
+        let length = shortened(&square, direction.size()[1], &length, self.step_max)?;
         self.damping = self.damping.f_mul_scalar(DAMPING_LIFT)?.f_clamp_max(1.0)?;
         // A row that stood still has its first step before it.
         let stood = size.f_eq(0.0)?.f_to_kind(self.fresh.kind())?;
@@ -122,8 +143,8 @@ impl Lbfgs {
     }
 
     /// Goes on with some rows alone, in this order.
-    pub(super) fn keep(&mut self, rows: &[i64]) -> Result<(), TchError> {
-        let rows = Tensor::f_from_slice(rows)?.f_to_device(self.scale.device())?;
+    pub(super) fn keep(&mut self, numbers: &[i64]) -> Result<(), TchError> {
+        let rows = Tensor::f_from_slice(numbers)?.f_to_device(self.scale.device())?;
         let kept = |tensor: &mut Tensor| {
             *tensor = tensor.f_index_select(0, &rows)?;
             Ok::<_, TchError>(())
@@ -132,6 +153,12 @@ impl Lbfgs {
             kept(&mut pair.step)?;
             kept(&mut pair.change)?;
             kept(&mut pair.rho)?;
+            if !pair.products.is_empty() {
+                let of_rows = numbers
+                    .iter()
+                    .map(|row| pair.products[*row as usize].clone());
+                pair.products = of_rows.collect();
+            }
         }
         if let Some(last) = &mut self.last {
             kept(&mut last.gradient)?;
@@ -186,12 +213,10 @@ impl Lbfgs {
             get(&format!("pair{number}.change"))?,
             get(&format!("pair{number}.rho"))?,
         ) {
-            self.pairs.push_back(Pair { step, change, rho });
+            self.remember(step, change, rho, Vec::new());
             number += 1;
         }
-        while self.pairs.len() > self.pairs_max {
-            self.pairs.pop_front();
-        }
+        self.multiply_anew()?;
         if let (Some(gradient), Some(step)) = (get("last.gradient")?, get("last.step")?) {
             self.last = Some(Last { gradient, step });
         }
@@ -218,25 +243,39 @@ impl Lbfgs {
         let rho = curvature.f_reciprocal()?.f_where_self(&teaches, &zeros)?;
         let scale = curvature.f_div(&dot(&change, &change)?)?;
         self.scale = scale.f_where_self(&teaches, &self.scale)?;
-        // A row that learns nothing takes nothing in: what is not finite there would spoil every later direction.
         let (step, change) = if taught == teaches.size()[0] {
             (step, change)
         } else {
-            let nothing = step.f_zeros_like()?;
-            (
-                step.f_where_self(&teaches, &nothing)?,
-                change.f_where_self(&teaches, &nothing)?,
-            )
+            only_where(&teaches, &step, &change)?
         };
-        while self.pairs.len() >= self.pairs_max {
-            self.pairs.pop_front();
-        }
-        self.pairs.push_back(Pair { step, change, rho });
+        self.remember(step, change, rho, Vec::new());
         Ok(())
     }
 
-    /// The two-loop recursion: minus the inverse Hessian times the gradient.
-    fn direction(&self, gradient: &Tensor) -> Result<Tensor, TchError> {
+    /// Adds a pair; the oldest one leaves when there is no more room.
+    fn remember(
+        &mut self,
+        step: Tensor,
+        change: Tensor,
+        rho: Tensor,
+        products: Vec<VecDeque<Products>>,
+    ) {
+        self.pairs.push_back(Pair {
+            step,
+            change,
+            rho,
+            products,
+        });
+        while self.pairs.len() > self.pairs_max {
+            self.pairs.pop_front();
+            for row in self.pairs.iter_mut().flat_map(|pair| &mut pair.products) {
+                row.pop_front();
+            }
+        }
+    }
+
+    /// The two-loop recursion: along minus the inverse Hessian times the gradient.
+    fn aim(&self, gradient: &Tensor) -> Result<Aimed, TchError> {
         let mut direction = gradient.f_neg()?;
         let mut alphas = Vec::with_capacity(self.pairs.len());
         for pair in self.pairs.iter().rev() {
@@ -249,16 +288,39 @@ impl Lbfgs {
             let beta = dot(&pair.change, &direction)?.f_mul(&pair.rho)?;
             direction = direction.f_addcmul_(&pair.step, &alpha.f_sub(&beta)?)?;
         }
-        Ok(direction)
+        let is_steepest = dot(gradient, &direction)?.f_gt(0.0)?;
+        let direction = gradient.f_neg()?.f_where_self(&is_steepest, &direction)?;
+        Ok(Aimed {
+            square: dot(&direction, &direction)?,
+            direction,
+            is_steepest,
+        })
     }
 }
 
-/// The length `[batch, 1]` of a step along `direction`, or less where the root mean square of the step would be above
-/// `step_max`.
-fn shortened(direction: &Tensor, length: &Tensor, step_max: f64) -> Result<Tensor, TchError> {
-    let values = direction.size()[1] as f64;
-    let root_mean_square = dot(direction, direction)?
-        .f_div_scalar(values)?
+/// A row that learns nothing takes nothing in: what is not finite there would spoil every later direction.
+fn only_where(
+    teaches: &Tensor,
+    step: &Tensor,
+    change: &Tensor,
+) -> Result<(Tensor, Tensor), TchError> {
+    let nothing = step.f_zeros_like()?;
+    Ok((
+        step.f_where_self(teaches, &nothing)?,
+        change.f_where_self(teaches, &nothing)?,
+    ))
+}
+
+/// The length `[batch, 1]` of a step along a direction of `values` values whose product with itself is `square`, or less
+/// where the root mean square of the step would be above `step_max`.
+fn shortened(
+    square: &Tensor,
+    values: i64,
+    length: &Tensor,
+    step_max: f64,
+) -> Result<Tensor, TchError> {
+    let root_mean_square = square
+        .f_div_scalar(values as f64)?
         .f_sqrt()?
         .f_mul(length)?;
     let share = root_mean_square.f_reciprocal()?.f_mul_scalar(step_max)?;
@@ -271,8 +333,8 @@ fn shortened(direction: &Tensor, length: &Tensor, step_max: f64) -> Result<Tenso
 /// the same way to the last bit; on a GPU one call for all rows is worth more than that.
 fn dot(left: &Tensor, right: &Tensor) -> Result<Tensor, TchError> {
     if left.device().is_cuda() {
-        let products = left.f_unsqueeze(1)?.f_bmm(&right.f_unsqueeze(2)?)?;
-        return products.f_squeeze_dim(2);
+        // A product and a sum: a matrix product of one row by one column takes eight times as long.
+        return left.f_mul(right)?.f_sum_dim_intlist(1, true, None);
     }
     let rows = (0..left.size()[0]).map(|row| left.f_get(row)?.f_dot(&right.f_get(row)?));
     let rows = rows.collect::<Result<Vec<_>, _>>()?;

@@ -4,9 +4,6 @@
 // libtorch's own convolution brings its kernel into oneDNN's order on each call. The operators used here are those that
 // its compiler puts into frozen models; they have no gradient of their own.
 
-#include <cstring>
-#include <exception>
-#include <mutex>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -14,6 +11,8 @@
 #include <ATen/ATen.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <torch/csrc/autograd/custom_function.h>
+
+#include "shim.h"
 
 namespace {
 
@@ -80,20 +79,6 @@ struct Rectified : torch::autograd::Function<Rectified> {
   }
 };
 
-template <typename Operation>
-bool attempt(char* message, size_t capacity, Operation&& operation) noexcept {
-  try {
-    operation();
-    return true;
-  } catch (const std::exception& error) {
-    std::strncpy(message, error.what(), capacity - 1);
-  } catch (...) {
-    std::strncpy(message, "no standard exception", capacity - 1);
-  }
-  message[capacity - 1] = '\0';
-  return false;
-}
-
 }  // namespace
 
 // Packs a kernel, [out, in, 3, 3], for the way there and the way back. Without oneDNN both stay null. False: refused, and
@@ -104,7 +89,7 @@ extern "C" bool atelier_pack(
     at::Tensor** backward,
     char* message,
     size_t capacity) noexcept {
-  return attempt(message, capacity, [&] {
+  return atelier::attempt(message, capacity, [&] {
     const auto reorder = find("mkldnn::_reorder_convolution_weight");
     if (!reorder || !find("mkldnn::_convolution_pointwise")) {
       return;
@@ -128,7 +113,7 @@ extern "C" bool atelier_convolve_rectified(
     at::Tensor** rectified,
     char* message,
     size_t capacity) noexcept {
-  return attempt(message, capacity, [&] {
+  return atelier::attempt(message, capacity, [&] {
     *rectified = new at::Tensor(
         Rectified::apply(*features, *forward, *backward, *bias, margin));
   });

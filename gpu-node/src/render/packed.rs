@@ -3,13 +3,11 @@
 //! libtorch's own convolution brings its kernel into oneDNN's order each time, on the way there and on the way back. That
 //! is half of the time of small pictures, and a tenth of that of larger ones.
 
-use std::ffi::{CStr, c_char, c_void};
 use std::ptr;
 
 use tch::{Kind, TchError, Tensor};
 
-/// Bytes of a reason why libtorch refused.
-const MESSAGE_BYTES: usize = 2048;
+use super::shim::{attempt, taken};
 
 /// A 3×3 kernel, ready for the way there and for the way back.
 #[derive(Debug)]
@@ -22,8 +20,8 @@ pub(super) struct PackedKernel {
     unsafe_code,
     reason = "tch has no call for it; the signatures are those of packed.cpp, which lets no exception out"
 )]
-mod shim {
-    use super::{c_char, c_void};
+mod ours {
+    use std::ffi::{c_char, c_void};
 
     unsafe extern "C" {
         pub(super) fn atelier_pack(
@@ -60,7 +58,7 @@ impl PackedKernel {
                 reason = "the kernel outlives the call, and all other pointers are to variables here"
             )]
             unsafe {
-                shim::atelier_pack(
+                ours::atelier_pack(
                     kernel.as_ptr().cast(),
                     &raw mut forward,
                     &raw mut backward,
@@ -94,7 +92,7 @@ impl PackedKernel {
                 reason = "the tensors outlive the call, and all other pointers are to variables here"
             )]
             unsafe {
-                shim::atelier_convolve_rectified(
+                ours::atelier_convolve_rectified(
                     features.as_ptr().cast(),
                     self.forward.as_ptr().cast(),
                     self.backward.as_ptr().cast(),
@@ -107,28 +105,6 @@ impl PackedKernel {
             }
         })?;
         Ok(taken(rectified))
-    }
-}
-
-/// Calls the part in C++; what it says when it refuses becomes the error.
-fn attempt(call: impl FnOnce(&mut [c_char]) -> bool) -> Result<(), TchError> {
-    let mut message: [c_char; MESSAGE_BYTES] = [0; MESSAGE_BYTES];
-    if call(&mut message) {
-        return Ok(());
-    }
-    let bytes = message.map(c_char::cast_unsigned);
-    let text = CStr::from_bytes_until_nul(&bytes).unwrap_or(c"");
-    Err(TchError::Torch(text.to_string_lossy().into_owned()))
-}
-
-/// A tensor that the part in C++ made.
-fn taken(pointer: *mut c_void) -> Tensor {
-    #[expect(
-        unsafe_code,
-        reason = "packed.cpp made it with `new`, and nothing else has it"
-    )]
-    unsafe {
-        Tensor::from_ptr(pointer.cast())
     }
 }
 

@@ -5,7 +5,9 @@
 //! may be looked at tile by tile and still have the loss and the gradient of the whole (see [`super::tiles`]).
 
 use atelier_proto::settings::LossKind;
-use tch::{TchError, Tensor};
+use tch::{Kind, TchError, Tensor};
+
+use super::gpu;
 
 /// The share of the whole energy of features below which the variance of one channel counts as none: what is nearly flat
 /// (a grey photo, a painting of one colour) would otherwise be held on to without end.
@@ -21,13 +23,18 @@ pub(super) struct Moments {
 }
 
 impl Moments {
-    /// Of features `[batch, channels, height, width]`; each position counts as much as `guidance`, `[batch, 1, height,
+    /// Of features `[batch, channels, height, width]`, summed up in float32 or float64; each position counts as much as `guidance`, `[batch, 1, height,
     /// width]`, says there, or else 1.
     pub(super) fn of(
         features: &Tensor,
         guidance: Option<&Tensor>,
         loss: LossKind,
     ) -> Result<Self, TchError> {
+        if guidance.is_none() && gpu::serves(features) {
+            let (second, first) = gpu::moments(features, loss == LossKind::Relative)?;
+            return Ok(Self { second, first });
+        }
+        let features = single(features)?;
         // One row a position: with channels side by side in memory neither this nor its gradient is copied about.
         let flat = features.f_permute([0, 2, 3, 1])?.f_flatten(1, 2)?;
         let weighted = match guidance {
@@ -158,6 +165,14 @@ impl Wanted {
             mean: structure.f_mean_dim(axes, false, None)?,
             square: structure.f_square()?.f_mean_dim(axes, false, None)?,
         })
+    }
+}
+
+/// Features in numbers that sums are taken in: float32 where they are bfloat16.
+pub(super) fn single(features: &Tensor) -> Result<Tensor, TchError> {
+    match features.kind() {
+        Kind::BFloat16 => features.f_to_kind(Kind::Float),
+        _ => Ok(features.shallow_clone()),
     }
 }
 

@@ -62,7 +62,7 @@ fn core(features: &Tensor, tile: &Tile, layer: Layer) -> Result<Tensor, TchError
 }
 
 /// The features of an image, `[batch, 3, height, width]`, given tile by tile to `seen`: the layer, its features at the
-/// positions of a tile in the numbers of images, and where these are. Without tiles there is one part, the whole.
+/// positions of a tile, and where these are. Without tiles there is one part, the whole.
 pub(super) fn look<E: From<TchError>>(
     vgg: &Vgg,
     image: &Tensor,
@@ -72,33 +72,22 @@ pub(super) fn look<E: From<TchError>>(
     mut seen: impl FnMut(Layer, Tensor, Window) -> Result<(), E>,
 ) -> Result<(), E> {
     if tiles.is_empty() {
-        for (layer, features) in features(vgg, image, layers, look)? {
+        for (layer, features) in
+            vgg.features(image, layers.iter().copied(), look.pooling, look.padding)?
+        {
             seen(layer, features, Window::default())?;
         }
         return Ok(());
     }
     for tile in tiles {
         let part = cut(image, &tile.with_halo)?.f_contiguous()?;
-        for (layer, features) in features(vgg, &part, layers, look)? {
+        for (layer, features) in
+            vgg.features(&part, layers.iter().copied(), look.pooling, look.padding)?
+        {
             seen(layer, core(&features, tile, layer)?, window(tile, layer))?;
         }
     }
     Ok(())
-}
-
-/// Features of one part in the numbers of images.
-fn features(
-    vgg: &Vgg,
-    image: &Tensor,
-    layers: &[Layer],
-    look: Look,
-) -> Result<BTreeMap<Layer, Tensor>, TchError> {
-    let features = vgg.features(image, layers.iter().copied(), look.pooling, look.padding)?;
-    let kind = vgg.numbers().of_images();
-    features
-        .into_iter()
-        .map(|(layer, features)| Ok((layer, features.f_to_kind(kind)?)))
-        .collect()
 }
 
 /// The gradient with respect to an image of a function of sums, whose gradient with respect to the sums is `of_sums`
@@ -119,7 +108,12 @@ pub(super) fn carry_back(
             .f_detach()?
             .f_set_requires_grad(true)?;
         let mut along: Option<Tensor> = None;
-        for (layer, features) in features(vgg, &part, layers, looked)? {
+        for (layer, features) in vgg.features(
+            &part,
+            layers.iter().copied(),
+            looked.pooling,
+            looked.padding,
+        )? {
             let Some(of_sums) = of_sums.get(&layer) else {
                 continue;
             };

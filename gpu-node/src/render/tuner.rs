@@ -1,6 +1,6 @@
 //! How many cells are rendered at once: found by measuring the work itself. Knows seconds and sizes, no device.
 //!
-//! For each shape of picture a climb: from one cell the batch is doubled while that makes a cell cheaper by at least
+//! For each shape of picture a climb: from one cell, or where it is told to begin, the batch is doubled while that makes a cell cheaper by at least
 //! [`GAIN_MIN`], then it stays with the cheapest. A batch of one is always among what is measured, so no batch is stayed
 //! with in which a cell costs more than alone. One recording is enough to go on, so that small grids gain too; later
 //! those that decided are taken once more, because a disturbed one would otherwise hold for ever.
@@ -28,6 +28,8 @@ const SHAPES_MAX: usize = 64;
 pub(super) struct BatchTuner {
     /// 1, 2, 4, … and the largest batch allowed.
     sizes: Vec<u32>,
+    /// Where a climb begins while nothing is known.
+    first: u32,
     /// The one used last stands last.
     climbs: Vec<(Shape, Climb)>,
 }
@@ -41,8 +43,9 @@ struct Climb {
 }
 
 impl BatchTuner {
-    /// A tuner that has measured nothing, for batches of at most `batch_max` cells (at least 1).
-    pub(super) fn new(batch_max: u32) -> Self {
+    /// A tuner that has measured nothing, for batches of at most `batch_max` cells (at least 1); the very first has `first`
+    /// where there are as many.
+    pub(super) fn new(batch_max: u32, first: u32) -> Self {
         let batch_max = batch_max.max(1);
         let doubled = (0..u32::BITS).map(|power| 1_u32 << power);
         Self {
@@ -50,6 +53,7 @@ impl BatchTuner {
                 .take_while(|size| *size < batch_max)
                 .chain([batch_max])
                 .collect(),
+            first,
             climbs: Vec::new(),
         }
     }
@@ -94,7 +98,7 @@ impl BatchTuner {
                 let aim = climb.aim(&self.sizes);
                 (aim, climb.cost(aim).is_some())
             }
-            None => (1, false),
+            None => (self.first, false),
         };
         let larger = self.sizes.iter().copied().find(|size| *size > aim);
         match larger {
@@ -132,11 +136,13 @@ impl BatchTuner {
         let distance = |other: u64| (other as f64 / pixels as f64).ln().abs();
         let nearest =
             measured.min_by(|(left, _), (right, _)| distance(*left).total_cmp(&distance(*right)));
-        let Some((near_pixels, best)) = nearest else {
-            return 1;
+        let scaled = match nearest {
+            None => u64::from(self.first),
+            Some((near_pixels, best)) => {
+                let best = u64::from(best);
+                (best.saturating_mul(near_pixels) / pixels).min(best * START_GROWTH_MAX)
+            }
         };
-        let best = u64::from(best);
-        let scaled = (best.saturating_mul(near_pixels) / pixels).min(best * START_GROWTH_MAX);
         let fitting = |size: &&u32| u64::from(**size) <= scaled;
         self.sizes.iter().rev().find(fitting).copied().unwrap_or(1)
     }
@@ -278,7 +284,7 @@ mod tests {
             (1, 100, &[1.0], &[1], 1),
         ];
         for (batch_max, waiting, costs, tried, stays) in cases {
-            let mut tuner = BatchTuner::new(batch_max);
+            let mut tuner = BatchTuner::new(batch_max, 1);
             let found = climb(&mut tuner, SHAPE, waiting, table(costs));
             let wanted = (tried.to_vec(), stays);
             assert_eq!(found, wanted, "{batch_max} {waiting} {costs:?}");
@@ -287,7 +293,7 @@ mod tests {
 
     #[test]
     fn one_recording_of_each_size_is_enough_to_climb() {
-        let mut tuner = BatchTuner::new(64);
+        let mut tuner = BatchTuner::new(64, 1);
         let costs = table(&[1.0, 0.8, 0.7, 0.9]);
         for batch in [1, 2, 4, 8, 4, 4, 8, 8, 2, 2, 1, 1, 4, 4] {
             assert_eq!(tuner.next(SHAPE, 100), batch);
@@ -300,7 +306,7 @@ mod tests {
         let costs = table(&[1.0, 0.8, 0.7, 0.9]);
         for disturbed in 0..3 {
             let mut count = 0;
-            let mut tuner = BatchTuner::new(64);
+            let mut tuner = BatchTuner::new(64, 1);
             let (_, stays) = climb(&mut tuner, SHAPE, 100, |batch| {
                 count += 1;
                 let noise = if count % 3 == disturbed { 5.0 } else { 1.0 };
@@ -312,7 +318,7 @@ mod tests {
 
     #[test]
     fn a_batch_that_grows_dearer_than_one_alone_is_left() {
-        let mut tuner = BatchTuner::new(4);
+        let mut tuner = BatchTuner::new(4, 1);
         climb(&mut tuner, SHAPE, 4, table(&[1.0, 0.9, 0.8]));
         assert_eq!(tuner.next(SHAPE, 4), 4);
         for _ in 0..RECORDINGS_MAX {
@@ -333,19 +339,19 @@ mod tests {
             ((2048, 2048), 1),
         ];
         for (shape, start) in cases {
-            let mut tuner = BatchTuner::new(64);
+            let mut tuner = BatchTuner::new(64, 1);
             climb(&mut tuner, SHAPE, 100, table(&[1.0, 0.8, 0.7, 0.9]));
             assert_eq!(tuner.next(shape, 100), start, "{shape:?}");
         }
         // The neighbour's batch is wrong here: the promise still holds after it was measured.
-        let mut tuner = BatchTuner::new(64);
+        let mut tuner = BatchTuner::new(64, 1);
         climb(&mut tuner, SHAPE, 100, table(&[1.0, 0.8, 0.7, 0.9]));
         let dearer = table(&[1.0, 1.1, 1.2, 1.3, 1.4]);
         let found = climb(&mut tuner, (128, 128), 100, dearer);
         assert_eq!(found, (vec![16, 1, 2], 1));
         // And here it is right or nearly so: its neighbours are tried too.
         for (costs, stays) in [(&[1.0, 0.9, 0.8, 0.9], 4), (&[1.0, 0.9, 0.8, 0.7], 8)] {
-            let mut tuner = BatchTuner::new(8);
+            let mut tuner = BatchTuner::new(8, 1);
             climb(&mut tuner, SHAPE, 100, table(&[1.0, 0.8, 0.7, 0.9]));
             let found = climb(&mut tuner, (256, 255), 100, table(costs));
             assert_eq!(found, (vec![4, 1, 2, 8], stays));
@@ -353,8 +359,21 @@ mod tests {
     }
 
     #[test]
+    fn it_begins_where_it_is_told_and_compares_that_with_one_alone() {
+        let mut tuner = BatchTuner::new(64, 16);
+        assert_eq!(tuner.wanted(), 32);
+        let costs = table(&[4.0, 2.0, 1.3, 1.1, 1.0, 1.2, 1.3]);
+        let found = climb(&mut tuner, SHAPE, 100, costs);
+        assert_eq!(found, (vec![16, 1, 8, 32], 16));
+        // Fewer than that are rendered at once, not one by one.
+        let mut tuner = BatchTuner::new(64, 16);
+        assert_eq!(tuner.next(SHAPE, 6), 6);
+        assert_eq!(BatchTuner::new(4, 16).next(SHAPE, 100), 4);
+    }
+
+    #[test]
     fn it_asks_for_what_it_may_try_next() {
-        let mut tuner = BatchTuner::new(8);
+        let mut tuner = BatchTuner::new(8, 1);
         assert_eq!(tuner.wanted(), 2);
         let costs = table(&[1.0, 0.5, 0.4, 0.6]);
         for (batch, wanted) in [(1, 4), (2, 8), (4, 8)] {
@@ -368,7 +387,7 @@ mod tests {
 
     #[test]
     fn nonsense_is_not_recorded_and_shapes_are_bounded() {
-        let mut tuner = BatchTuner::new(8);
+        let mut tuner = BatchTuner::new(8, 1);
         for seconds in [f64::NAN, 0.0, -1.0] {
             tuner.record(SHAPE, 1, seconds);
         }

@@ -6,6 +6,7 @@ use atelier_proto::settings::{Layer, LayerWeights, Padding, Pooling, RenderSetti
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::RenderError;
+use super::gpu;
 use super::packed::PackedKernel;
 use super::statistics::by_row;
 use crate::weights::{Architecture, Convolution, VggWeights};
@@ -56,6 +57,7 @@ enum Kernel {
     /// `[out, in, 3, 3]`.
     Plain(Tensor),
     Packed(PackedKernel),
+    OnGpu(gpu::Convolution),
 }
 
 impl Vgg {
@@ -144,17 +146,29 @@ impl Vgg {
     ) -> Result<BTreeMap<Layer, Tensor>, TchError> {
         let mut wanted: BTreeSet<Layer> = wanted.into_iter().collect();
         let mut found = BTreeMap::new();
-        let features = images.f_sub(&self.mean)?.f_div(&self.deviation)?;
-        let features = features.f_to_kind(self.numbers.convolutions)?;
-        let mut features = arranged(&features, self.numbers.channels_last)?;
+        let mut features = self.seen(images)?;
+        // Of the features at hand, as often as they were pooled.
         let mut block = 1;
-        for stage in &self.stages {
+        for (number, stage) in self.stages.iter().enumerate() {
             if wanted.is_empty() {
                 break;
             }
             if stage.layer.block() != block {
                 block = stage.layer.block();
                 features = pool(&features, pooling)?;
+            }
+            let ends_block = self
+                .stages
+                .get(number + 1)
+                .is_some_and(|next| next.layer.block() != block);
+            if ends_block
+                && pooling == Pooling::Average
+                && !wanted.contains(&stage.layer)
+                && let Some(pooled) = stage.rectified_and_pooled(&features, padding)?
+            {
+                features = pooled;
+                block += 1;
+                continue;
             }
             features = stage.rectified(&features, padding)?;
             if wanted.remove(&stage.layer) {
@@ -163,21 +177,34 @@ impl Vgg {
         }
         Ok(found)
     }
+
+    /// Images as the first convolution takes them.
+    fn seen(&self, images: &Tensor) -> Result<Tensor, TchError> {
+        let Numbers {
+            convolutions: kind,
+            channels_last,
+        } = self.numbers;
+        if let Some(Kernel::OnGpu(_)) = self.stages.first().map(|stage| &stage.kernel) {
+            return gpu::image(images, &self.mean, &self.deviation, kind);
+        }
+        let features = images.f_sub(&self.mean)?.f_div(&self.deviation)?;
+        arranged(&features.f_to_kind(kind)?, channels_last)
+    }
 }
 
 impl Kernel {
     /// Of `[out, in, 3, 3]`, in the quickest way that there is. `[out]`, the bias, is looked at only: what is not a finite
     /// number must reach the loss, and packed kernels rectify it to 0.
     fn of(kernel: &Tensor, bias: &Tensor, channels_last: bool) -> Result<Self, TchError> {
-        let packed = if channels_last && is_finite(kernel)? && is_finite(bias)? {
-            PackedKernel::of(kernel)?
-        } else {
-            None
-        };
-        Ok(match packed {
-            Some(packed) => Self::Packed(packed),
-            None => Self::Plain(arranged(kernel, channels_last)?),
-        })
+        if channels_last && is_finite(kernel)? && is_finite(bias)? {
+            if let Some(packed) = PackedKernel::of(kernel)? {
+                return Ok(Self::Packed(packed));
+            }
+            if let Some(convolution) = gpu::Convolution::of(kernel, bias)? {
+                return Ok(Self::OnGpu(convolution));
+            }
+        }
+        Ok(Self::Plain(arranged(kernel, channels_last)?))
     }
 }
 
@@ -194,6 +221,28 @@ impl Stage {
                     kernel.convolve_rectified(row, &self.bias, margin)
                 })
             }
+            Kernel::OnGpu(convolution) => {
+                let replicates = padding == Padding::Replicate;
+                convolution.convolve_rectified(features, &self.bias, replicates, false)
+            }
+        }
+    }
+
+    /// The same, averaged over two by two positions; none where that is no step of its own.
+    fn rectified_and_pooled(
+        &self,
+        features: &Tensor,
+        padding: Padding,
+    ) -> Result<Option<Tensor>, TchError> {
+        let (_, _, height, width) = features.size4()?;
+        match &self.kernel {
+            Kernel::OnGpu(convolution) if height.min(width) >= 2 => {
+                let replicates = padding == Padding::Replicate;
+                convolution
+                    .convolve_rectified(features, &self.bias, replicates, true)
+                    .map(Some)
+            }
+            _ => Ok(None),
         }
     }
 }
@@ -269,6 +318,7 @@ pub(super) fn pool(features: &Tensor, pooling: Pooling) -> Result<Tensor, TchErr
     let (_, _, height, width) = features.size4()?;
     let window = [height.min(2), width.min(2)];
     match pooling {
+        Pooling::Average if window == [2, 2] && gpu::serves(features) => gpu::pool(features),
         Pooling::Average => features.f_avg_pool2d(window, window, [0, 0], false, true, None),
         Pooling::Max => features.f_max_pool2d(window, window, [0, 0], [1, 1], false),
     }
