@@ -256,6 +256,9 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     /// A grid and those of its cells that changed after a sequence number, at one moment.
     async fn changes(&self, grid: GridId, after_sequence: u64) -> Result<Changes, StoreError>;
 
+    /// A grid and the cells of it that changed last, the latest first, at most so many, at one moment.
+    async fn latest(&self, grid: GridId, cells_max: u32) -> Result<Changes, StoreError>;
+
     /// Attempts of a grid that brought no picture, cell by cell, at most so many.
     async fn failed_attempts(
         &self,

@@ -91,6 +91,16 @@ impl GridKeys {
         self.below(&format!("checkpoints/{stem}.safetensors"))
     }
 
+    /// What the keys of the grid's previews start with. They are no part of the gallery either.
+    pub fn previews(&self) -> String {
+        self.below("previews/")
+    }
+
+    /// What the cell with this [`cell_stem`] looks like while it is painted.
+    pub fn preview(&self, stem: &str) -> String {
+        self.below(&format!("previews/{stem}.jpg"))
+    }
+
     fn below(&self, path: &str) -> String {
         format!("grids/{}/{path}", self.grid)
     }

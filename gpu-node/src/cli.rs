@@ -216,6 +216,14 @@ pub struct RunArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented at its type")]
     pub checkpoints: CheckpointArgs,
+    /// How often those who watch see what a picture has become; 0s: never. In large batches it is less often
+    #[arg(
+        long,
+        env = "ATELIER_PREVIEW_INTERVAL",
+        default_value = "3s",
+        value_name = "DURATION"
+    )]
+    pub preview_interval: humantime::Duration,
     /// Address where Prometheus finds this node's metrics, as in 127.0.0.1:9091 [default: nowhere]
     #[arg(long, env = "ATELIER_METRICS", value_name = "ADDRESS")]
     pub metrics: Option<SocketAddr>,

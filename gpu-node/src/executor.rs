@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use atelier_gallery::picture::{Picture, Provenance};
 use atelier_proto::ids::{CellId, Digest};
+use image::RgbImage;
 use tokio::sync::{mpsc, oneshot, watch as latest};
 use tokio_util::sync::CancellationToken;
 use tracing::Span;
@@ -83,6 +84,8 @@ pub struct Leaves {
     pub pictures: bool,
     /// Checkpoints.
     pub checkpoints: bool,
+    /// Previews.
+    pub previews: bool,
 }
 
 /// What a cell is to become.
@@ -146,10 +149,35 @@ pub struct Order {
     /// Ends this cell alone, at its next evaluation but one at the latest.
     cancel: CancellationToken,
     progress: latest::Sender<Progress>,
-    checkpoints: Option<CheckpointOrder>,
+    on_the_way: OnTheWay,
     at_hand: AtHand,
     answer: oneshot::Sender<Result<Painted, ExecutorError>>,
     span: Span,
+}
+
+/// What is wanted of a cell while it is rendered.
+#[derive(Debug, Default)]
+pub struct OnTheWay {
+    /// What a later attempt goes on from.
+    pub checkpoints: Option<CheckpointOrder>,
+    /// What people look at.
+    pub previews: Option<PreviewOrder>,
+}
+
+/// Where a cell's previews go, and how often there is one.
+#[derive(Debug)]
+pub struct PreviewOrder {
+    interval: Duration,
+    sender: mpsc::Sender<RgbImage>,
+}
+
+impl PreviewOrder {
+    /// One preview at every `interval` at most: fewer where the receiver does not keep up, and where the batch is so large
+    /// that its previews would be many.
+    pub fn new(interval: Duration) -> (Self, mpsc::Receiver<RgbImage>) {
+        let (sender, receiver) = mpsc::channel(1);
+        (Self { interval, sender }, receiver)
+    }
 }
 
 /// Where a cell's checkpoints go, and how often there is one.
@@ -178,7 +206,7 @@ impl Order {
         canvas: Canvas,
         cancel: CancellationToken,
         progress: latest::Sender<Progress>,
-        checkpoints: Option<CheckpointOrder>,
+        on_the_way: OnTheWay,
         at_hand: AtHand,
     ) -> (Self, Answer) {
         let (answer, receiver) = oneshot::channel();
@@ -187,7 +215,7 @@ impl Order {
             canvas,
             cancel,
             progress,
-            checkpoints,
+            on_the_way,
             at_hand,
             answer,
             span: Span::current(),
@@ -276,10 +304,12 @@ impl Executor {
             Painter::Device(_) => Leaves {
                 pictures: true,
                 checkpoints: true,
+                previews: true,
             },
             Painter::Simulated(simulated) => Leaves {
                 pictures: simulated.simulation().leaves_pictures,
                 checkpoints: false,
+                previews: false,
             },
         }
     }

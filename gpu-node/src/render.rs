@@ -61,7 +61,8 @@ pub use self::checkpoint::Checkpoint;
 pub use self::device::{DeviceChoice, UnknownDevice};
 pub use self::error::RenderError;
 pub use self::job::{
-    Evaluation, Input, MaskInput, PaintingInput, RenderJob, Rendered, Unwatched, Watch,
+    Evaluation, Input, MaskInput, PREVIEW_SIDE, PaintingInput, RenderJob, Rendered, Unwatched,
+    Watch,
 };
 use self::memory::Memory;
 pub use self::peak::{Peak, Peaks};

@@ -7,7 +7,7 @@
 //! - [`attempt`] carries one leased cell from its inputs to its picture; [`leased`] is what it is told
 //! - [`store`] puts pictures into the bucket; [`checkpoints`] keeps what is half done there;
 //!   [`outage`] waits for it
-//! - [`losses`] keeps how the loss went
+//! - [`losses`] keeps how the loss went, [`previews`] shows how the picture does
 //! - [`verdicts`] tells the coordinator what became of a cell, [`releases`] that it is given back; [`held`] knows which
 //!   cells this node holds
 
@@ -19,6 +19,7 @@ mod leased;
 mod link;
 mod losses;
 mod outage;
+mod previews;
 mod releases;
 mod store;
 mod verdicts;
@@ -70,6 +71,8 @@ pub struct SessionConfig {
     pub connect_timeout: Duration,
     /// How often what a cell has become is put where the coordinator wants its checkpoints.
     pub checkpoint_interval: Duration,
+    /// How often what a cell looks like is put where people can see it; zero: never.
+    pub preview_interval: Duration,
     /// How long a cell waits for a bucket that is away before it is given back.
     pub bucket_patience: Duration,
 }
@@ -141,6 +144,7 @@ struct Session {
     outage: Outage,
     bucket_patience: Duration,
     checkpoint_interval: Duration,
+    preview_interval: Duration,
     /// Checkpoints that are being put.
     checkpoint_puts: Arc<Semaphore>,
     registration: v1::RegisterRequest,
@@ -202,6 +206,7 @@ pub async fn run(
         outage: Outage::default(),
         bucket_patience: config.bucket_patience,
         checkpoint_interval: config.checkpoint_interval,
+        preview_interval: config.preview_interval,
         checkpoint_puts: Arc::new(Semaphore::new(CHECKPOINT_PUTS_MAX)),
         registration,
     });

@@ -49,7 +49,7 @@ pub enum Kind {
     ForeignKey,
     /// A picture of a cell that ended without one.
     Orphan,
-    /// A checkpoint of a cell that has ended.
+    /// A checkpoint or a preview of a cell that has ended.
     Checkpoint,
     /// An object that belongs to nothing.
     Stray,
@@ -137,7 +137,7 @@ impl Kind {
             Self::Orphan => {
                 "a picture, thumbnail or original is of cells that ended without a picture"
             }
-            Self::Checkpoint => "a checkpoint is of a cell that has ended",
+            Self::Checkpoint => "a checkpoint or a preview is of a cell that has ended",
             Self::Stray => "an object belongs to nothing",
             Self::Input => "an input is not there, or has other bytes (--deep)",
             Self::NoGallery => "gallery.json or index.html is not there",

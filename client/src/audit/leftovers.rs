@@ -79,7 +79,11 @@ impl<'a> Places<'a> {
         };
         let cell = pair.cell()?;
         match folder {
-            "checkpoints" if key == told.keys().checkpoint(stem) => {
+            "checkpoints" | "previews"
+                if [told.keys().checkpoint(stem), told.keys().preview(stem)]
+                    .iter()
+                    .any(|known| known == key) =>
+            {
                 // While the grid goes on, its own node or the end of the grid removes it.
                 let is_left = told.is_settled && !pair.may_be_open();
                 is_left.then(|| Difference::new(Kind::Checkpoint, key, ended(told, cell)))

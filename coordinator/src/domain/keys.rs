@@ -20,6 +20,8 @@ pub struct CellKeys {
     pub large_thumbnail: String,
     /// What has become of the picture so far, while it is rendered.
     pub checkpoint: String,
+    /// What it looks like so far, while it is rendered.
+    pub preview: String,
     /// The photo, reduced; shared by its row. `None` of an artist alone.
     pub photo_original: Option<String>,
     /// The artist's first painting, reduced; shared by its column. `None` of a photo alone.
@@ -47,6 +49,7 @@ impl GridNames {
             thumbnail: keys.thumbnail(&stem),
             large_thumbnail: keys.large_thumbnail(&stem),
             checkpoint: keys.checkpoint(&stem),
+            preview: keys.preview(&stem),
             photo_original: photo.and_then(|photo| self.photo_original(photo)),
             artist_original: artist.and_then(|artist| self.artist_original(artist)),
         })
@@ -55,6 +58,11 @@ impl GridNames {
     /// The key of a cell's checkpoint.
     pub fn checkpoint(&self, position: Position) -> Option<String> {
         Some(self.0.keys().checkpoint(&self.stem(position)?))
+    }
+
+    /// The key of a cell's preview.
+    pub fn preview(&self, position: Position) -> Option<String> {
+        Some(self.0.keys().preview(&self.stem(position)?))
     }
 
     fn stem(&self, position: Position) -> Option<String> {

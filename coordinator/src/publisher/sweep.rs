@@ -1,4 +1,4 @@
-//! Removes the checkpoints of cells that have ended.
+//! Removes the checkpoints and previews of cells that have ended.
 //!
 //! Nodes remove those of the cells that they finish. What is left is of cells that failed, that were cancelled while
 //! nobody held them, or whose node died at the last moment.
@@ -15,15 +15,17 @@ use crate::domain::summary::Changes;
 /// Objects removed at once.
 const REMOVALS_MAX: usize = 16;
 
-/// Removes the checkpoints of a grid that are of no more use. One that cannot be removed is told in the log: it takes
+/// Removes the checkpoints and previews of a grid that are of no more use. One that cannot be removed is told in the log: it takes
 /// room, and no gallery waits for that.
 pub(super) async fn sweep(bucket: &Bucket, facts: &GridFacts, changes: &Changes) {
     let grid = changes.summary.grid;
     match remove_useless(bucket, facts, changes).await {
         Ok(0) => {}
-        Ok(removed) => tracing::info!(%grid, removed, "removed checkpoints of ended cells"),
+        Ok(removed) => {
+            tracing::info!(%grid, removed, "removed checkpoints and previews of ended cells")
+        }
         Err(error) => {
-            tracing::warn!(%grid, %error, "checkpoints of ended cells stay in the bucket");
+            tracing::warn!(%grid, %error, "checkpoints or previews of ended cells stay in the bucket");
         }
     }
 }
@@ -33,8 +35,9 @@ async fn remove_useless(
     facts: &GridFacts,
     changes: &Changes,
 ) -> Result<usize, BucketError> {
-    let prefix = GridKeys::new(changes.summary.grid).checkpoints();
-    let listed = bucket.list(&prefix).await?;
+    let keys = GridKeys::new(changes.summary.grid);
+    let mut listed = bucket.list(&keys.checkpoints()).await?;
+    listed.extend(bucket.list(&keys.previews()).await?);
     if listed.is_empty() {
         return Ok(0);
     }
@@ -50,9 +53,15 @@ async fn remove_useless(
         .await
 }
 
-/// Keys of the checkpoints that some attempt may go on from, or is about to write.
+/// Keys that some attempt may go on from, or is about to write.
 fn of_use(facts: &GridFacts, changes: &Changes) -> HashSet<String> {
     let open = changes.cells.iter().filter(|it| !it.cell.has_ended());
-    open.filter_map(|record| facts.names.checkpoint(facts.position(record.id.place)?))
+    let positions = open.filter_map(|record| facts.position(record.id.place));
+    positions
+        .flat_map(|position| {
+            let names = &facts.names;
+            [names.checkpoint(position), names.preview(position)]
+        })
+        .flatten()
         .collect()
 }

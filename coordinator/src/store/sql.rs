@@ -150,6 +150,14 @@ impl Store for SqlStore {
         })
     }
 
+    async fn latest(&self, grid: GridId, cells_max: u32) -> Result<Changes, StoreError> {
+        let mut transaction = self.read().await?;
+        Ok(Changes {
+            summary: grids::summary(&mut transaction, grid).await?,
+            cells: cells::latest(&mut self.tables(&mut transaction), grid, cells_max).await?,
+        })
+    }
+
     async fn failed_attempts(
         &self,
         grid: GridId,

@@ -50,6 +50,7 @@ pub(super) async fn run(args: RunArgs, log: LogTail) -> Result<(), CommandError>
         dollars_per_hour: args.fleet.dollars_per_hour.map(|dollars| dollars.0),
         connect_timeout: CONNECT_TIMEOUT,
         checkpoint_interval: args.checkpoints.checkpoint_interval.into(),
+        preview_interval: args.preview_interval.into(),
         bucket_patience: args.bucket_patience.into(),
     };
     let metrics = Metrics::default();

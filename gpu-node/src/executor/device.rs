@@ -149,7 +149,7 @@ fn render(renderer: &mut impl RenderBlocks, orders: Vec<Order>, metrics: &Metric
             order.job.settings.evaluations_planned(),
             order.cancel,
             order.progress,
-            order.checkpoints,
+            order.on_the_way,
             order.span,
         );
         jobs.push(order.job);

@@ -144,7 +144,14 @@ impl Bench {
         let at_hand = device.take_cells(1, device.ask()).pop().unwrap();
         let cancel = CancellationToken::new();
         let (sender, progress) = latest::channel(Progress::default());
-        let (order, answer) = Order::new(job, canvas(), cancel.clone(), sender, None, at_hand);
+        let (order, answer) = Order::new(
+            job,
+            canvas(),
+            cancel.clone(),
+            sender,
+            OnTheWay::default(),
+            at_hand,
+        );
         (order, answer, cancel, progress)
     }
 
@@ -269,7 +276,10 @@ async fn a_cancelled_cell_leaves_a_checkpoint_and_one_of_no_use_costs_no_picture
             canvas(),
             cancel,
             progress,
-            Some(checkpoints),
+            OnTheWay {
+                checkpoints: Some(checkpoints),
+                previews: None,
+            },
             at_hand.unwrap(),
         );
         (order, answer, made)
@@ -318,7 +328,7 @@ async fn a_cancelled_cell_leaves_a_checkpoint_and_one_of_no_use_costs_no_picture
         canvas(),
         cancel.clone(),
         sender,
-        None,
+        OnTheWay::default(),
         at_hand.unwrap(),
     );
     let rendering = executor.render_block(vec![misshapen]);

@@ -4,28 +4,41 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use atelier_proto::clock::Stopwatch;
+use image::RgbImage;
 use tokio::sync::mpsc;
 use tokio::sync::watch::Sender;
 use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
-use super::{CheckpointOrder, Progress};
+use super::{OnTheWay, Progress};
 use crate::checkpoint_pace::CheckpointPace;
 use crate::metrics::Metrics;
 use crate::render::{Checkpoint, Evaluation, RenderError, Watch};
+
+/// Of the previews of a block, so many come in the interval of one cell: a large batch is not a flood of small files.
+const PREVIEWS_IN_INTERVAL: u32 = 4;
 
 /// Watches the cells of one block, each by itself.
 pub(super) struct BlockWatch<'a> {
     metrics: &'a Metrics,
     cells: Vec<Watched>,
     evaluations: u64,
+    /// Of any cell.
+    since_preview: Stopwatch,
 }
 
 struct Watched {
     cancel: CancellationToken,
     progress: Sender<Progress>,
     checkpoints: Option<Checkpoints>,
+    previews: Option<Previews>,
     span: Span,
+}
+
+struct Previews {
+    interval: Duration,
+    sender: mpsc::Sender<RgbImage>,
+    since_last: Stopwatch,
 }
 
 struct Checkpoints {
@@ -52,6 +65,7 @@ impl<'a> BlockWatch<'a> {
             metrics,
             cells: Vec::new(),
             evaluations: 0,
+            since_preview: Stopwatch::start(),
         }
     }
 
@@ -61,18 +75,23 @@ impl<'a> BlockWatch<'a> {
         planned: u32,
         cancel: CancellationToken,
         progress: Sender<Progress>,
-        checkpoints: Option<CheckpointOrder>,
+        on_the_way: OnTheWay,
         span: Span,
     ) {
         progress.send_modify(|progress| progress.planned = planned);
         self.cells.push(Watched {
             cancel,
             progress,
-            checkpoints: checkpoints.map(|order| Checkpoints {
+            checkpoints: on_the_way.checkpoints.map(|order| Checkpoints {
                 pace: CheckpointPace::new(order.interval),
                 sender: order.sender,
                 making: None,
                 last_made_in: Duration::ZERO,
+            }),
+            previews: on_the_way.previews.map(|order| Previews {
+                interval: order.interval,
+                sender: order.sender,
+                since_last: Stopwatch::start(),
             }),
             span,
         });
@@ -120,6 +139,14 @@ impl Watch for OneOf<'_, '_> {
 
     fn checkpoint(&mut self, _: usize, checkpoint: Checkpoint) {
         self.block.checkpoint(self.job, checkpoint);
+    }
+
+    fn wants_preview(&mut self, _: usize) -> bool {
+        self.block.wants_preview(self.job)
+    }
+
+    fn preview(&mut self, _: usize, preview: RgbImage) {
+        self.block.preview(self.job, preview);
     }
 }
 
@@ -170,6 +197,26 @@ impl Watch for BlockWatch<'_> {
                 let _entered = cell.span.enter();
                 tracing::debug!("nobody takes this checkpoint");
             }
+        }
+    }
+
+    fn wants_preview(&mut self, job: usize) -> bool {
+        let cell = self.cells.get(job);
+        let Some(previews) = cell.and_then(|cell| cell.previews.as_ref()) else {
+            return false;
+        };
+        previews.since_last.elapsed() >= previews.interval
+            && self.since_preview.elapsed() >= previews.interval / PREVIEWS_IN_INTERVAL
+            && previews.sender.capacity() > 0
+    }
+
+    fn preview(&mut self, job: usize, preview: RgbImage) {
+        let cell = self.cells.get_mut(job);
+        if let Some(previews) = cell.and_then(|cell| cell.previews.as_mut()) {
+            previews.since_last = Stopwatch::start();
+            self.since_preview = Stopwatch::start();
+            // The next one is as good.
+            let _ = previews.sender.try_send(preview);
         }
     }
 }

@@ -291,6 +291,13 @@ impl<'a, 'p> Batch<'a, 'p> {
                 )?;
                 watch.checkpoint(row.number, checkpoint);
             }
+            if watch.wants_preview(row.number) {
+                match pixels::preview(&descent.best_image(at)?) {
+                    Ok(preview) => watch.preview(row.number, preview),
+                    // Nobody is to lose a picture for it.
+                    Err(error) => tracing::debug!(%error, "no preview"),
+                }
+            }
             kept.push(at);
         }
         Ok(kept)

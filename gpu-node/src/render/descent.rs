@@ -214,6 +214,11 @@ impl Descent {
         })
     }
 
+    /// The best image of a row so far, `[1, 3, height, width]`.
+    pub(super) fn best_image(&self, row: usize) -> Result<Tensor, TchError> {
+        self.best.f_narrow(0, row as i64, 1)
+    }
+
     /// The best image of a row.
     ///
     /// Where the optimiser averages its iterates, their average is looked at once more and taken unless it is worse.
@@ -223,9 +228,8 @@ impl Descent {
         vgg: &Vgg,
         objective: &Objective,
     ) -> Result<Best, TchError> {
-        let at = row as i64;
         let best = Best {
-            image: self.best.f_narrow(0, at, 1)?,
+            image: self.best_image(row)?,
             loss: self.rows.get(row).map_or(f64::INFINITY, Row::loss),
         };
         let flat = self.images.f_flatten(1, -1)?;

@@ -6,10 +6,13 @@ use std::sync::Arc;
 use atelier_gallery::picture::Picture;
 use atelier_proto::ids::Digest;
 use atelier_proto::settings::RenderSettings;
-use image::GrayImage;
+use image::{GrayImage, RgbImage};
 use serde::Serialize;
 
 use super::Checkpoint;
+
+/// Long side of previews, pixels.
+pub const PREVIEW_SIDE: u32 = 256;
 
 /// A picture with the digest of the file that it came from, by which targets are kept; clones share it.
 #[derive(Debug, Clone)]
@@ -104,6 +107,14 @@ pub trait Watch {
 
     /// Takes the checkpoint that was wanted.
     fn checkpoint(&mut self, _job: usize, _checkpoint: Checkpoint) {}
+
+    /// Whether it is wanted now to see what a job has become so far. Asked after each evaluation.
+    fn wants_preview(&mut self, _job: usize) -> bool {
+        false
+    }
+
+    /// Takes the preview that was wanted: the best picture so far, at most [`PREVIEW_SIDE`] pixels long.
+    fn preview(&mut self, _job: usize, _preview: RgbImage) {}
 }
 
 /// A watch that lets everything go on.

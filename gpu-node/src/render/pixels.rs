@@ -2,12 +2,14 @@
 //! the files have it.
 
 use atelier_gallery::picture::{Colours, Picture};
-use atelier_proto::settings::PictureFormat;
+use atelier_proto::settings::{PictureFormat, fit};
 use image::{GrayImage, ImageBuffer, Rgb, RgbImage, imageops};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 use rand_distr::{Distribution as _, Normal, NormalError};
 use tch::{Device, Kind, TchError, Tensor};
+
+use super::PREVIEW_SIDE;
 
 type Rgb16Image = ImageBuffer<Rgb<u16>, Vec<u16>>;
 
@@ -155,6 +157,21 @@ pub(super) fn gaussian(seed: u64, count: usize, mean: f32, deviation: f32) -> Ve
         // Only an infinite deviation is refused, and there is none.
         Err(_) => vec![mean; count],
     }
+}
+
+/// A picture of an image that may be too large to look at on the way: at most [`PREVIEW_SIDE`] pixels long.
+pub(super) fn preview(image: &Tensor) -> Result<RgbImage, TchError> {
+    let (_, _, height, width) = image.size4()?;
+    let (width, height) = (width as u32, height as u32);
+    let (smaller_width, smaller_height) = if width.max(height) > PREVIEW_SIDE {
+        fit(width, height, PREVIEW_SIDE)
+    } else {
+        (width, height)
+    };
+    let smaller = resized(image, smaller_width, smaller_height)?;
+    Ok(to_picture(&smaller, PictureFormat::Jpeg, None)?
+        .to_rgb8()
+        .into_owned())
 }
 
 /// An image, `[1, 3, height, width]`, as a picture of 8 or 16 bits a channel, as its format has it, with the photo's

@@ -13,9 +13,10 @@ use super::checkpoints::CellCheckpoints;
 use super::held::{HeldCell, Stop};
 use super::leased::{LeasedCell, LeasedPainting};
 use super::losses;
+use super::previews::CellPreviews;
 use super::store::Headers;
 use super::verdicts::with_causes;
-use crate::executor::{ExecutorError, Progress};
+use crate::executor::{ExecutorError, OnTheWay, Progress};
 use crate::inputs::InputError;
 use crate::metrics::Outcome;
 use crate::render::{Input, MaskInput, PaintingInput, RenderError, RenderJob};
@@ -95,7 +96,10 @@ impl Session {
             let (sender, receiver) = watch::channel(Progress::default());
             let held = self.held.hold(cell.cell, cell.attempt, receiver);
             let mut checkpoints = self.checkpoints(&cell, &held.stop);
-            let result = Box::pin(self.paint(&cell, &held, seat, sender, &mut checkpoints)).await;
+            let mut previews = self.previews(&cell, &held.stop);
+            let kept = (&mut checkpoints, &mut previews);
+            let result = Box::pin(self.paint(&cell, &held, seat, sender, kept)).await;
+            let has_ended = held.stop.why() == Some(Stop::Ended);
             let outcome = match (result, held.stop.why()) {
                 // A finished picture is reported even if the stop came while it was stored.
                 (Ok(result), _) => {
@@ -134,6 +138,10 @@ impl Session {
                     Outcome::Failed
                 }
             };
+            // Whoever has the cell now, or gets it, puts newer ones there.
+            if !matches!(outcome, Outcome::Dropped | Outcome::Released) || has_ended {
+                previews.remove().await;
+            }
             self.metrics.cell_ended(outcome);
         }
         .instrument(span)
@@ -148,7 +156,7 @@ impl Session {
         held: &HeldCell,
         seat: Seat,
         progress: watch::Sender<Progress>,
-        checkpoints: &mut CellCheckpoints,
+        (checkpoints, previews): (&mut CellCheckpoints, &mut CellPreviews),
     ) -> Result<v1::CellResult, AttemptError> {
         let prepare = Box::pin(async {
             let at_hand = self.patiently(&held.stop, || {
@@ -174,11 +182,16 @@ impl Session {
             let about = self.executor.provenance(&job);
             let stop = held.stop.token.clone();
             let seen = progress.subscribe();
-            let answer = seat.take(job, cell.canvas(), stop, progress, checkpoints.order());
+            let on_the_way = OnTheWay {
+                checkpoints: checkpoints.order(),
+                previews: previews.order(),
+            };
+            let answer = seat.take(job, cell.canvas(), stop, progress, on_the_way);
             let (painted, losses) = losses::until(answer, seen).await;
             let painted = painted.unwrap_or(Err(ExecutorError::Ended))?;
             fault::RENDERED.pass();
             checkpoints.enough();
+            previews.enough();
             Box::pin(self.store(cell, &held.stop, painted, losses, about)).await?
         };
         Box::pin(self.store_companions(cell, &held.stop, stored, headers)).await

@@ -18,7 +18,7 @@ use super::leased::LeasedCell;
 use super::outage::waits;
 use super::{CALL_TIMEOUT, Session, timed};
 use crate::device_time::AtHand;
-use crate::executor::{Answer, Canvas, CheckpointOrder, Order, Progress};
+use crate::executor::{Answer, Canvas, OnTheWay, Order, Progress};
 use crate::render::RenderJob;
 
 /// How much work a block is to have, by what the coordinator has measured: enough that leasing costs nothing beside it,
@@ -83,9 +83,9 @@ impl Seat {
         canvas: Canvas,
         cancel: CancellationToken,
         progress: watch::Sender<Progress>,
-        checkpoints: Option<CheckpointOrder>,
+        on_the_way: OnTheWay,
     ) -> Answer {
-        let (order, answer) = Order::new(job, canvas, cancel, progress, checkpoints, self.at_hand);
+        let (order, answer) = Order::new(job, canvas, cancel, progress, on_the_way, self.at_hand);
         // There is room for an order of each seat. When nobody gathers them the answer says so.
         let _ = self.orders.try_send((self.number, order));
         answer
@@ -287,7 +287,14 @@ mod tests {
                 width: 8,
                 height: 8,
             };
-            seat.take(job(seed), canvas, CancellationToken::new(), progress, None)
+            let nothing = OnTheWay::default();
+            seat.take(
+                job(seed),
+                canvas,
+                CancellationToken::new(),
+                progress,
+                nothing,
+            )
         };
         // The last one is ready before the first, and the second one fails while it is prepared.
         let _third = take(third, 3);

@@ -46,6 +46,8 @@ pub(super) struct Keys {
     pub(super) artist_original: Option<String>,
     /// Where a checkpoint may be, and where further ones go; none: there are no checkpoints.
     pub(super) checkpoint: Option<String>,
+    /// Where previews go; none: nobody wants them.
+    pub(super) preview: Option<String>,
 }
 
 /// What is wrong with a leased cell.
@@ -94,6 +96,7 @@ impl LeasedCell {
                 photo_original: key(cell.photo_original_key),
                 artist_original: key(cell.artist_original_key),
                 checkpoint: key(cell.checkpoint_key),
+                preview: key(cell.preview_key),
             },
         })
     }

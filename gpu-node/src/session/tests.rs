@@ -235,6 +235,7 @@ async fn start(puppet: &Puppet, cell_time: Duration, failure_share: f64) -> Runn
         dollars_per_hour: Some(2.5),
         connect_timeout: PATIENCE,
         checkpoint_interval: Duration::from_secs(20),
+        preview_interval: Duration::from_secs(3),
         bucket_patience: Duration::from_millis(100),
     };
     let shutdown = CancellationToken::new();

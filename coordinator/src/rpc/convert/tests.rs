@@ -146,6 +146,7 @@ fn any_keys() -> CellKeys {
         thumbnail: "grids/g/thumbnails/p.jpg".to_owned(),
         large_thumbnail: "grids/g/thumbnails/p.large.jpg".to_owned(),
         checkpoint: "grids/g/checkpoints/p.safetensors".to_owned(),
+        preview: "grids/g/previews/p.jpg".to_owned(),
         photo_original: None,
         artist_original: None,
     }

@@ -255,5 +255,6 @@ pub(crate) fn leased_cell(given: Given) -> v1::LeasedCell {
         lease_expires_at: Some(timestamp(given.expires_at)),
         checkpoint_key: given.keys.checkpoint,
         large_thumbnail_key: given.keys.large_thumbnail,
+        preview_key: given.keys.preview,
     }
 }

@@ -54,6 +54,19 @@ pub(super) async fn each_change_is_numbered_and_told_once(store: &dyn Store) {
         .map(|record| record.id)
         .collect();
     assert_eq!(order, [first, second]);
+    let latest = store.latest(grid, 1).await.unwrap();
+    assert_eq!(latest.cells.len(), 1);
+    assert_eq!(latest.cells[0].id, second);
+    assert_eq!(latest.summary.sequence, 4);
+    let all: Vec<CellId> = store
+        .latest(grid, 9)
+        .await
+        .unwrap()
+        .cells
+        .iter()
+        .map(|record| record.id)
+        .collect();
+    assert_eq!(all, [second, first]);
     store.cancel_grid(grid, at(20)).await.unwrap();
 }
 

@@ -35,6 +35,29 @@ pub(super) async fn changed(
     rows.into_iter().map(CellRow::record).collect()
 }
 
+/// Cells of a grid that changed last, the latest first.
+pub(super) async fn latest(
+    tables: &mut Tables<'_>,
+    grid: GridId,
+    cells_max: u32,
+) -> Result<Vec<CellRecord>, StoreError> {
+    let rows: Vec<CellRow> = fetch(
+        tables.connection,
+        tables.dialect,
+        "cell",
+        CellRow::COLUMNS,
+        "SELECT c.*, n.name AS node_name, n.dollars_per_hour AS node_dollars_per_hour
+         FROM cells c LEFT JOIN nodes n ON n.node_id = c.node_id
+         WHERE c.grid_id = $1 ORDER BY c.changed_sequence DESC, c.place LIMIT $2",
+        vec![
+            Value::Text(grid.to_string()),
+            Value::Integer(i64::from(cells_max)),
+        ],
+    )
+    .await?;
+    rows.into_iter().map(CellRow::record).collect()
+}
+
 /// Cells of a grid that may be leased now, in the order of service.
 pub(super) async fn queued(
     tables: &mut Tables<'_>,

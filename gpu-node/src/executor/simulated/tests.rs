@@ -3,7 +3,7 @@ use atelier_proto::settings::{PictureFormat, RenderSettings};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::super::{Answer, Canvas, Executor, Leaves};
+use super::super::{Answer, Canvas, Executor, Leaves, OnTheWay};
 use super::*;
 use crate::render::RenderJob;
 
@@ -58,7 +58,14 @@ impl Bench {
         let at_hand = device.take_cells(1, device.ask()).pop().unwrap();
         let cancel = CancellationToken::new();
         let (sender, progress) = watch::channel(Progress::default());
-        let (order, answer) = Order::new(job, canvas, cancel.clone(), sender, None, at_hand);
+        let (order, answer) = Order::new(
+            job,
+            canvas,
+            cancel.clone(),
+            sender,
+            OnTheWay::default(),
+            at_hand,
+        );
         let placed = Placed {
             answer,
             cancel,
@@ -195,6 +202,7 @@ async fn a_share_of_the_cells_fails_and_always_the_same() {
         let leaves = Leaves {
             pictures: false,
             checkpoints: false,
+            previews: false,
         };
         assert_eq!(bench.executor.leaves(), leaves);
         let (orders, placed) = bench.orders(200);
