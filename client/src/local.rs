@@ -25,6 +25,8 @@ use crate::text::{printable, shortened};
 
 /// How long a coordinator may take until it serves. It may have a large database to look through.
 const READY_TIMEOUT: Duration = Duration::from_mins(1);
+/// Where the coordinator keeps the board's key, in its data folder.
+const BOARD_KEY_FILE: &str = "board-key";
 /// How long a node may take to give back its cells and leave.
 const NODE_GRACE: Duration = Duration::from_secs(20);
 /// How long the coordinator may take to leave.
@@ -161,6 +163,21 @@ impl Atelier {
     /// URL of its board.
     pub fn board_url(&self) -> &str {
         &self.ready.board
+    }
+
+    /// The same for whoever may act there: with the key that the coordinator keeps in its data folder.
+    pub fn board_url_to_act(&self) -> String {
+        let key = std::fs::read_to_string(self.data().join(BOARD_KEY_FILE));
+        key.map_or_else(
+            |_| self.ready.board.clone(),
+            |key| {
+                format!(
+                    "{}/#key={}",
+                    self.ready.board.trim_end_matches('/'),
+                    key.trim()
+                )
+            },
+        )
     }
 
     /// URL of its S3 endpoint.

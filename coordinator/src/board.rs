@@ -1,9 +1,13 @@
 //! The live board: grids and nodes as they stand, in a browser, and the galleries of the bucket, growing while they are
-//! rendered. It reads and changes nothing.
+//! rendered. Whoever has its key can act there, too.
 //!
-//! [`status`] is what is shown; a page keeps it up to date by server-sent events, and comes back by itself when the coordinator
-//! does. A gallery is the page that lies in the bucket, with the files beside it.
+//! [`status`] is what is shown of all, [`live`] of one grid; a page keeps it up to date by server-sent events, and comes back by
+//! itself when the coordinator does. A gallery is the page that lies in the bucket, with the files beside it ([`objects`]).
+//! [`acts`] is what people do, [`access`] who may.
 
+mod access;
+mod acts;
+mod live;
 mod objects;
 mod status;
 
@@ -14,9 +18,11 @@ use std::time::Duration;
 
 use atelier_gallery::bucket::Bucket;
 use atelier_gallery::page::PALETTE;
+use atelier_gallery::picture;
 use atelier_proto::clock::Stopwatch;
+use atelier_proto::ids::GridId;
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{DefaultBodyLimit, Path, Request, State};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, REFERRER_POLICY,
     X_CONTENT_TYPE_OPTIONS,
@@ -26,15 +32,18 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use futures::Stream;
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+pub use self::access::{Key, KeyError};
+use self::live::Live;
 use self::status::Status;
 use crate::ledger::Ledger;
 use crate::store::StoreError;
+use crate::submissions::Submissions;
 
 /// Least time between two events of one page: what changes more often is shown later.
 const EVENT_INTERVAL: Duration = Duration::from_secs(1);
@@ -42,9 +51,13 @@ const EVENT_INTERVAL: Duration = Duration::from_secs(1);
 const EVENT_INTERVAL_MAX: Duration = Duration::from_secs(5);
 /// Pages that are kept up to date at once; further ones are told to come back later.
 const PAGES_MAX: usize = 1_000;
+/// Pictures that are taken in at once; each is in memory, and decoded there.
+const UPLOADS_MAX: usize = 3;
+/// Bytes of what people ask for, pictures aside: a grid of 10,000 pictures has some 2 MiB.
+const ASKED_BYTES_MAX: usize = 8 << 20;
 
 /// What a page may load: its own files.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data: blob:; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// Why the board cannot be brought up to date.
@@ -56,6 +69,22 @@ enum BoardError {
     Json(#[from] serde_json::Error),
 }
 
+const HTML: &str = "text/html; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+
+/// The board's own files, by their paths.
+const FILES: [(&str, &str, &str); 9] = [
+    ("/", HTML, include_str!("board/page/index.html")),
+    ("/board.js", SCRIPT, include_str!("board/page/board.js")),
+    ("/dom.js", SCRIPT, include_str!("board/page/dom.js")),
+    ("/feed.js", SCRIPT, include_str!("board/page/feed.js")),
+    ("/session.js", SCRIPT, include_str!("board/page/session.js")),
+    ("/live.js", SCRIPT, include_str!("board/page/live.js")),
+    ("/submit", HTML, include_str!("board/page/submit.html")),
+    ("/submit.js", SCRIPT, include_str!("board/page/submit.js")),
+    ("/inputs.js", SCRIPT, include_str!("board/page/inputs.js")),
+];
+
 /// In the colours of galleries.
 static STYLE: LazyLock<String> =
     LazyLock::new(|| format!("{PALETTE}{}", include_str!("board/page/board.css")));
@@ -65,8 +94,12 @@ static STYLE: LazyLock<String> =
 pub struct Board {
     ledger: Arc<Ledger>,
     bucket: Bucket,
+    submissions: Submissions,
+    key: Key,
     shutdown: CancellationToken,
     pages: Arc<Semaphore>,
+    uploads: Arc<Semaphore>,
+    sizes: acts::Sizes,
     last: Arc<Mutex<Option<Last>>>,
 }
 
@@ -77,14 +110,31 @@ struct Last {
     text: Arc<str>,
 }
 
+/// What a page follows.
+#[derive(Debug, Clone, Copy)]
+enum Followed {
+    All,
+    Grid(GridId),
+}
+
 impl Board {
-    /// A board of what this ledger and this bucket hold, until `shutdown`.
-    pub fn new(ledger: Arc<Ledger>, bucket: Bucket, shutdown: CancellationToken) -> Self {
+    /// A board of what this ledger and this bucket hold, until `shutdown`. Whoever has the key can act there.
+    pub fn new(
+        ledger: Arc<Ledger>,
+        bucket: Bucket,
+        submissions: Submissions,
+        key: Key,
+        shutdown: CancellationToken,
+    ) -> Self {
         Self {
             ledger,
             bucket,
+            submissions,
+            key,
             shutdown,
             pages: Arc::new(Semaphore::new(PAGES_MAX)),
+            uploads: Arc::new(Semaphore::new(UPLOADS_MAX)),
+            sizes: acts::Sizes::default(),
             last: Arc::default(),
         }
     }
@@ -106,22 +156,25 @@ impl Board {
     }
 
     fn router(self) -> Router {
-        Router::new()
-            .route(
-                "/",
-                get(async || {
-                    page(
-                        "text/html; charset=utf-8",
-                        include_str!("board/page/index.html"),
-                    )
-                }),
-            )
+        let acts = Router::new()
+            .route("/api/session", get(async || StatusCode::NO_CONTENT))
+            .route("/api/nodes/{node}", post(acts::order_node))
+            .route("/api/estimate", post(acts::estimate))
+            .route("/api/grids", post(acts::submit))
+            .layer(DefaultBodyLimit::max(ASKED_BYTES_MAX));
+        let inputs = Router::new()
+            .route("/api/inputs", post(acts::keep_input))
+            .layer(DefaultBodyLimit::max(picture::BYTES_MAX as usize));
+        let with_key = middleware::from_fn_with_state(self.clone(), access::with_key);
+        let mut router = acts.merge(inputs).layer(with_key);
+        for (path, content_type, text) in FILES {
+            router = router.route(path, get(async move || page(content_type, text)));
+        }
+        router
             .route("/board.css", get(async || page("text/css", STYLE.as_str())))
-            .route(
-                "/board.js",
-                get(async || page("text/javascript", include_str!("board/page/board.js"))),
-            )
             .route("/events", get(events))
+            .route("/grids/{grid}/live", get(live_page))
+            .route("/grids/{grid}/live/events", get(live_events))
             .route("/grids/{grid}/", get(objects::gallery))
             .route("/grids/{grid}/{*path}", get(objects::object))
             .fallback(async || (StatusCode::NOT_FOUND, "there is no such page"))
@@ -170,21 +223,59 @@ fn page(content_type: &'static str, text: &'static str) -> Response {
 
 /// How everything stands, now and whenever it changes.
 async fn events(State(board): State<Board>) -> Response {
-    let Ok(turn) = board.pages.clone().try_acquire_owned() else {
-        return (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "too many pages are open; try again later",
-        )
-            .into_response();
-    };
-    Sse::new(board.changes(turn))
-        .keep_alive(KeepAlive::default())
-        .into_response()
+    board.follow(Followed::All)
+}
+
+/// One grid as it is painted.
+async fn live_page(State(board): State<Board>, Path(grid): Path<String>) -> Response {
+    match board.known(&grid).await {
+        Some(_) => page(HTML, include_str!("board/page/live.html")),
+        None => no_such_grid(),
+    }
+}
+
+/// How it stands, now and whenever it changes.
+async fn live_events(State(board): State<Board>, Path(grid): Path<String>) -> Response {
+    match board.known(&grid).await {
+        Some(grid) => board.follow(Followed::Grid(grid)),
+        None => no_such_grid(),
+    }
+}
+
+fn no_such_grid() -> Response {
+    (StatusCode::NOT_FOUND, "there is no such grid").into_response()
 }
 
 impl Board {
+    /// A grid, if it is one of this coordinator.
+    async fn known(&self, grid: &str) -> Option<GridId> {
+        let grid = grid.parse().ok()?;
+        self.ledger.store().summary(grid).await.ok()?;
+        Some(grid)
+    }
+
+    fn follow(self, followed: Followed) -> Response {
+        let Ok(turn) = self.pages.clone().try_acquire_owned() else {
+            let text = "too many pages are open; try again later";
+            return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
+        };
+        Sse::new(self.changes(followed, turn))
+            .keep_alive(KeepAlive::default())
+            .into_response()
+    }
+
+    async fn text(&self, followed: Followed) -> Result<Arc<str>, BoardError> {
+        match followed {
+            Followed::All => self.text_of_all().await,
+            Followed::Grid(grid) => {
+                let live = Live::read(&self.ledger, grid).await?;
+                Ok(serde_json::to_string(&live)?.into())
+            }
+        }
+    }
+
     /// How everything stands, as JSON, at most some moments old.
-    async fn text(&self) -> Result<Arc<str>, BoardError> {
+    async fn text_of_all(&self) -> Result<Arc<str>, BoardError> {
         let mut last = self.last.lock().await;
         if let Some(last) = last
             .as_ref()
@@ -202,10 +293,14 @@ impl Board {
     }
 
     /// Ends with the coordinator; a page then asks again until there is one.
-    fn changes(self, turn: OwnedSemaphorePermit) -> impl Stream<Item = Result<Event, Infallible>> {
+    fn changes(
+        self,
+        followed: Followed,
+        turn: OwnedSemaphorePermit,
+    ) -> impl Stream<Item = Result<Event, Infallible>> {
         let bell = self.ledger.changed_bell();
         let begin = (self, turn, bell, None::<Arc<str>>);
-        futures::stream::unfold(begin, async |(board, turn, mut bell, before)| {
+        futures::stream::unfold(begin, move |(board, turn, mut bell, before)| async move {
             loop {
                 if before.is_some() {
                     let waited = async {
@@ -216,8 +311,10 @@ impl Board {
                     board.shutdown.run_until_cancelled(waited).await?;
                 }
                 bell.mark_unchanged();
-                let text = match board.text().await {
+                let text = match board.text(followed).await {
                     Ok(text) => text,
+                    // It was deleted meanwhile.
+                    Err(BoardError::Store(StoreError::UnknownGrid(_))) => return None,
                     Err(error) => {
                         tracing::warn!(%error, "the board cannot be brought up to date; trying again");
                         let wait = tokio::time::sleep(EVENT_INTERVAL_MAX);
@@ -226,7 +323,11 @@ impl Board {
                     }
                 };
                 if before.as_ref() != Some(&text) {
-                    let event = Event::default().event("status").data(&*text);
+                    let name = match followed {
+                        Followed::All => "status",
+                        Followed::Grid(_) => "grid",
+                    };
+                    let event = Event::default().event(name).data(&*text);
                     return Some((Ok(event), (board, turn, bell, Some(text))));
                 }
             }

@@ -59,6 +59,10 @@ pub struct Cli {
         value_name = "ADDRESS"
     )]
     pub board_listen: SocketAddr,
+    /// The file of the board's key, made if it is not there: whoever has the key can drain nodes and submit grids at the
+    /// board's address followed by `#key=` and what the file holds [default: board-key in the data folder]
+    #[arg(long, env = "ATELIER_BOARD_KEY_FILE", value_name = "FILE")]
+    pub board_key_file: Option<PathBuf>,
     /// Serve no board
     #[arg(long, env = "ATELIER_NO_BOARD")]
     pub no_board: bool,
@@ -180,6 +184,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where the board is served; `None`: nowhere.
     pub board: Option<SocketAddr>,
+    /// The file of its key; `None`: the one in the data folder.
+    pub board_key: Option<PathBuf>,
     /// The data folder.
     pub data: PathBuf,
     /// Where the bytes live.
@@ -276,6 +282,7 @@ impl TryFrom<Cli> for Config {
         Ok(Self {
             listen: cli.listen,
             board,
+            board_key: cli.board_key_file,
             data: cli.data,
             bucket,
             database: match cli.database {

@@ -57,7 +57,7 @@ pub fn load_or_make(path: &Path) -> Result<S3Credentials, CredentialsError> {
         }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let credentials = make().map_err(CredentialsError::Random)?;
-            write(path, &credentials).map_err(failed)?;
+            write_private(path, &to_text(&credentials)).map_err(failed)?;
             Ok(credentials)
         }
         Err(error) => Err(failed(error)),
@@ -86,15 +86,19 @@ fn make() -> Result<S3Credentials, getrandom::Error> {
     })
 }
 
-/// Writes a file beside it and renames that, so that a crash leaves no half of a key.
-fn write(path: &Path, credentials: &S3Credentials) -> io::Result<()> {
-    let text = format!(
+fn to_text(credentials: &S3Credentials) -> String {
+    format!(
         "# The key pair of the embedded S3 endpoint. Nodes and clients get it from the coordinator.\n\
          access_key_id = \"{}\"\nsecret_access_key = \"{}\"\n",
         credentials.access_key_id,
         credentials.secret_access_key.expose_secret()
-    );
-    let partial = path.with_extension("toml.partial");
+    )
+}
+
+/// Writes a file that its owner alone reads: another one beside it, which is renamed, so that a crash leaves no half of a key.
+pub(crate) fn write_private(path: &Path, text: &str) -> io::Result<()> {
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(".partial");
     let mut file = OpenOptions::new()
         .write(true)
         .create(true)

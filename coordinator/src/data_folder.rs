@@ -77,6 +77,11 @@ impl DataFolder {
     pub fn credentials(&self) -> PathBuf {
         self.path.join("s3-credentials.toml")
     }
+
+    /// The key of the board.
+    pub fn board_key(&self) -> PathBuf {
+        self.path.join("board-key")
+    }
 }
 
 #[cfg(test)]

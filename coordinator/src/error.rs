@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use atelier_gallery::bucket::BucketError;
 use atelier_proto::telemetry;
 
+use crate::board::KeyError;
 use crate::config::ConfigError;
 use crate::data_folder::DataFolderError;
 use crate::rpc::ServeError;
@@ -53,6 +54,9 @@ pub enum RunError {
     /// The embedded S3 endpoint ended.
     #[error("the embedded S3 endpoint ended: {0}")]
     ServeS3(#[source] io::Error),
+    /// The board's key.
+    #[error(transparent)]
+    BoardKey(#[from] KeyError),
     /// The board ended.
     #[error("the board ended: {0}")]
     ServeBoard(#[source] io::Error),
@@ -71,7 +75,7 @@ impl RunError {
             Self::Config(_) | Self::Log(_) => 2,
             Self::Listen { .. } => 4,
             Self::Bucket(_) => 5,
-            Self::DataFolder(_) | Self::Store(_) | Self::Embedded(_) => 8,
+            Self::DataFolder(_) | Self::Store(_) | Self::Embedded(_) | Self::BoardKey(_) => 8,
             Self::NoListener
             | Self::ServeGrpc(_)
             | Self::ServeS3(_)

@@ -3,7 +3,7 @@
 //! - [`domain`]: pure decisions: the state machine of a cell, what a grid must be, which cells a node gets
 //! - [`store`]: the truth, in `SQLite` or PostgreSQL
 //! - [`ledger`]: the store with its clock, its rules and the bells that tell of changes
-//! - [`dispatch`]: gives cells to nodes; [`estimates`]: how long they take
+//! - [`submissions`]: takes grids in; [`dispatch`]: gives cells to nodes; [`estimates`]: how long they take
 //! - [`rpc`]: the gRPC services; [`board`]: the same for browsers
 //! - [`lead`]: what one coordinator does for all: [`expiry`] takes cells back when a lease is over, [`publisher`] writes
 //!   `gallery.json` and `index.html`, [`collector`] removes what is to be forgotten
@@ -26,6 +26,7 @@ pub mod rpc;
 pub mod s3;
 pub mod storage;
 pub mod store;
+pub mod submissions;
 
 mod error;
 
@@ -46,7 +47,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use self::board::Board;
+use self::board::{Board, Key};
 use self::config::{BucketConfig, Config, DatabaseConfig};
 use self::data_folder::DataFolder;
 use self::dispatch::Dispatcher;
@@ -54,6 +55,7 @@ pub use self::error::RunError;
 use self::ledger::Ledger;
 use self::store::Store;
 use self::store::sql::SqlStore;
+use self::submissions::Submissions;
 
 /// How long calls in hand may take to end when the coordinator leaves.
 const GRACE_PERIOD: Duration = Duration::from_secs(10);
@@ -149,11 +151,12 @@ pub async fn run(
         board: listeners.board.as_ref().map(url).transpose()?,
     };
     let ledger = Arc::new(Ledger::new(store.clone(), clock, config.rules));
+    let submissions = Submissions::new(ledger.clone(), bucket.clone(), config.cells_max);
     let context = rpc::Context {
         ledger: ledger.clone(),
         bucket: bucket.clone(),
         storage,
-        cells_max: config.cells_max,
+        submissions: submissions.clone(),
         dispatcher: Dispatcher::start(ledger.clone(), &tasks, shutdown.clone()),
         shutdown: shutdown.clone(),
         tasks: tasks.clone(),
@@ -162,7 +165,15 @@ pub async fn run(
     let grpc = rpc::serve(context, listeners.grpc);
     serve(Box::pin(async { Ok(grpc.await?) }));
     if let Some(listener) = listeners.board {
-        let board = Board::new(ledger.clone(), bucket.clone(), shutdown.clone());
+        let key = config.board_key.unwrap_or_else(|| folder.board_key());
+        let key = Key::load_or_make(&key)?;
+        let board = Board::new(
+            ledger.clone(),
+            bucket.clone(),
+            submissions,
+            key,
+            shutdown.clone(),
+        );
         serve(Box::pin(async {
             board.serve(listener).await.map_err(RunError::ServeBoard)
         }));

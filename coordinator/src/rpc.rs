@@ -28,6 +28,7 @@ use tonic::transport::server::TcpIncoming;
 
 use crate::dispatch::Dispatcher;
 use crate::ledger::Ledger;
+use crate::submissions::Submissions;
 
 /// Largest message that a client may send. A grid of 10,000 photos whose names are as long as may be has some 13 MiB.
 const CLIENT_MESSAGE_BYTES_MAX: usize = 64 << 20;
@@ -47,8 +48,8 @@ pub struct Context {
     pub bucket: Bucket,
     /// The bucket, as clients and nodes reach it.
     pub storage: Storage,
-    /// Most cells of one grid.
-    pub cells_max: u32,
+    /// Who takes in grids.
+    pub submissions: Submissions,
     /// Who gives cells to nodes.
     pub dispatcher: Dispatcher,
     /// Ends whatever waits.

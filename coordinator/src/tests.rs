@@ -32,6 +32,7 @@ impl Coordinator {
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
         let config = Config {
             listen: any,
+            board_key: None,
             board: None,
             data: data.to_owned(),
             bucket: BucketConfig::Embedded {

@@ -157,7 +157,19 @@ impl Browser {
         };
         match tokio::time::timeout(PATIENCE, asking).await {
             Ok(result) => result,
-            Err(_) => bail!("never was: {expression}"),
+            Err(_) => {
+                let said = self.value("document.body.innerText").await?;
+                let said: String = said
+                    .as_str()
+                    .unwrap_or_default()
+                    .chars()
+                    .take(1_000)
+                    .collect();
+                bail!(
+                    "never was: {expression}\nthe page says: {said}\nproblems: {:#?}",
+                    self.problems
+                )
+            }
         }
     }
 

@@ -131,8 +131,8 @@ fn tell(printer: &Printer, atelier: &Atelier, nodes: u32, is_default: bool) -> R
         atelier.data().display()
     ));
     printer.say(&format!(
-        "see how it gets on in a browser: {}",
-        atelier.board_url()
+        "see how it gets on in a browser, and submit there by drag and drop: {}",
+        atelier.board_url_to_act()
     ));
     printer.say("submit a grid from another terminal; Ctrl-C here closes the atelier:");
     let submit =

@@ -13,9 +13,10 @@ use super::Board;
 
 /// The largest file that is handed out.
 const BYTES_MAX: u64 = 256 << 20;
-/// Files of a gallery that change, and folders of those that do not.
+/// Files of a gallery that change, folders of those that do not, and the folder of what cells look like so far.
 const FILES: [&str; 3] = ["index.html", "gallery.json", contact_sheet::FILE_NAME];
 const FOLDERS: [&str; 3] = ["pictures", "thumbnails", "originals"];
+const PREVIEWS: &str = "previews";
 
 /// The page of a gallery.
 pub(super) async fn gallery(State(board): State<Board>, Path(grid): Path<String>) -> Response {
@@ -46,7 +47,7 @@ async fn hand_out(board: &Board, grid: &str, path: &str) -> Response {
             set(CONTENT_TYPE, content_type);
             set(X_CONTENT_TYPE_OPTIONS, "nosniff");
             // A picture never changes after it is done.
-            let is_final = !FILES.contains(&path);
+            let is_final = !FILES.contains(&path) && !path.starts_with(PREVIEWS);
             set(
                 CACHE_CONTROL,
                 if is_final {
@@ -76,7 +77,9 @@ fn content_type(path: &str) -> Option<&'static str> {
     };
     let is_file = FILES.contains(&path);
     let below = path.split_once('/');
-    let is_below = below.is_some_and(|(folder, name)| FOLDERS.contains(&folder) && is_plain(name));
+    let is_below = below.is_some_and(|(folder, name)| {
+        (FOLDERS.contains(&folder) || folder == PREVIEWS) && is_plain(name)
+    });
     if !is_file && !is_below {
         return None;
     }
@@ -104,6 +107,7 @@ mod tests {
             "contact-sheet.jpg",
             "pictures/a--b.png",
             "thumbnails/a.large.jpg",
+            "previews/a--b.jpg",
         ] {
             assert!(content_type(path).is_some(), "{path}");
         }

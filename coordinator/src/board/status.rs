@@ -22,10 +22,17 @@ pub(super) struct Status {
     nodes: Vec<Node>,
 }
 
-/// A grid.
+/// A grid in a list.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 struct Grid {
     id: String,
+    #[serde(flatten)]
+    standing: Standing,
+}
+
+/// How a grid stands.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct Standing {
     name: String,
     submitter: String,
     state: &'static str,
@@ -57,35 +64,13 @@ impl Status {
     /// How everything stands now.
     pub(super) async fn read(ledger: &Ledger) -> Result<Self, StoreError> {
         let store = ledger.store();
-        let now = ledger.now();
-        let lost_before = now.checked_sub(ledger.rules().lease_duration);
-        let lost_before = lost_before.unwrap_or(Timestamp::MIN);
-        let records = store.nodes(None, lost_before, NODES_MAX).await?;
+        let records = nodes(ledger).await?;
         let held = store.cells_held().await?;
         let mut grids = Vec::new();
         for summary in store.grids(&Filter::default(), None, GRIDS_MAX).await? {
-            let estimate = estimates::of_grid(ledger, &summary).await?;
-            let is_waiting = summary.state == GridState::Active
-                && summary.counts.queued > 0
-                && summary.counts.leased + summary.counts.rendering == 0;
-            let waits_for = if is_waiting {
-                let facts = ledger.facts(summary.grid).await?;
-                waits_for(facts.spec.labels(), &records)
-            } else {
-                None
-            };
-            let expected = estimate.dollars_left;
             grids.push(Grid {
                 id: summary.grid.to_string(),
-                cells: cells(&summary),
-                state: summary.state.word(),
-                submitted_at: summary.submitted_at,
-                seconds_left: estimate.time_left.map(|left| left.as_secs()),
-                dollars_spent: summary.dollars_spent,
-                dollars_expected: expected.map(|left| summary.dollars_spent + left),
-                waits_for,
-                name: summary.name,
-                submitter: summary.submitter,
+                standing: standing_among(ledger, summary, &records).await?,
             });
         }
         let nodes = records.into_iter().map(|record| Node {
@@ -103,6 +88,59 @@ impl Status {
             nodes: nodes.collect(),
         })
     }
+}
+
+/// How a grid stands now.
+pub(super) async fn standing(
+    ledger: &Ledger,
+    summary: GridSummary,
+) -> Result<Standing, StoreError> {
+    let records = if is_waiting(&summary) {
+        nodes(ledger).await?
+    } else {
+        Vec::new()
+    };
+    standing_among(ledger, summary, &records).await
+}
+
+async fn standing_among(
+    ledger: &Ledger,
+    summary: GridSummary,
+    records: &[NodeRecord],
+) -> Result<Standing, StoreError> {
+    let estimate = estimates::of_grid(ledger, &summary).await?;
+    let waits_for = if is_waiting(&summary) {
+        let facts = ledger.facts(summary.grid).await?;
+        waits_for(facts.spec.labels(), records)
+    } else {
+        None
+    };
+    let expected = estimate.dollars_left;
+    Ok(Standing {
+        cells: cells(&summary),
+        state: summary.state.word(),
+        submitted_at: summary.submitted_at,
+        seconds_left: estimate.time_left.map(|left| left.as_secs()),
+        dollars_spent: summary.dollars_spent,
+        dollars_expected: expected.map(|left| summary.dollars_spent + left),
+        waits_for,
+        name: summary.name,
+        submitter: summary.submitter,
+    })
+}
+
+/// Whether there is something to render, and nobody does.
+fn is_waiting(summary: &GridSummary) -> bool {
+    summary.state == GridState::Active
+        && summary.counts.queued > 0
+        && summary.counts.leased + summary.counts.rendering == 0
+}
+
+/// The nodes that were heard of lately.
+async fn nodes(ledger: &Ledger) -> Result<Vec<NodeRecord>, StoreError> {
+    let lost_before = ledger.now().checked_sub(ledger.rules().lease_duration);
+    let lost_before = lost_before.unwrap_or(Timestamp::MIN);
+    ledger.store().nodes(None, lost_before, NODES_MAX).await
 }
 
 fn cells(summary: &GridSummary) -> BTreeMap<&'static str, u32> {

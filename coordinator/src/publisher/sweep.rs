@@ -22,7 +22,7 @@ pub(super) async fn sweep(bucket: &Bucket, facts: &GridFacts, changes: &Changes)
     match remove_useless(bucket, facts, changes).await {
         Ok(0) => {}
         Ok(removed) => {
-            tracing::info!(%grid, removed, "removed checkpoints and previews of ended cells")
+            tracing::info!(%grid, removed, "removed checkpoints and previews of ended cells");
         }
         Err(error) => {
             tracing::warn!(%grid, %error, "checkpoints or previews of ended cells stay in the bucket");

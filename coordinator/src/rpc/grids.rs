@@ -1,11 +1,8 @@
 //! What a client does with grids.
 
-use atelier_gallery::keys::input_key;
 use atelier_proto::ids::GridId;
 use atelier_proto::v1;
 use atelier_proto::v1::grids_server::Grids;
-use futures::{StreamExt as _, TryStreamExt as _};
-use tokio::sync::Semaphore;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 use tracing::Span;
@@ -14,15 +11,9 @@ use tracing::field::{Empty, display};
 use super::convert::Page;
 use super::status::RpcError;
 use super::{Context, convert, watch};
-use crate::domain::grid::GridSpec;
 use crate::estimates;
-use crate::store::{NewGrid, Steering, Submitted};
+use crate::store::{Steering, Submitted};
 
-/// Inputs looked up in the bucket at once, for one submission.
-const LOOKUPS_MAX: usize = 16;
-
-/// Submissions looked at at once.
-const SUBMISSIONS_MAX: usize = 8;
 /// Failed attempts told of one grid.
 const FAILED_ATTEMPTS_MAX: u32 = 10_000;
 
@@ -30,58 +21,23 @@ const FAILED_ATTEMPTS_MAX: u32 = 10_000;
 #[derive(Debug)]
 pub(super) struct GridsService {
     context: Context,
-    /// Submissions looked at.
-    turns: Semaphore,
 }
 
 impl GridsService {
     pub(super) fn new(context: Context) -> Self {
-        Self {
-            context,
-            turns: Semaphore::new(SUBMISSIONS_MAX),
-        }
+        Self { context }
     }
 
     async fn accept(&self, request: v1::SubmitRequest) -> Result<v1::SubmitResponse, RpcError> {
-        let ledger = &self.context.ledger;
         let submission = convert::submission(request)?;
-        let spec = GridSpec::accept(submission.draft, self.context.cells_max)?;
-        // Those that wait here find a grid that was made meanwhile, if they are its repetitions.
-        let _turn = self.turns.acquire().await;
-        // A grid that was accepted once stays so, whatever has become of its inputs.
-        let known = ledger.store().submitted(submission.request).await?;
-        if known.is_none() {
-            self.check_inputs(&spec).await?;
-        }
-        let grid = NewGrid {
-            grid: GridId::generate(),
-            request: submission.request,
-            submitter: submission.submitter,
-            priority: submission.priority,
-            spec,
-        };
-        let (Submitted { grid, cells }, created) = ledger.create_grid(grid).await?;
+        let (Submitted { grid, cells }, created) =
+            self.context.submissions.accept(submission).await?;
         Span::current().record("grid", display(grid));
-        tracing::info!(cells, created, "submitted");
         Ok(v1::SubmitResponse {
             grid_id: grid.to_string(),
             cells,
             created,
         })
-    }
-
-    async fn check_inputs(&self, spec: &GridSpec) -> Result<(), RpcError> {
-        let bucket = &self.context.bucket;
-        let lookups = spec.inputs().into_iter().map(|(sha256, field)| async move {
-            match bucket.head(&input_key(&sha256)).await? {
-                Some(_) => Ok(()),
-                None => Err(RpcError::InputMissing { field, sha256 }),
-            }
-        });
-        futures::stream::iter(lookups)
-            .buffered(LOOKUPS_MAX)
-            .try_collect::<()>()
-            .await
     }
 
     async fn describe(&self, grid: GridId) -> Result<v1::GetResponse, RpcError> {

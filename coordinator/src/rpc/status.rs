@@ -18,6 +18,7 @@ use tonic::{Code, Status};
 use crate::domain::cell::Refusal;
 use crate::domain::field::InvalidField;
 use crate::store::{Rejection, StoreError};
+use crate::submissions::SubmissionError;
 
 /// Why a call brings no answer.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +48,17 @@ impl RpcError {
             Self::InputMissing { .. } => Code::FailedPrecondition,
             // Whatever the bucket says of the coordinator's call, the caller can only wait until it is mended.
             Self::Bucket(_) | Self::ShuttingDown => Code::Unavailable,
+        }
+    }
+}
+
+impl From<SubmissionError> for RpcError {
+    fn from(error: SubmissionError) -> Self {
+        match error {
+            SubmissionError::Field(error) => Self::Field(error),
+            SubmissionError::Store(error) => Self::Store(error),
+            SubmissionError::Bucket(error) => Self::Bucket(error),
+            SubmissionError::InputMissing { field, sha256 } => Self::InputMissing { field, sha256 },
         }
     }
 }

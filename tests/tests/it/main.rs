@@ -4,6 +4,7 @@ mod bad_input;
 mod bench;
 mod blocks;
 mod board;
+mod board_acts;
 mod bootstrap;
 mod bucket;
 mod checkpoints;

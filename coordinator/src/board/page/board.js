@@ -1,32 +1,11 @@
-"use strict";
-// Shows what the coordinator tells, whenever it tells it. Text is always set as text, so that no name can become markup.
+// The board: grids and nodes as the coordinator tells them, and for whoever has the key what can be done to a node.
 
-const SPACE = "\u00a0";
+import { bdi, button, cellsDone, dollars, element, hasEnded, patch, roughly, say, showEach } from "./dom.js";
+import { follow } from "./feed.js";
+import { mayAct, post, whenKnown } from "./session.js";
 
-function element(name, attributes = {}, ...children) {
-  const made = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) {
-    if (value !== null && value !== false) made.setAttribute(key, value);
-  }
-  made.append(...children.filter((child) => child !== null && child !== ""));
-  return made;
-}
-
-function bdi(text) {
-  return element("bdi", {}, text);
-}
-
-/** A span of time that is only estimated, to two units at most. */
-function roughly(seconds) {
-  const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60];
-  if (hours > 0) return hours + SPACE + "h " + minutes + SPACE + "min";
-  if (minutes > 0) return minutes + SPACE + "min " + Math.round(seconds % 60) + SPACE + "s";
-  return Math.round(seconds) + SPACE + "s";
-}
-
-function dollars(amount) {
-  return amount > 0 && amount < 0.01 ? "<$0.01" : "$" + amount.toFixed(2);
-}
+/** Longest wait for a node to be shown in its new state before its buttons can be pressed again, milliseconds. */
+const TURN = 10_000;
 
 const TONES = { failed: "bad", quarantined: "bad", finished: "good", done: "good" };
 
@@ -35,35 +14,24 @@ function state(word, more) {
   return element("td", {}, told, more ? element("small", {}, bdi(more)) : null);
 }
 
-function progress(cells) {
-  const all = Object.values(cells).reduce((sum, count) => sum + count, 0);
-  const done = cells.done ?? 0;
-  const others = ["rendering", "leased", "queued", "failed", "cancelled"].filter((word) => cells[word]);
-  const told = others.map((word) => cells[word] + " " + word).join(", ");
-  const label = done + " of " + all + " done";
-  return element(
-    "td",
-    {},
-    element("progress", { max: Math.max(1, all), value: done, "aria-label": label }),
-    label,
-    told ? element("small", {}, told) : null,
-  );
-}
-
 function gridRow(grid) {
   const cost = grid.dollars_expected ?? (grid.dollars_spent > 0 ? grid.dollars_spent : null);
   const spent = grid.dollars_expected !== null ? dollars(grid.dollars_spent) + " so far" : null;
+  const { bar, label, others } = cellsDone(grid.cells);
+  const gallery = "/grids/" + grid.id + "/";
+  const live = { href: gallery + "live", class: "live", "data-key": "live " + grid.id, "aria-label": "live: " + grid.name };
   return element(
     "tr",
     {},
     element(
       "th",
       { scope: "row" },
-      element("a", { href: "grids/" + grid.id + "/" }, bdi(grid.name)),
+      element("a", { href: gallery, "data-key": "gallery " + grid.id }, bdi(grid.name)),
+      hasEnded(grid.state) ? null : element("a", live, "live"),
       grid.submitter ? element("small", {}, bdi(grid.submitter)) : null,
     ),
     state(grid.state, grid.waits_for ? "waits: " + grid.waits_for : null),
-    progress(grid.cells),
+    element("td", {}, bar, label, others ? element("small", {}, others) : null),
     element("td", {}, grid.seconds_left === null ? "" : roughly(grid.seconds_left)),
     element("td", {}, cost === null ? "" : dollars(cost), spent ? element("small", {}, spent) : null),
     element("td", {}, new Date(grid.submitted_at).toLocaleString()),
@@ -81,30 +49,114 @@ function nodeRow(node) {
     element("td", {}, String(node.cells_held)),
     element("td", {}, String(node.cells_done)),
     element("td", {}, cost),
+    mayAct() ? element("td", { class: "acts" }, ...actions(node)) : null,
   );
 }
 
-/** Puts rows into a table; a link that has the focus keeps it. */
-function fill(id, rows, none) {
-  const body = document.getElementById(id);
-  const focused = body.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
-  const empty = element("tr", {}, element("td", { class: "none", colspan: 6 }, none));
-  body.replaceChildren(...(rows.length > 0 ? rows : [empty]));
-  if (focused) body.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus();
+/**
+ * What can be done to a node: a key, under which doing and undoing share the focus, a label, the state that it leads to, and
+ * whether it asks for a reason.
+ */
+const ACTIONS = {
+  active: [["drain", "Drain", "draining", true], ["quarantine", "Quarantine", "quarantined", true]],
+  draining: [["drain", "Undrain", "active", false], ["quarantine", "Quarantine", "quarantined", true]],
+  quarantined: [["quarantine", "Lift quarantine", "active", false]],
+};
+
+function actions(node) {
+  const isTurning = turning.has(node.id);
+  return (ACTIONS[node.state] ?? []).map(([key, label, to, asks]) => {
+    // Not `disabled`, which would take the focus from it.
+    const attributes = {
+      "aria-label": label + ": " + node.name,
+      "aria-disabled": isTurning ? "true" : null,
+      "data-key": key + " " + node.id,
+    };
+    return button(label, attributes, () => {
+      if (turning.has(node.id)) return;
+      if (asks) askWhy(node, label, to, attributes["data-key"]);
+      else turn(node, to, "");
+    });
+  });
 }
 
-function show(status) {
-  fill("grids", status.grids.map(gridRow), "No grid was submitted yet.");
-  fill("nodes", status.nodes.map(nodeRow), "No node is there: start one with atelier-node run.");
+/** Nodes that were told to change, each with the state that it is to be in. */
+const turning = new Map();
+
+async function turn(node, to, reason) {
+  say(refused, "");
+  turning.set(node.id, to);
+  show();
+  try {
+    await post("/api/nodes/" + encodeURIComponent(node.id), { state: to, reason });
+    say(said, node.name + " will be " + to + ".");
+    // An event that was on its way may tell the old state still; the one after it tells the new one.
+    await new Promise((resolve) => setTimeout(resolve, TURN));
+  } catch (error) {
+    say(refused, error.message);
+  }
+  if (turning.get(node.id) === to) turning.delete(node.id);
+  show();
 }
 
-const news = document.getElementById("news");
-const events = new EventSource("events");
-events.addEventListener("status", (event) => {
-  show(JSON.parse(event.data));
-  news.textContent = "As it stands now";
-});
-events.addEventListener("error", () => {
-  // It comes back by itself.
-  news.textContent = "The coordinator does not answer; trying again …";
+const QUESTIONS = {
+  draining: {
+    title: "Drain ",
+    told: "It gets no more cells, finishes those that it holds, and leaves.",
+    label: "Reason, if you like",
+  },
+  quarantined: { title: "Quarantine ", told: "It stays and gets no more cells until somebody lifts it.", label: "Reason" },
+};
+
+const dialog = document.getElementById("why");
+const reason = document.getElementById("why-reason");
+let closed = () => {};
+
+function askWhy(node, label, to, key) {
+  const question = QUESTIONS[to];
+  document.getElementById("why-title").replaceChildren(question.title, bdi(node.name));
+  document.getElementById("why-told").textContent = question.told;
+  dialog.querySelector("label").textContent = question.label;
+  dialog.querySelector(".chief").textContent = label;
+  reason.value = "";
+  reason.required = to === "quarantined";
+  // A space is no reason.
+  reason.pattern = reason.required ? ".*\\S.*" : ".*";
+  closed = () => {
+    // The button that opened it has the focus again, unless it was made anew in the meantime.
+    if (!nodes.contains(document.activeElement)) nodes.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus();
+    if (dialog.returnValue === "yes") turn(node, to, reason.value.trim());
+  };
+  dialog.returnValue = "";
+  dialog.showModal();
+}
+
+dialog.addEventListener("close", () => closed());
+document.getElementById("why-not").addEventListener("click", () => dialog.close());
+
+const [grids, nodes, news, refused, said] = ["grids", "nodes", "news", "refused", "said"].map((id) =>
+  document.getElementById(id),
+);
+let status = null;
+
+/** Puts a row for each of these into a table, or one that says that there is none. */
+function fill(body, items, row, none) {
+  const empty = () => element("tr", {}, element("td", { class: "none", colspan: 7 }, none));
+  const made = (item) => (item ? row(item) : empty());
+  showEach(body, items.length > 0 ? items : [null], (item) => item?.id ?? "none", made, (own, item) => patch(own, made(item)));
+}
+
+function show() {
+  if (!status) return;
+  for (const node of status.nodes) {
+    if (turning.get(node.id) === node.state) turning.delete(node.id);
+  }
+  fill(grids, status.grids, gridRow, "No grid was submitted yet.");
+  fill(nodes, status.nodes, nodeRow, "No node is there: start one with atelier-node run.");
+}
+
+whenKnown(show);
+follow("/events", "status", news, (told) => {
+  status = told;
+  show();
 });

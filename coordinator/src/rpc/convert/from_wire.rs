@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use atelier_proto::ids::{CellId, GridId, MalformedId, NodeId, RequestId};
+use atelier_proto::ids::{CellId, GridId, MalformedId, NodeId};
 use atelier_proto::settings::SettingsPatch;
 use atelier_proto::v1;
 
@@ -17,6 +17,7 @@ use crate::domain::node::{Node, NodeState, TEXT_CHARS_MAX, check_labels};
 use crate::domain::share::{PRIORITY_MAX, PRIORITY_MIN, SUBMITTER_CHARS_MAX};
 use crate::domain::summary::GridState;
 use crate::store::Filter;
+use crate::submissions::Submission;
 
 /// Longest reason of a failure.
 const REASON_CHARS_MAX: usize = 4_000;
@@ -182,15 +183,6 @@ pub(crate) fn drain(request: v1::DrainRequest) -> Parsed<NodeState> {
     Ok(NodeState::Draining {
         reason: request.reason,
     })
-}
-
-/// What somebody would like to be a grid, and the id by which it is known when it is sent again.
-#[derive(Debug)]
-pub(crate) struct Submission {
-    pub(crate) request: RequestId,
-    pub(crate) submitter: String,
-    pub(crate) priority: i32,
-    pub(crate) draft: Draft,
 }
 
 /// A submission; whether it keeps to the limits is the domain's to say.
