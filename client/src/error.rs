@@ -71,6 +71,12 @@ pub enum Error {
         /// The command.
         command: &'static str,
     },
+    /// Pictures cannot be drawn here.
+    #[error(
+        "previews are drawn in a terminal, and standard error is none, or --quiet or --json is given\n\
+         hint: leave --preview out"
+    )]
+    NoTerminal,
     /// A call to the coordinator.
     #[error(transparent)]
     Rpc(#[from] RpcError),
@@ -125,7 +131,8 @@ impl Error {
             | Self::Plan(_)
             | Self::Input(_)
             | Self::Setting { .. }
-            | Self::NobodyToAsk { .. } => Exit::BadInput,
+            | Self::NobodyToAsk { .. }
+            | Self::NoTerminal => Exit::BadInput,
             Self::Pick(error) => error.exit(),
             Self::Share(error) => error.exit(),
             Self::Cell(error) => error.exit(),

@@ -32,12 +32,14 @@ pub mod like;
 pub mod local;
 pub mod node_ref;
 pub mod plan;
+pub mod preview;
 pub mod printer;
 pub mod progress;
 pub mod samples;
 pub mod share;
 pub mod sources;
 pub mod submitter;
+pub mod terminal_picture;
 pub mod text;
 
 use crate::cli::Cli;

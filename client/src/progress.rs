@@ -109,7 +109,8 @@ pub async fn follow(context: &Context, grid: GridId) -> Result<Ended, Error> {
     } else {
         Detail::Cells
     };
-    follow_with(context, grid, detail, |_, _| Ok(())).await
+    let display = Display::wanted(&context.printer);
+    follow_with(context, grid, detail, display, |_, _| Ok(())).await
 }
 
 /// As [`follow`], and `each` gets every change with its cells, each once.
@@ -118,7 +119,18 @@ pub async fn follow_each(
     grid: GridId,
     each: impl FnMut(&Board, &Change) -> Result<(), Error>,
 ) -> Result<Ended, Error> {
-    follow_with(context, grid, Detail::Cells, each).await
+    let display = Display::wanted(&context.printer);
+    follow_with(context, grid, Detail::Cells, display, each).await
+}
+
+/// The same without a word of its own: `each` shows what there is to be seen.
+pub async fn follow_unseen(
+    context: &Context,
+    grid: GridId,
+    each: impl FnMut(&Board, &Change) -> Result<(), Error>,
+) -> Result<Ended, Error> {
+    let display = |_: &Board| Display::Nothing;
+    follow_with(context, grid, Detail::Cells, display, each).await
 }
 
 /// How closely a grid is looked at.
@@ -133,12 +145,13 @@ async fn follow_with(
     context: &Context,
     grid: GridId,
     detail: Detail,
+    display: impl FnOnce(&Board) -> Display,
     each: impl FnMut(&Board, &Change) -> Result<(), Error>,
 ) -> Result<Ended, Error> {
     let words = format!("interrupted; the grid goes on, and `atelier watch {grid}` shows it again");
     let following = async {
         let board = Board::new(context.coordinator.get(grid).await?);
-        let display = Display::new(&context.printer, &board);
+        let display = display(&board);
         let mut watch = Watch {
             context,
             detail,
@@ -235,7 +248,7 @@ impl<Each: FnMut(&Board, &Change) -> Result<(), Error>> Watch<'_, Each> {
 }
 
 /// What is to be expected of a grid, to stand behind how far it is: `, 4 min 10 s left, $0.12 of about $0.40`.
-fn outlook(summary: &Summary) -> String {
+pub(crate) fn outlook(summary: &Summary) -> String {
     let time_left = summary.time_left.filter(|_| !summary.state.has_ended());
     let time_left = time_left.map(|time| format!(", {} left", rough_duration(time)));
     let cost = summary.cost().map(|cost| format!(", {cost}"));
@@ -253,15 +266,17 @@ struct News {
     failure: Option<String>,
 }
 
-/// How progress is shown: the one or the other, for the whole of a run.
+/// How progress is shown, for the whole of a run.
 enum Display {
     Bars(Bars),
     Lines(Lines),
+    Nothing,
 }
 
 impl Display {
-    fn new(printer: &Printer, board: &Board) -> Self {
-        match printer.bars() {
+    /// Bars where they can be drawn, lines elsewhere.
+    fn wanted(printer: &Printer) -> impl FnOnce(&Board) -> Self {
+        |board| match printer.bars() {
             Some(bars) => Self::Bars(Bars::new(printer.clone(), bars.clone(), board)),
             None => Self::Lines(Lines::new(printer.clone(), board)),
         }
@@ -271,6 +286,7 @@ impl Display {
         match self {
             Self::Bars(bars) => bars.update(board, news),
             Self::Lines(lines) => lines.update(board, news),
+            Self::Nothing => {}
         }
     }
 }

@@ -155,22 +155,20 @@ impl Browser {
             }
             Ok(())
         };
-        match tokio::time::timeout(PATIENCE, asking).await {
-            Ok(result) => result,
-            Err(_) => {
-                let said = self.value("document.body.innerText").await?;
-                let said: String = said
-                    .as_str()
-                    .unwrap_or_default()
-                    .chars()
-                    .take(1_000)
-                    .collect();
-                bail!(
-                    "never was: {expression}\nthe page says: {said}\nproblems: {:#?}",
-                    self.problems
-                )
-            }
+        if let Ok(result) = tokio::time::timeout(PATIENCE, asking).await {
+            return result;
         }
+        let said = self.value("document.body.innerText").await?;
+        let said: String = said
+            .as_str()
+            .unwrap_or_default()
+            .chars()
+            .take(1_000)
+            .collect();
+        bail!(
+            "never was: {expression}\nthe page says: {said}\nproblems: {:#?}",
+            self.problems
+        )
     }
 
     /// Presses a key, as in `ArrowLeft` or `f`, where the focus is.

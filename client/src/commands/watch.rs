@@ -9,6 +9,7 @@ use crate::coordinator::view::Summary;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::grid_ref;
+use crate::preview::{self, How};
 use crate::progress::{follow, follow_each};
 
 /// `atelier watch`.
@@ -16,6 +17,7 @@ use crate::progress::{follow, follow_each};
 #[command(after_help = "\
 Examples:
   atelier watch \"Sunday ride\"
+  atelier watch \"Sunday ride\" --preview
   atelier watch 01930c5e && atelier fetch 01930c5e
 
 Ctrl-C ends the watch, not the grid. A coordinator that restarts is waited for, and another is asked if several are \
@@ -25,6 +27,11 @@ pub struct WatchArgs {
     /// Id, beginning of an id, or name
     #[arg(value_name = "GRID")]
     pub grid: String,
+    /// Draw in the terminal what is being painted: by the protocol of kitty, iTerm2 or sixels where the terminal surely has
+    /// it, in coloured blocks elsewhere; or by the one that is named
+    #[arg(long, value_name = "auto|kitty|iterm2|sixel|blocks", num_args = 0..=1, require_equals = true,
+          default_missing_value = "auto")]
+    pub preview: Option<How>,
 }
 
 /// A change as `--json` has it.
@@ -39,7 +46,9 @@ struct ShownChange<'a> {
 pub async fn run(context: &Context, args: WatchArgs) -> Result<Exit, Error> {
     let printer = &context.printer;
     let grid = grid_ref::resolve(&context.coordinator, &args.grid).await?;
-    let ended = if printer.json_wanted() {
+    let ended = if let Some(how) = args.preview {
+        Box::pin(preview::follow(context, grid, how)).await?
+    } else if printer.json_wanted() {
         follow_each(context, grid, |board, change| {
             let cells = change.cells.iter();
             printer.json(&ShownChange {

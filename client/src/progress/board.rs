@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use atelier_gallery::keys::GridNames;
 use atelier_proto::ids::CellId;
 
 use super::{Ended, Failure, News};
@@ -87,7 +88,7 @@ impl Board {
     }
 
     /// Cells that some node has, in the grid's order.
-    pub(super) fn in_hand(&self) -> impl Iterator<Item = &CellView> {
+    pub fn in_hand(&self) -> impl Iterator<Item = &CellView> {
         self.cells
             .iter()
             .filter(|cell| matches!(cell.state, CellState::Leased | CellState::Rendering))
@@ -100,7 +101,7 @@ impl Board {
     }
 
     /// A cell by its names, safe to show.
-    pub(super) fn label(&self, cell: &CellView) -> String {
+    pub fn label(&self, cell: &CellView) -> String {
         printable(&self.names(cell).to_string())
     }
 
@@ -111,6 +112,16 @@ impl Board {
             artist: cell.artist.map(|index| nth(&self.artists, index)),
             variant: nth(&self.variants, cell.variant),
         }
+    }
+
+    /// The grid's names, as parts of keys in the bucket.
+    pub fn grid_names(&self) -> GridNames {
+        GridNames::new(
+            self.summary.grid_id,
+            self.photos.iter().map(String::as_str),
+            self.artists.iter().map(String::as_str),
+            self.variants.iter().map(String::as_str),
+        )
     }
 
     /// How the grid ended.

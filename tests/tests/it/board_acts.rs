@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use anyhow::Context as _;
 use atelier_tests::browser::Browser;
 use atelier_tests::cluster::Cluster;
-use atelier_tests::{pictures, tools};
+use atelier_tests::{pictures, programs, tools};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -113,6 +113,61 @@ async fn a_picture_is_watched_as_it_is_painted() -> anyhow::Result<()> {
     let prefix = format!("grids/{grid}/previews/");
     while !bucket.list(&prefix).await?.is_empty() {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    Ok(())
+}
+
+/// By `script`, which gives a program a terminal of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_picture_is_watched_in_a_terminal_as_it_is_painted() -> anyhow::Result<()> {
+    let mut cluster = Cluster::coordinator().await?;
+    let work = tempfile::tempdir()?;
+    pictures::grid(work.path(), 1, 1)?;
+    let submit = [
+        "submit",
+        "--photos",
+        "photos/*.png",
+        "--artists",
+        "artists",
+        "--json",
+        "--set",
+        "size=96",
+        "--set",
+        "scales=1",
+        "--set",
+        "iterations=300",
+        "--set",
+        "plateau=0",
+    ];
+    let answer = cluster.atelier(work.path(), &submit).await?.json()?;
+    let grid = answer["grid_id"].as_str().context("no id")?.to_owned();
+    let piped = cluster
+        .atelier(work.path(), &["watch", &grid, "--preview"])
+        .await?;
+    assert_eq!(piped.code(), Some(2), "{piped:?}");
+    cluster.start_node_with(&["--preview-interval", "200ms"])?;
+    let watch = |how: &str| {
+        let atelier = programs::folder().join("atelier");
+        let line = format!("{} watch {grid} --preview={how}", atelier.display());
+        let mut script = programs::command("/usr/bin/script", cluster.folder.path());
+        script
+            .args(["--quiet", "--return", "--command", &line, "/dev/null"])
+            .env("ATELIER_COORDINATOR", &cluster.grpc);
+        script
+    };
+    let (mut kitty, mut blocks) = (watch("kitty"), watch("blocks"));
+    let (kitty, blocks) = tokio::join!(programs::run(&mut kitty), programs::run(&mut blocks));
+    let (kitty, blocks) = (kitty?.success()?, blocks?.success()?);
+    assert!(kitty.contains("\x1b_Ga=T,f=100"), "{kitty:?}");
+    // Drawn more than once, each over the one before.
+    assert!(blocks.matches("m▀").count() > 100, "{blocks:?}");
+    assert!(blocks.contains("A\x1b[0J"), "{blocks:?}");
+    assert!(blocks.contains(" of 300"), "{blocks:?}");
+    for seen in [&kitty, &blocks] {
+        assert!(
+            seen.contains("finished: 1 done") || seen.contains("finished"),
+            "{seen:?}"
+        );
     }
     Ok(())
 }
@@ -238,6 +293,13 @@ async fn a_grid_is_submitted_by_drag_and_drop_and_a_node_drained_by_a_button() -
     without(&mut browser.problems, "/previews/");
     assert_eq!(browser.problems, [] as [String; 0]);
 
+    drain_the_node(&mut browser, &mut cluster).await?;
+    assert_eq!(browser.problems, [] as [String; 0]);
+    Ok(())
+}
+
+/// Presses the button that drains the only node of a cluster, and sees it leave.
+async fn drain_the_node(browser: &mut Browser, cluster: &mut Cluster) -> anyhow::Result<()> {
     browser.go(&cluster.board).await?;
     let drain =
         "[...document.querySelectorAll('#nodes button')].find((it) => it.textContent === 'Drain')";
@@ -260,7 +322,6 @@ async fn a_grid_is_submitted_by_drag_and_drop_and_a_node_drained_by_a_button() -
     browser
         .until("document.querySelector('#nodes').textContent.includes('No node is there')")
         .await?;
-    assert_eq!(browser.problems, [] as [String; 0]);
     Ok(())
 }
 
