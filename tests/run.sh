@@ -2,7 +2,7 @@
 # Runs every test of the workspace, or with the argument `soak` the long one alone, after getting what the tests need
 # beyond Rust and libtorch:
 #   Chromium    looks at galleries as people do
-#   moto        is an S3 that we did not write
+#   moto        is an S3 that we did not write; awscli a client that we did not write
 #   axe-core    tells what people cannot read, reach or hear
 #   NVRTC       compiles the kernels for GPUs, on machines without one too
 #   PostgreSQL  keeps the truth of several coordinators
@@ -108,20 +108,22 @@ fi
 
 # The stamp names the version, so that a change of it installs anew.
 moto_version=5.2.5
+aws_version=1.46.3
 moto=$tools/moto/bin/moto_server
-if ! [ -e "$tools/moto/version-$moto_version" ]; then
-    echo "tests: installing moto $moto_version into .tools/"
+aws=$tools/moto/bin/aws
+if ! [ -e "$tools/moto/version-$moto_version-$aws_version" ]; then
+    echo "tests: installing moto $moto_version and awscli $aws_version into .tools/"
     rm -rf "$tools/moto"
     (
         "$python" -m venv "$tools/moto" &&
-            "$tools/moto/bin/pip" install --quiet "moto[server]==$moto_version" &&
-            touch "$tools/moto/version-$moto_version"
+            "$tools/moto/bin/pip" install --quiet "moto[server]==$moto_version" "awscli==$aws_version" &&
+            touch "$tools/moto/version-$moto_version-$aws_version"
     ) || true
 fi
-if [ -e "$tools/moto/version-$moto_version" ]; then
-    export ATELIER_TEST_MOTO=$moto
+if [ -e "$tools/moto/version-$moto_version-$aws_version" ]; then
+    export ATELIER_TEST_MOTO=$moto ATELIER_TEST_AWS=$aws
 else
-    skipped+=("another S3 server: 'pip install moto[server]' must work in a virtual environment (Debian: apt-get install python3-venv)")
+    skipped+=("another S3 server and client: 'pip install moto[server] awscli' must work in a virtual environment (Debian: apt-get install python3-venv)")
 fi
 
 if [ -z "${ATELIER_TEST_ASSETS:-}" ]; then

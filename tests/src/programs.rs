@@ -17,7 +17,7 @@ use tokio::time::timeout;
 /// test that hangs is told by its name.
 pub const PATIENCE: Duration = Duration::from_mins(2);
 
-/// The folder of the programs, which are built first if they are older than their sources.
+/// The folder of the programs. For tests they are built first if they are older than their sources.
 ///
 /// # Panics
 /// When they do not build: without the programs there is no test.
@@ -25,6 +25,12 @@ pub const PATIENCE: Duration = Duration::from_mins(2);
 pub fn folder() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
+        let own = std::env::current_exe().expect("a program has a path");
+        let beside = own.parent().expect("a folder");
+        // A test is target/<profile>/deps/<name>; other programs of ours lie beside those that were built with them.
+        if !beside.ends_with("deps") {
+            return beside.to_owned();
+        }
         let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let built = std::process::Command::new(cargo)
@@ -34,9 +40,7 @@ pub fn folder() -> &'static Path {
             .status()
             .expect("cargo runs");
         assert!(built.success(), "the programs do not build");
-        // This test binary is target/<profile>/deps/<name>.
-        let test = std::env::current_exe().expect("a test has a path");
-        test.ancestors().nth(2).expect("a target folder").to_owned()
+        beside.parent().expect("a target folder").to_owned()
     })
 }
 

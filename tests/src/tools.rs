@@ -18,6 +18,11 @@ pub fn moto() -> Option<PathBuf> {
     named("ATELIER_TEST_MOTO", "another S3 server")
 }
 
+/// AWS' own command line.
+pub fn aws() -> Option<PathBuf> {
+    named("ATELIER_TEST_AWS", "the command line of AWS")
+}
+
 /// The folder of PostgreSQL's programs.
 pub fn postgres() -> Option<PathBuf> {
     named("ATELIER_TEST_POSTGRES", "PostgreSQL")

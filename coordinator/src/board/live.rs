@@ -90,9 +90,12 @@ impl Live {
         for record in &latest.cells {
             live.add(record, &facts);
         }
-        // In the order of the grid, so that tiles stay where they are while they change.
-        live.painting
-            .sort_by_key(|cell| cell.named.key.parse::<u32>().unwrap_or(u32::MAX));
+        // Those that there is something to be seen of first, and in the order of the grid, so that tiles stay where they are
+        // while they change.
+        live.painting.sort_by_key(|cell| {
+            let place = cell.named.key.parse::<u32>().unwrap_or(u32::MAX);
+            (cell.state != "rendering", place)
+        });
         live.painting.truncate(PAINTING_MAX);
         live.failed.truncate(FAILED_MAX);
         live.retrying.truncate(FAILED_MAX);

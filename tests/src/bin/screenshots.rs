@@ -1,9 +1,11 @@
-//! `make screenshots`: the pictures of pages that the README shows, of a gallery that `atelier demo` left.
+//! `make screenshots`: the pictures of pages that the README shows, of a gallery that `atelier demo` left, and of a board where
+//! its samples are painted once more.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use atelier_tests::browser::Browser;
+use atelier_tests::cluster::Cluster;
 use atelier_tests::tools;
 use image::ImageFormat;
 use image::codecs::jpeg::JpegEncoder;
@@ -46,7 +48,65 @@ async fn main() -> anyhow::Result<()> {
         browser.value(prepare).await?;
         write(&browser.screenshot().await?, &docs.join(name))?;
     }
-    Ok(())
+    at_work(&mut browser, &gallery, &docs).await
+}
+
+/// The board while a grid is painted by two nodes, another one is done and a third one waits.
+async fn at_work(browser: &mut Browser, gallery: &Path, docs: &Path) -> anyhow::Result<()> {
+    let mut cluster = Cluster::coordinator().await?;
+    for price in ["0.53", "1.01"] {
+        let paced = ["--preview-interval", "500ms", "--batch", "2"];
+        cluster.start_node_with(&[&paced[..], &["--dollars-per-hour", price]].concat())?;
+    }
+    let work = tempfile::tempdir()?;
+    for (kind, folder) in [("photo-", "photos"), ("artist-", "artists")] {
+        std::fs::create_dir(work.path().join(folder))?;
+        for entry in std::fs::read_dir(gallery.join("originals"))? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if let Some(name) = name.strip_prefix(kind) {
+                std::fs::copy(entry.path(), work.path().join(folder).join(name))?;
+            }
+        }
+    }
+    let submit = async |name: &str, more: &[&str]| {
+        let inputs = [
+            "submit",
+            "--photos",
+            "photos/*.jpg",
+            "--artists",
+            "artists",
+            "--json",
+        ];
+        let args = [&inputs[..], &["--name", name], more].concat();
+        let answer = cluster.atelier(work.path(), &args).await?.success()?;
+        let first: serde_json::Value =
+            serde_json::from_str(answer.lines().next().context("no answer")?)?;
+        Ok::<_, anyhow::Error>(first["grid_id"].as_str().context("no id")?.to_owned())
+    };
+    let small = ["--set", "size=96", "--set", "iterations=20", "--wait"];
+    submit("First light", &small).await?;
+    submit("By the sea", &["--label", "gpu=h200"]).await?;
+    let slow = ["--set", "size=320", "--set", "iterations=60"];
+    let grid = submit("Sunday ride", &slow).await?;
+    browser.prefer("light", true).await?;
+    browser
+        .go(&format!("{}/grids/{grid}/live", cluster.board))
+        .await?;
+    browser
+        .until(
+            "document.querySelectorAll('#done img').length >= 2 \
+             && [...document.querySelectorAll('#painting progress')].filter((it) => it.value > 90).length >= 2",
+        )
+        .await?;
+    write(&browser.screenshot().await?, &docs.join("live.jpg"))?;
+    let key = std::fs::read_to_string(cluster.data_folder()?.join("board-key"))?;
+    browser.prefer("dark", true).await?;
+    browser.go(&format!("{}/#key={key}", cluster.board)).await?;
+    browser
+        .until("document.querySelectorAll('#nodes button').length > 0")
+        .await?;
+    write(&browser.screenshot().await?, &docs.join("board.jpg"))
 }
 
 fn write(png: &[u8], path: &Path) -> anyhow::Result<()> {

@@ -309,7 +309,7 @@ async fn drain_the_node(browser: &mut Browser, cluster: &mut Cluster) -> anyhow:
         .until("document.querySelector('dialog').open")
         .await?;
     browser.is_accessible().await?;
-    fill_in(&mut browser, "reason", "a new fan").await?;
+    fill_in(browser, "reason", "a new fan").await?;
     browser
         .value("document.querySelector('dialog .chief').click()")
         .await?;

@@ -133,6 +133,54 @@ fn files(folder: &Path) -> anyhow::Result<BTreeMap<PathBuf, u64>> {
     Ok(found)
 }
 
+/// What a folder holds, by paths from it.
+fn contents(folder: &Path) -> anyhow::Result<BTreeMap<PathBuf, Digest>> {
+    let files = files(folder)?.into_keys().map(|path| {
+        let name = path.strip_prefix(folder)?.to_owned();
+        Ok((name, Digest::of(&std::fs::read(&path)?)))
+    });
+    files.collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn aws_s3_sync_brings_the_same_gallery() -> anyhow::Result<()> {
+    let Some(aws) = tools::aws() else {
+        return Ok(());
+    };
+    let farm = Farm::done().await?;
+    farm.fetch(&[]).await?.success()?;
+    let mut grids = farm.cluster.grids().await?;
+    let told = grids.storage(v1::StorageRequest {}).await?;
+    let storage = told.into_inner().storage.context("no storage")?;
+    let keys = storage.credentials.context("no keys")?;
+    let synced = farm.work.path().join("synced");
+    let from = format!("s3://{}/grids/{}/", storage.bucket, farm.grid);
+    let mut sync = tokio::process::Command::new(aws);
+    sync.args(["s3", "sync", "--no-progress", &from])
+        .arg(&synced)
+        .env("HOME", farm.work.path())
+        .env("AWS_ENDPOINT_URL_S3", storage.endpoint)
+        .env("AWS_DEFAULT_REGION", storage.region)
+        .env("AWS_ACCESS_KEY_ID", keys.access_key_id)
+        .env("AWS_SECRET_ACCESS_KEY", keys.secret_access_key)
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .env_remove("AWS_PROFILE");
+    programs::run(&mut sync).await?.success()?;
+    let (synced, fetched) = (contents(&synced)?, contents(&farm.gallery())?);
+    assert!(fetched.len() > (PHOTOS * ARTISTS) as usize);
+    for (name, digest) in &fetched {
+        assert_eq!(synced.get(name), Some(digest), "{}", name.display());
+    }
+    // It may be drawn between the two.
+    let sheet = Path::new("contact-sheet.jpg");
+    assert!(
+        synced
+            .keys()
+            .all(|name| fetched.contains_key(name) || name == sheet)
+    );
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_part_of_a_gallery_is_fetched_with_a_page_of_its_own() -> anyhow::Result<()> {
     let farm = Farm::done().await?;
