@@ -39,6 +39,17 @@ pub struct NewGrid {
     pub spec: GridSpec,
 }
 
+/// How many cells of which grids a node holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HeldCells(pub BTreeMap<GridId, u32>);
+
+impl HeldCells {
+    /// Of all grids.
+    pub fn total(&self) -> u32 {
+        self.0.values().sum()
+    }
+}
+
 /// A grid that is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Submitted {
@@ -348,7 +359,7 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     ) -> Result<Vec<NodeRecord>, StoreError>;
 
     /// How many cells each node holds that holds some.
-    async fn cells_held(&self) -> Result<HashMap<NodeId, u32>, StoreError>;
+    async fn cells_held(&self) -> Result<HashMap<NodeId, HeldCells>, StoreError>;
 
     /// Keeps when nodes were heard of.
     async fn nodes_seen(&self, nodes: &[(NodeId, Timestamp)]) -> Result<(), StoreError>;

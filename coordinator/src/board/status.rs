@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::domain::block::bytes_min;
 use crate::domain::node::{Labels, NodeRecord, NodeState};
 use crate::domain::summary::{GridState, GridSummary};
 use crate::estimates;
@@ -56,7 +57,11 @@ struct Node {
     state: &'static str,
     reason: String,
     cells_held: u32,
+    /// Names of the grids that these are of.
+    renders: Vec<String>,
     cells_done: u64,
+    /// Millions of pixels times evaluations in a second; unknown before anything was measured on such a device.
+    speed: Option<f64>,
     dollars_per_hour: Option<f64>,
 }
 
@@ -73,20 +78,29 @@ impl Status {
                 standing: standing_among(ledger, summary, &records).await?,
             });
         }
-        let nodes = records.into_iter().map(|record| Node {
-            id: record.node.id.to_string(),
-            state: record.health.state.word(),
-            reason: record.health.state.reason().to_owned(),
-            cells_held: held.get(&record.node.id).copied().unwrap_or(0),
-            cells_done: record.cells_done,
-            dollars_per_hour: record.node.dollars_per_hour,
-            name: record.node.name,
-            device: record.node.device,
+        let speeds = ledger.speeds();
+        let nodes = records.into_iter().map(|record| {
+            let held = held.get(&record.node.id).cloned().unwrap_or_default();
+            let renders = held.0.keys().map(|grid| {
+                let id = grid.to_string();
+                let shown = grids.iter().find(|shown| shown.id == id);
+                shown.map_or(id, |shown| shown.standing.name.clone())
+            });
+            Node {
+                id: record.node.id.to_string(),
+                state: record.health.state.word(),
+                reason: record.health.state.reason().to_owned(),
+                cells_held: held.total(),
+                renders: renders.collect(),
+                cells_done: record.cells_done,
+                speed: speeds.work_per_second(&record.node.device),
+                dollars_per_hour: record.node.dollars_per_hour,
+                name: record.node.name,
+                device: record.node.device,
+            }
         });
-        Ok(Self {
-            grids,
-            nodes: nodes.collect(),
-        })
+        let nodes = nodes.collect();
+        Ok(Self { grids, nodes })
     }
 }
 
@@ -111,7 +125,7 @@ async fn standing_among(
     let estimate = estimates::of_grid(ledger, &summary).await?;
     let waits_for = if is_waiting(&summary) {
         let facts = ledger.facts(summary.grid).await?;
-        waits_for(facts.spec.labels(), records)
+        waits_for(facts.spec.labels(), bytes_min(&facts), records)
     } else {
         None
     };
@@ -156,20 +170,27 @@ fn cells(summary: &GridSummary) -> BTreeMap<&'static str, u32> {
     all.into_iter().filter(|(_, count)| *count > 0).collect()
 }
 
-/// Why none of these nodes takes cells of a grid that wants these labels; `None`: one may be about to.
-fn waits_for(labels: &Labels, nodes: &[NodeRecord]) -> Option<String> {
+/// Why none of these nodes takes cells of a grid that wants these labels, and so much memory for its smallest cell; `None`:
+/// one may be about to.
+fn waits_for(labels: &Labels, bytes: u64, nodes: &[NodeRecord]) -> Option<String> {
     let mut active = nodes
         .iter()
-        .filter(|record| record.health.state == NodeState::Active);
-    if active.clone().next().is_none() {
+        .filter(|record| record.health.state == NodeState::Active)
+        .peekable();
+    if active.peek().is_none() {
         return Some("no node is there that takes work".to_owned());
     }
-    if active.any(|record| record.node.has(labels)) {
+    let mut fitting = active.filter(|record| record.node.has(labels)).peekable();
+    if fitting.peek().is_none() {
+        let labels = labels.iter().map(|(name, value)| format!("{name}={value}"));
+        let labels: Vec<String> = labels.collect();
+        return Some(format!("no node has {}", labels.join(" and ")));
+    }
+    if fitting.any(|record| record.node.holds(bytes)) {
         return None;
     }
-    let labels = labels.iter().map(|(name, value)| format!("{name}={value}"));
-    let labels: Vec<String> = labels.collect();
-    Some(format!("no node has {}", labels.join(" and ")))
+    let gigabytes = bytes.div_ceil(1_000_000_000);
+    Some(format!("no node has {gigabytes} GB of memory"))
 }
 
 #[cfg(test)]
@@ -197,11 +218,21 @@ mod tests {
         let leaving = record("b", NodeState::Draining { reason });
         let wanted: Labels = [("zone".to_owned(), "b".to_owned())].into();
         let nobody = Some("no node is there that takes work".to_owned());
-        assert_eq!(waits_for(&wanted, &[]), nobody);
-        assert_eq!(waits_for(&wanted, std::slice::from_ref(&leaving)), nobody);
+        assert_eq!(waits_for(&wanted, 0, &[]), nobody);
+        assert_eq!(
+            waits_for(&wanted, 0, std::slice::from_ref(&leaving)),
+            nobody
+        );
         let elsewhere = record("a", NodeState::Active);
         let none = Some("no node has zone=b".to_owned());
-        assert_eq!(waits_for(&wanted, &[leaving, elsewhere.clone()]), none);
-        assert_eq!(waits_for(&Labels::new(), &[elsewhere]), None);
+        assert_eq!(waits_for(&wanted, 0, &[leaving, elsewhere.clone()]), none);
+        let mut elsewhere = [elsewhere];
+        assert_eq!(waits_for(&Labels::new(), 0, &elsewhere), None);
+        elsewhere[0].node.memory_bytes = 8_000_000_000;
+        assert_eq!(waits_for(&Labels::new(), 8_000_000_000, &elsewhere), None);
+        assert_eq!(
+            waits_for(&Labels::new(), 23_100_000_000, &elsewhere),
+            Some("no node has 24 GB of memory".to_owned())
+        );
     }
 }

@@ -16,6 +16,8 @@ use super::node::Node;
 /// Bytes that the smallest render of a picture takes for each of its pixels: the image, its gradient, and a short history
 /// of both. Everything else is cut into tiles.
 const BYTES_PER_PIXEL_MIN: u64 = 150;
+/// Cells whose sizes are looked at to tell what a grid wants.
+const CELLS_LOOKED_AT_MAX: usize = 1_000;
 
 /// What a node asks for.
 #[derive(Debug, Clone, Default)]
@@ -129,9 +131,7 @@ fn candidate<'a>(
         .filter(|input| wanted.cached.contains(&input.sha256))
         .count();
     let shape = facts.spec.picture_size(position)?;
-    let bytes = u64::from(shape.0) * u64::from(shape.1) * BYTES_PER_PIXEL_MIN;
-    // A node that does not know its memory says 0.
-    let fits = node.memory_bytes == 0 || bytes <= node.memory_bytes;
+    let fits = node.holds(bytes_of(shape));
     fits.then_some(Candidate {
         queued,
         position,
@@ -139,6 +139,18 @@ fn candidate<'a>(
         cached,
         shape,
     })
+}
+
+/// The memory that a picture of this width and height wants at least.
+fn bytes_of((width, height): (u32, u32)) -> u64 {
+    u64::from(width) * u64::from(height) * BYTES_PER_PIXEL_MIN
+}
+
+/// The memory that a node must have to paint any cell of a grid, as far as its first cells tell.
+pub fn bytes_min(facts: &GridFacts) -> u64 {
+    let positions = facts.spec.positions().take(CELLS_LOOKED_AT_MAX);
+    let sizes = positions.filter_map(|position| facts.spec.picture_size(position));
+    sizes.map(bytes_of).min().unwrap_or(0)
 }
 
 fn seconds_of(

@@ -71,6 +71,12 @@ impl Speed {
 pub struct Speeds(pub HashMap<String, HashMap<String, Speed>>);
 
 impl Speeds {
+    /// How many units of work a device does in a second, over all kinds of cells that were measured there.
+    pub fn work_per_second(&self, device: &str) -> Option<f64> {
+        // No cell is of this kind, so it is the mean of all.
+        self.seconds_per_work(device, "").map(f64::recip)
+    }
+
     /// Seconds for a unit of work of a kind on a device: as measured of such cells, or else of any cells there.
     pub fn seconds_per_work(&self, device: &str, kind: &str) -> Option<f64> {
         let kinds = self.0.get(device)?;

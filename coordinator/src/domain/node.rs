@@ -171,6 +171,11 @@ impl Node {
         check_labels(&self.labels)
     }
 
+    /// Whether its memory is enough, as far as it knows: one that does not know says 0.
+    pub fn holds(&self, bytes: u64) -> bool {
+        self.memory_bytes == 0 || bytes <= self.memory_bytes
+    }
+
     /// Whether it has all the labels that are wanted.
     pub fn has(&self, wanted: &Labels) -> bool {
         wanted

@@ -12,6 +12,7 @@ use super::convert::Page;
 use super::status::RpcError;
 use super::{Context, convert};
 use crate::domain::node::{Health, NodeState};
+use crate::store::HeldCells;
 
 /// The `Fleet` service.
 #[derive(Debug)]
@@ -57,7 +58,7 @@ impl FleetService {
             nodes: nodes
                 .into_iter()
                 .map(|record| {
-                    let cells_held = held.get(&record.node.id).copied().unwrap_or(0);
+                    let cells_held = held.get(&record.node.id).map_or(0, HeldCells::total);
                     let is_lost = record.last_seen_at < lost_before;
                     convert::node_record(record, cells_held, is_lost)
                 })

@@ -29,8 +29,8 @@ use sqlx::{Any, AnyConnection, AnyPool, PgPool, Transaction};
 use self::dialect::Dialect;
 use self::leadership::{AdvisoryLock, Always, listen};
 use super::{
-    DeviceAndPrice, Filter, Leadership, Measurement, NewGrid, Steering, Store, StoreError,
-    Submitted, Unpublished, Verdict,
+    DeviceAndPrice, Filter, HeldCells, Leadership, Measurement, NewGrid, Steering, Store,
+    StoreError, Submitted, Unpublished, Verdict,
 };
 use crate::domain::attempt::FailedAttempt;
 use crate::domain::block::QueuedCell;
@@ -302,16 +302,21 @@ impl Store for SqlStore {
         nodes::list(&mut *self.read_once().await?, before, seen_since, nodes_max).await
     }
 
-    async fn cells_held(&self) -> Result<HashMap<NodeId, u32>, StoreError> {
-        let held = cells::held_by_node(&mut *self.read_once().await?).await?;
-        held.into_iter()
-            .map(|(node, cells)| {
-                let id = node
-                    .parse()
-                    .map_err(|error| rows::damaged("node", &node, &error))?;
-                Ok((id, u32::try_from(cells).unwrap_or(u32::MAX)))
-            })
-            .collect()
+    async fn cells_held(&self) -> Result<HashMap<NodeId, HeldCells>, StoreError> {
+        let mut held: HashMap<NodeId, HeldCells> = HashMap::new();
+        for (node, grid, cells) in cells::held(&mut *self.read_once().await?).await? {
+            let node = node
+                .parse()
+                .map_err(|error| rows::damaged("node", &node, &error))?;
+            let grid = grid
+                .parse()
+                .map_err(|error| rows::damaged("grid", &grid, &error))?;
+            let of_node = held.entry(node).or_default();
+            of_node
+                .0
+                .insert(grid, u32::try_from(cells).unwrap_or(u32::MAX));
+        }
+        Ok(held)
     }
 
     async fn nodes_seen(&self, nodes: &[(NodeId, Timestamp)]) -> Result<(), StoreError> {

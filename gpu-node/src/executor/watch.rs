@@ -220,3 +220,43 @@ impl Watch for BlockWatch<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::PreviewOrder;
+    use super::*;
+
+    #[test]
+    fn a_preview_is_wanted_when_the_one_before_was_taken_and_in_its_time() {
+        let metrics = Metrics::default();
+        let mut watch = BlockWatch::new(&metrics);
+        let mut add = |interval| {
+            let (previews, taken) = PreviewOrder::new(interval);
+            let (progress, _) = tokio::sync::watch::channel(Progress::default());
+            let on_the_way = OnTheWay {
+                checkpoints: None,
+                previews: Some(previews),
+            };
+            watch.add(
+                1,
+                CancellationToken::new(),
+                progress,
+                on_the_way,
+                Span::none(),
+            );
+            taken
+        };
+        let mut taken = add(Duration::ZERO);
+        let _never = add(Duration::from_hours(1));
+        assert!(watch.wants_preview(0));
+        assert!(!watch.wants_preview(1), "its time has not come");
+        watch.preview(0, RgbImage::new(2, 1));
+        assert!(!watch.wants_preview(0), "nobody has taken the last one");
+        assert_eq!(taken.try_recv().unwrap().dimensions(), (2, 1));
+        assert!(watch.wants_preview(0));
+        // Whoever waited for it has gone.
+        drop(taken);
+        watch.preview(0, RgbImage::new(2, 1));
+        assert!(!watch.wants_preview(7), "there is no such job");
+    }
+}

@@ -68,6 +68,8 @@ async fn a_board_shows_grids_and_nodes_as_they_change_and_galleries_as_they_grow
     let done = "Number(document.querySelector('#grids progress')?.value)";
     browser.until(&format!("{done} > 0 && {done} < 6")).await?;
     browser.until(&shows("nodes", "$3.60 an hour")).await?;
+    browser.until(&shows("nodes", EVIL)).await?;
+    browser.until(&shows("nodes", "MP/s")).await?;
 
     // The coordinator is replaced, and the page finds it again.
     cluster.replace_coordinator().await?;

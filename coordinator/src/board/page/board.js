@@ -1,6 +1,6 @@
 // The board: grids and nodes as the coordinator tells them, and for whoever has the key what can be done to a node.
 
-import { bdi, button, cellsDone, dollars, element, hasEnded, patch, roughly, say, showEach } from "./dom.js";
+import { SPACE, bdi, button, cellsDone, dollars, element, hasEnded, patch, roughly, say, showEach } from "./dom.js";
 import { follow } from "./feed.js";
 import { mayAct, post, whenKnown } from "./session.js";
 
@@ -46,11 +46,17 @@ function nodeRow(node) {
     element("th", { scope: "row" }, bdi(node.name)),
     state(node.state, node.reason),
     element("td", {}, bdi(node.device)),
-    element("td", {}, String(node.cells_held)),
+    element("td", {}, String(node.cells_held), ...node.renders.map((name) => element("small", {}, bdi(name)))),
     element("td", {}, String(node.cells_done)),
+    element("td", {}, node.speed === null ? "" : speed(node.speed)),
     element("td", {}, cost),
     mayAct() ? element("td", { class: "acts" }, ...actions(node)) : null,
   );
+}
+
+/** How fast a node works, in megapixels that are evaluated in a second. */
+function speed(work) {
+  return (work < 10 ? work.toFixed(1) : Math.round(work)) + SPACE + "MP/s";
 }
 
 /**
@@ -141,7 +147,7 @@ let status = null;
 
 /** Puts a row for each of these into a table, or one that says that there is none. */
 function fill(body, items, row, none) {
-  const empty = () => element("tr", {}, element("td", { class: "none", colspan: 7 }, none));
+  const empty = () => element("tr", {}, element("td", { class: "none", colspan: 8 }, none));
   const made = (item) => (item ? row(item) : empty());
   showEach(body, items.length > 0 ? items : [null], (item) => item?.id ?? "none", made, (own, item) => patch(own, made(item)));
 }

@@ -125,13 +125,13 @@ pub(super) async fn failed_attempts(
     rows.into_iter().map(AttemptRow::failed_attempt).collect()
 }
 
-/// Cells that each of the nodes holds now.
-pub(super) async fn held_by_node(
+/// Nodes that hold cells now, with the grids that these are of and how many.
+pub(super) async fn held(
     connection: &mut AnyConnection,
-) -> Result<Vec<(String, i64)>, StoreError> {
+) -> Result<Vec<(String, String, i64)>, StoreError> {
     let rows = sqlx::query_as(
-        "SELECT node_id, count(*) FROM cells
-         WHERE lease_expires_at_ms IS NOT NULL AND node_id IS NOT NULL GROUP BY node_id",
+        "SELECT node_id, grid_id, count(*) FROM cells
+         WHERE lease_expires_at_ms IS NOT NULL AND node_id IS NOT NULL GROUP BY node_id, grid_id",
     )
     .fetch_all(connection)
     .await?;

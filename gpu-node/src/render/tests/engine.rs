@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use image::RgbImage;
 use tch::{Kind, Tensor};
 
 use super::{
@@ -10,7 +11,8 @@ use super::{
 use crate::render::descent::Descent;
 use crate::render::memory::Memory;
 use crate::render::{
-    Evaluation, Precision, RenderError, RenderJob, Renderer, RendererOptions, Unwatched, Watch,
+    Evaluation, PREVIEW_SIDE, Precision, RenderError, RenderJob, Renderer, RendererOptions,
+    Unwatched, Watch,
 };
 use crate::weights::Network;
 
@@ -370,4 +372,39 @@ fn bfloat16_delivers_within_three_per_cent_of_float32() {
         "{mean}: {halves:?} in bfloat16, {exact:?} in float32"
     );
     assert!(halves != exact, "it was not bfloat16");
+}
+
+/// Wants to see every picture after every evaluation.
+#[derive(Default)]
+struct Seer(Vec<RgbImage>);
+
+impl Watch for Seer {
+    fn evaluated(&mut self, _: usize, _: &Evaluation) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+
+    fn wants_preview(&mut self, _: usize) -> bool {
+        true
+    }
+
+    fn preview(&mut self, _: usize, preview: RgbImage) {
+        self.0.push(preview);
+    }
+}
+
+#[test]
+fn a_preview_is_the_picture_so_far_and_no_larger_than_is_looked_at() {
+    let mut renderer = narrow_renderer();
+    let mut seer = Seer::default();
+    let further = ["size=48", "scales=2", "iterations=4", "format=png"];
+    let painted = renderer.render(&job(0, &further), &mut seer).unwrap();
+    let last = seer.0.last().unwrap();
+    assert_eq!(*last, painted.picture.into_rgb8());
+    assert!(seer.0[0].width() < last.width(), "of the coarser scale");
+
+    let mut seer = Seer::default();
+    let further = ["size=600", "scales=1", "iterations=1"];
+    renderer.render(&job(0, &further), &mut seer).unwrap();
+    let (width, height) = seer.0[0].dimensions();
+    assert_eq!(width.max(height), PREVIEW_SIDE);
 }
