@@ -149,10 +149,7 @@ async fn aws_s3_sync_brings_the_same_gallery() -> anyhow::Result<()> {
     };
     let farm = Farm::done().await?;
     farm.fetch(&[]).await?.success()?;
-    let mut grids = farm.cluster.grids().await?;
-    let told = grids.storage(v1::StorageRequest {}).await?;
-    let storage = told.into_inner().storage.context("no storage")?;
-    let keys = storage.credentials.context("no keys")?;
+    let (storage, keys) = farm.storage().await?;
     let synced = farm.work.path().join("synced");
     let from = format!("s3://{}/grids/{}/", storage.bucket, farm.grid);
     let mut sync = tokio::process::Command::new(aws);
@@ -359,31 +356,69 @@ async fn what_was_damaged_on_its_way_or_is_missing_is_told_and_the_rest_comes() 
     Ok(())
 }
 
+impl Farm {
+    /// Where the bytes lie, and the keys to them.
+    async fn storage(&self) -> anyhow::Result<(v1::Storage, v1::S3Credentials)> {
+        let mut grids = self.cluster.grids().await?;
+        let told = grids.storage(v1::StorageRequest {}).await?;
+        let mut storage = told.into_inner().storage.context("no storage")?;
+        let keys = storage.credentials.take().context("no keys")?;
+        Ok((storage, keys))
+    }
+
+    /// A command on the gallery by whoever knows the bucket and its keys, and of no coordinator.
+    async fn without_a_coordinator(
+        &self,
+        command_name: &str,
+        args: &[&str],
+    ) -> anyhow::Result<tokio::process::Command> {
+        let (storage, keys) = self.storage().await?;
+        let mut command = command("atelier", self.work.path());
+        command
+            .args(["--coordinator", "http://127.0.0.1:1", command_name])
+            .arg(format!("s3://{}/grids/{}/", storage.bucket, self.grid))
+            .args(args)
+            .env("AWS_ENDPOINT_URL", storage.endpoint)
+            .env("AWS_REGION", storage.region)
+            .env("AWS_ACCESS_KEY_ID", keys.access_key_id)
+            .env("AWS_SECRET_ACCESS_KEY", keys.secret_access_key)
+            .current_dir(self.work.path());
+        Ok(command)
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_may_read_the_bucket_needs_no_coordinator() -> anyhow::Result<()> {
     let mut farm = Farm::done().await?;
-    let storage = farm
-        .cluster
-        .grids()
-        .await?
-        .storage(v1::StorageRequest {})
+    let mut fetch = farm
+        .without_a_coordinator("fetch", &["--out", "gallery"])
         .await?;
-    let storage = storage.into_inner().storage.context("no storage")?;
-    let keys = storage.credentials.context("no keys")?;
     // Its gRPC is named nowhere, and there are no nodes any more.
     farm.cluster.nodes[0].kill().await?;
-    let mut fetch = command("atelier", farm.work.path());
-    fetch
-        .args(["--coordinator", "http://127.0.0.1:1", "fetch"])
-        .arg(format!("s3://{}/grids/{}/", storage.bucket, farm.grid))
-        .args(["--out", "gallery"])
-        .env("AWS_ENDPOINT_URL", &storage.endpoint)
-        .env("AWS_REGION", &storage.region)
-        .env("AWS_ACCESS_KEY_ID", &keys.access_key_id)
-        .env("AWS_SECRET_ACCESS_KEY", &keys.secret_access_key)
-        .current_dir(farm.work.path());
     programs::run(&mut fetch).await?.success()?;
     farm.is_whole((PHOTOS * ARTISTS) as usize)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_shares_by_temporary_credentials_is_told_that_the_links_end_with_them()
+-> anyhow::Result<()> {
+    let farm = Farm::done().await?;
+    for (token, is_told) in [(Some("of a session"), true), (None, false)] {
+        let mut share = farm
+            .without_a_coordinator("share", &["--expires", "7d"])
+            .await?;
+        if let Some(token) = token {
+            share.env("AWS_SESSION_TOKEN", token);
+        }
+        let shared = programs::run(&mut share).await?;
+        let told = shared
+            .stderr
+            .contains("these AWS credentials are temporary");
+        assert_eq!(told, is_told, "{}", shared.stderr);
+        let page = std::fs::read_to_string(farm.work.path().join(shared.success()?.trim()))?;
+        assert_eq!(page.contains("X-Amz-Security-Token"), is_told);
+    }
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
