@@ -18,12 +18,14 @@ pub(super) async fn until<T>(
     let mut curve = Curve::default();
     loop {
         let ended = tokio::select! {
-            painted = &mut painted => Some(painted),
+            // What was told before the picture is noted before it.
+            biased;
             told = progress.changed() => match told {
                 Ok(()) => None,
                 // Nothing more will be told.
                 Err(_) => Some(painted.as_mut().await),
             },
+            painted = &mut painted => Some(painted),
         };
         let now = *progress.borrow_and_update();
         if now.evaluations > 0 && now.loss.is_finite() && now.loss != 0.0 {
