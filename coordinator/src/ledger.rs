@@ -221,25 +221,6 @@ impl Ledger {
             return Ok(Vec::new());
         }
         let verdicts = self.commits.apply(events).await?;
-        self.tell(&verdicts).await;
-        Ok(verdicts)
-    }
-
-    /// The same before whatever else waits to be applied: for leases, which nodes wait for without work.
-    pub async fn apply_first(
-        &self,
-        events: Vec<(CellId, Event)>,
-    ) -> Result<Vec<Verdict>, StoreError> {
-        if events.is_empty() {
-            return Ok(Vec::new());
-        }
-        let verdicts = self.commits.apply_first(events).await?;
-        self.tell(&verdicts).await;
-        Ok(verdicts)
-    }
-
-    /// Rings for what has changed.
-    async fn tell(&self, verdicts: &[Verdict]) {
         let changed = || {
             let applied = verdicts.iter().filter_map(|verdict| verdict.as_ref().ok());
             applied.filter(|applied| applied.changed)
@@ -250,6 +231,7 @@ impl Ledger {
         if changed().next().is_some() {
             self.changed.send_replace(());
         }
+        Ok(verdicts)
     }
 
     /// Keeps that a gallery is complete; see [`Store::gallery_complete`].

@@ -194,7 +194,7 @@ async fn commit(
             events.extend(cells.iter().map(lease));
         }
     }
-    let mut verdicts = ledger.apply_first(events).await?.into_iter();
+    let mut verdicts = ledger.apply(events).await?.into_iter();
     let answers = asks.iter().zip(blocks).map(|(ask, block)| match block {
         Block::Told(answer) => answer,
         Block::Cells(facts, cells) => {

@@ -1,7 +1,4 @@
 //! Events that come at the same time, committed together: a transaction costs the same for one as for many.
-//!
-//! Those that a node waits for without work go first, in a transaction of their own: they wait for the one that is being
-//! committed, and for no other.
 
 use std::sync::Arc;
 
@@ -17,7 +14,7 @@ use crate::store::{Store, StoreError, Verdict};
 /// Calls that may wait for the commit before theirs.
 const CALLS_WAITING_MAX: usize = 4_096;
 /// Events of one transaction, which bounds how long those wait that come meanwhile; a single call may have more.
-const EVENTS_MAX: usize = 256;
+const EVENTS_MAX: usize = 1_024;
 
 /// The events of one call, and who waits for the verdicts.
 struct Call {
@@ -27,23 +24,19 @@ struct Call {
 
 /// Commits one batch of events after the other.
 #[derive(Debug)]
-pub(super) struct Commits {
-    urgent: mpsc::Sender<Call>,
-    others: mpsc::Sender<Call>,
-}
+pub(super) struct Commits(mpsc::Sender<Call>);
 
 impl Commits {
     /// Starts to commit, until this is dropped.
     pub(super) fn start(store: Arc<dyn Store>, clock: Clock, rules: Arc<Rules>) -> Self {
-        let (urgent, urgent_calls) = mpsc::channel(CALLS_WAITING_MAX);
-        let (others, other_calls) = mpsc::channel(CALLS_WAITING_MAX);
+        let (sender, calls) = mpsc::channel(CALLS_WAITING_MAX);
         let committer = Committer {
             store,
             clock,
             rules,
         };
-        tokio::spawn(committer.run(urgent_calls, other_calls));
-        Self { urgent, others }
+        tokio::spawn(committer.run(calls));
+        Self(sender)
     }
 
     /// Applies events in their order, all or none of them kept; a verdict for each.
@@ -51,24 +44,9 @@ impl Commits {
         &self,
         events: Vec<(CellId, Event)>,
     ) -> Result<Vec<Verdict>, StoreError> {
-        Self::send(&self.others, events).await
-    }
-
-    /// The same before all that wait.
-    pub(super) async fn apply_first(
-        &self,
-        events: Vec<(CellId, Event)>,
-    ) -> Result<Vec<Verdict>, StoreError> {
-        Self::send(&self.urgent, events).await
-    }
-
-    async fn send(
-        sender: &mpsc::Sender<Call>,
-        events: Vec<(CellId, Event)>,
-    ) -> Result<Vec<Verdict>, StoreError> {
         let (answer, verdicts) = oneshot::channel();
         let call = Call { events, answer };
-        sender.send(call).await.map_err(|_| StoreError::Ended)?;
+        self.0.send(call).await.map_err(|_| StoreError::Ended)?;
         verdicts.await.map_err(|_| StoreError::Ended)?
     }
 }
@@ -80,14 +58,8 @@ struct Committer {
 }
 
 impl Committer {
-    async fn run(self, mut urgent: mpsc::Receiver<Call>, mut others: mpsc::Receiver<Call>) {
-        loop {
-            let (first, calls) = tokio::select! {
-                biased;
-                Some(first) = urgent.recv() => (first, &mut urgent),
-                Some(first) = others.recv() => (first, &mut others),
-                else => return,
-            };
+    async fn run(self, mut calls: mpsc::Receiver<Call>) {
+        while let Some(first) = calls.recv().await {
             let mut events = first.events.len();
             let mut batch = vec![first];
             while events < EVENTS_MAX
