@@ -2,11 +2,13 @@
 //! can, and no page of somebody else's for them.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use atelier_tests::browser::Browser;
 use atelier_tests::cluster::Cluster;
-use atelier_tests::{pictures, programs, tools};
+use atelier_tests::programs::{self, PATIENCE};
+use atelier_tests::{pictures, tools};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -98,6 +100,31 @@ async fn a_picture_is_watched_as_it_is_painted() -> anyhow::Result<()> {
         .await?;
     browser.is_accessible().await?;
 
+    // Whoever ends a cell removes what was shown of it, while others are still painted.
+    let done = "document.querySelector('#done img')?.src ?? ''";
+    browser.until(&format!("({done}) !== ''")).await?;
+    let done = browser.value(done).await?;
+    let name = done.as_str().and_then(|src| src.rsplit('/').next());
+    let preview = format!("grids/{grid}/previews/{}", name.context("no name")?);
+    let bucket = cluster.bucket().await?;
+    let gone = async {
+        while bucket.head(&preview).await?.is_some() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok::<_, anyhow::Error>(())
+    };
+    tokio::time::timeout(PATIENCE, gone)
+        .await
+        .context("a preview stays behind")??;
+    let summary = cluster
+        .grid(&grid)
+        .await?
+        .grid
+        .and_then(|grid| grid.summary);
+    let counts = summary.and_then(|summary| summary.cells);
+    let done = counts.context("no counts")?.done;
+    assert_eq!(done, 1, "the end of the grid would remove it, too");
+
     browser
         .until("document.querySelectorAll('#done img').length === 2")
         .await?;
@@ -108,12 +135,6 @@ async fn a_picture_is_watched_as_it_is_painted() -> anyhow::Result<()> {
         .await?;
     without(&mut browser.problems, "/previews/");
     assert_eq!(browser.problems, [] as [String; 0]);
-    // Whoever ends a cell removes what was shown of it.
-    let bucket = cluster.bucket().await?;
-    let prefix = format!("grids/{grid}/previews/");
-    while !bucket.list(&prefix).await?.is_empty() {
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
     Ok(())
 }
 
