@@ -282,6 +282,18 @@ impl Cluster {
         Ok(Bucket::connect(&Storage::try_from(storage)?).await?)
     }
 
+    /// Submits what [`crate::pictures::grid`] left in a folder, with further arguments; its id.
+    pub async fn submit(&self, folder: &Path, args: &[&str]) -> anyhow::Result<String> {
+        let inputs = ["submit", "--photos", "photos/*.png", "--artists", "artists"];
+        let submit = [&inputs[..], &["--json"], args].concat();
+        let answer = self.atelier(folder, &submit).await?.success()?;
+        // With --wait a second line tells how it ended.
+        let first = answer.lines().next().context("no answer")?;
+        let answer: serde_json::Value = serde_json::from_str(first)?;
+        let grid = answer["grid_id"].as_str().context("no id")?;
+        Ok(grid.to_owned())
+    }
+
     /// A grid with all its cells as they stand.
     pub async fn grid(&self, grid: &str) -> anyhow::Result<v1::GetResponse> {
         let request = v1::GetRequest {

@@ -9,7 +9,8 @@ use std::ptr;
 
 use tch::{Device, Kind, TchError, Tensor};
 
-use super::shim::{attempt, taken};
+use super::layout::channels_last;
+use super::shim::{attempt, made, taken};
 
 /// Compiled for the GPU at hand, at run time.
 const SOURCE: &str = include_str!("gpu/kernels.cu");
@@ -178,8 +179,7 @@ impl Convolution {
         replicates: bool,
         pools: bool,
     ) -> Result<Tensor, TchError> {
-        let mut rectified = ptr::null_mut();
-        attempt(|message| {
+        made(|rectified, message| {
             #[expect(
                 unsafe_code,
                 reason = "the tensors outlive the call, and all other pointers are to variables here"
@@ -192,21 +192,13 @@ impl Convolution {
                     bias.as_ptr().cast(),
                     replicates,
                     pools,
-                    &raw mut rectified,
+                    rectified,
                     message.as_mut_ptr(),
                     message.len(),
                 )
             }
-        })?;
-        Ok(taken(rectified))
+        })
     }
-}
-
-fn channels_last(kernel: &Tensor) -> Result<Tensor, TchError> {
-    kernel
-        .f_permute([0, 2, 3, 1])?
-        .f_contiguous()?
-        .f_permute([0, 3, 1, 2])
 }
 
 /// An image, `[batch, 3, height, width]`, float32, less the mean of colours, by their deviation (`[1, 3, 1, 1]` each,
@@ -217,8 +209,7 @@ pub(super) fn image(
     deviation: &Tensor,
     kind: Kind,
 ) -> Result<Tensor, TchError> {
-    let mut features = ptr::null_mut();
-    attempt(|message| {
+    made(|features, message| {
         #[expect(
             unsafe_code,
             reason = "the tensors outlive the call, and all other pointers are to variables here"
@@ -229,19 +220,17 @@ pub(super) fn image(
                 mean.as_ptr().cast(),
                 deviation.as_ptr().cast(),
                 kind == Kind::BFloat16,
-                &raw mut features,
+                features,
                 message.as_mut_ptr(),
                 message.len(),
             )
         }
-    })?;
-    Ok(taken(features))
+    })
 }
 
 /// The mean of two by two positions of feature maps whose sides are at least 2.
 pub(super) fn pool(features: &Tensor) -> Result<Tensor, TchError> {
-    let mut pooled = ptr::null_mut();
-    attempt(|message| {
+    made(|pooled, message| {
         #[expect(
             unsafe_code,
             reason = "the tensor outlives the call, and all other pointers are to variables here"
@@ -249,13 +238,12 @@ pub(super) fn pool(features: &Tensor) -> Result<Tensor, TchError> {
         unsafe {
             ours::atelier_gpu_pool(
                 features.as_ptr().cast(),
-                &raw mut pooled,
+                pooled,
                 message.as_mut_ptr(),
                 message.len(),
             )
         }
-    })?;
-    Ok(taken(pooled))
+    })
 }
 
 /// Sums over the positions of feature maps, float32: Σ f fᵀ, `[batch, channels, channels]`, and, if wanted, Σ f, `[batch,
@@ -294,8 +282,7 @@ pub(super) fn inner(vectors: &[&Tensor], heads: usize) -> Result<Tensor, TchErro
         .iter()
         .map(|vector| vector.as_ptr().cast())
         .collect();
-    let mut products = ptr::null_mut();
-    attempt(|message| {
+    made(|products, message| {
         #[expect(
             unsafe_code,
             reason = "the tensors outlive the call, and all other pointers are to variables here"
@@ -305,13 +292,12 @@ pub(super) fn inner(vectors: &[&Tensor], heads: usize) -> Result<Tensor, TchErro
                 pointers.as_ptr(),
                 pointers.len() as i64,
                 heads as i64,
-                &raw mut products,
+                products,
                 message.as_mut_ptr(),
                 message.len(),
             )
         }
-    })?;
-    Ok(taken(products))
+    })
 }
 
 /// The sum of vectors, `[batch, values]` each, times coefficients, `[batch, vectors]`.
@@ -320,8 +306,7 @@ pub(super) fn combine(vectors: &[&Tensor], coefficients: &Tensor) -> Result<Tens
         .iter()
         .map(|vector| vector.as_ptr().cast())
         .collect();
-    let mut combined = ptr::null_mut();
-    attempt(|message| {
+    made(|combined, message| {
         #[expect(
             unsafe_code,
             reason = "the tensors outlive the call, and all other pointers are to variables here"
@@ -331,13 +316,12 @@ pub(super) fn combine(vectors: &[&Tensor], coefficients: &Tensor) -> Result<Tens
                 pointers.as_ptr(),
                 pointers.len() as i64,
                 coefficients.as_ptr().cast(),
-                &raw mut combined,
+                combined,
                 message.as_mut_ptr(),
                 message.len(),
             )
         }
-    })?;
-    Ok(taken(combined))
+    })
 }
 
 #[cfg(test)]

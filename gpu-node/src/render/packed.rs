@@ -7,7 +7,7 @@ use std::ptr;
 
 use tch::{Kind, TchError, Tensor};
 
-use super::shim::{attempt, taken};
+use super::shim::{attempt, made, taken};
 
 /// A 3×3 kernel, ready for the way there and for the way back.
 #[derive(Debug)]
@@ -85,8 +85,7 @@ impl PackedKernel {
         bias: &Tensor,
         margin: i64,
     ) -> Result<Tensor, TchError> {
-        let mut rectified = ptr::null_mut();
-        attempt(|message| {
+        made(|rectified, message| {
             #[expect(
                 unsafe_code,
                 reason = "the tensors outlive the call, and all other pointers are to variables here"
@@ -98,13 +97,12 @@ impl PackedKernel {
                     self.backward.as_ptr().cast(),
                     bias.as_ptr().cast(),
                     margin,
-                    &raw mut rectified,
+                    rectified,
                     message.as_mut_ptr(),
                     message.len(),
                 )
             }
-        })?;
-        Ok(taken(rectified))
+        })
     }
 }
 

@@ -4,6 +4,7 @@ use atelier_proto::clock::Stopwatch;
 use serde::Serialize;
 use tch::{Cuda, Device, Kind, TchError, Tensor};
 
+use super::layout::channels_last;
 use super::{RenderError, Renderer, cuda};
 
 /// Operations a second on large, friendly shapes; a multiply-add is two.
@@ -111,13 +112,6 @@ fn matrix_product(device: Device, kind: Kind, side: i64) -> Result<f64, TchError
 
 fn random(shape: &[i64], kind: Kind, device: Device) -> Result<Tensor, TchError> {
     Tensor::f_randn(shape, (Kind::Float, device))?.f_to_kind(kind)
-}
-
-fn channels_last(tensor: &Tensor) -> Result<Tensor, TchError> {
-    tensor
-        .f_permute([0, 2, 3, 1])?
-        .f_contiguous()?
-        .f_permute([0, 3, 1, 2])
 }
 
 /// Seconds of the fastest of several runs.

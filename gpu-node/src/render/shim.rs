@@ -18,6 +18,15 @@ pub(super) fn attempt(call: impl FnOnce(&mut [c_char]) -> bool) -> Result<(), Tc
     Err(TchError::Torch(text.to_string_lossy().into_owned()))
 }
 
+/// Calls a part in C++ that makes one tensor, at the place that it is given.
+pub(super) fn made(
+    call: impl FnOnce(*mut *mut c_void, &mut [c_char]) -> bool,
+) -> Result<Tensor, TchError> {
+    let mut tensor = std::ptr::null_mut();
+    attempt(|message| call(&raw mut tensor, message))?;
+    Ok(taken(tensor))
+}
+
 /// A tensor that a part in C++ made.
 pub(super) fn taken(pointer: *mut c_void) -> Tensor {
     #[expect(

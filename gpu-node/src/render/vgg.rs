@@ -7,6 +7,7 @@ use tch::{Device, Kind, TchError, Tensor};
 
 use super::RenderError;
 use super::gpu;
+use super::layout::channels_last;
 use super::packed::PackedKernel;
 use super::statistics::by_row;
 use crate::weights::{Architecture, Convolution, VggWeights};
@@ -251,16 +252,13 @@ fn is_finite(tensor: &Tensor) -> Result<bool, TchError> {
     Ok(tensor.f_isfinite()?.f_all()?.f_int64_value(&[])? != 0)
 }
 
-/// The same values with channels side by side in memory, if so wanted. (The bindings cannot ask for a memory format;
-/// a contiguous copy of the turned tensor, turned back, has it.)
-fn arranged(tensor: &Tensor, channels_last: bool) -> Result<Tensor, TchError> {
-    if !channels_last {
-        return Ok(tensor.shallow_clone());
+/// The same values with channels side by side in memory, if so wanted.
+fn arranged(tensor: &Tensor, is_last: bool) -> Result<Tensor, TchError> {
+    if is_last {
+        channels_last(tensor)
+    } else {
+        Ok(tensor.shallow_clone())
     }
-    tensor
-        .f_permute([0, 2, 3, 1])?
-        .f_contiguous()?
-        .f_permute([0, 3, 1, 2])
 }
 
 /// Kernel `[out, in, 3, 3]` and bias `[out]` of a convolution.

@@ -13,18 +13,8 @@ const EVIL: &str = "<script>alert(1)</script> ride";
 async fn submitted(cluster: &Cluster, args: &[&str]) -> anyhow::Result<(TempDir, String)> {
     let work = tempfile::tempdir()?;
     pictures::grid(work.path(), 3, 2)?;
-    let submit = [
-        "submit",
-        "--photos",
-        "photos/*.png",
-        "--artists",
-        "artists",
-        "--name",
-        EVIL,
-    ];
-    let submit = [&submit[..], &["--set", "size=64", "--json"], args].concat();
-    let answer = cluster.atelier(work.path(), &submit).await?.json()?;
-    let grid = answer["grid_id"].as_str().context("no id")?.to_owned();
+    let named = [&["--name", EVIL, "--set", "size=64"][..], args].concat();
+    let grid = cluster.submit(work.path(), &named).await?;
     Ok((work, grid))
 }
 

@@ -58,13 +58,7 @@ async fn a_picture_is_watched_as_it_is_painted() -> anyhow::Result<()> {
     let mut cluster = Cluster::coordinator().await?;
     let work = tempfile::tempdir()?;
     pictures::grid(work.path(), 2, 1)?;
-    let submit = [
-        "submit",
-        "--photos",
-        "photos/*.png",
-        "--artists",
-        "artists",
-        "--json",
+    let settings = [
         "--set",
         "size=96",
         "--set",
@@ -74,8 +68,7 @@ async fn a_picture_is_watched_as_it_is_painted() -> anyhow::Result<()> {
         "--set",
         "plateau=0",
     ];
-    let answer = cluster.atelier(work.path(), &submit).await?.json()?;
-    let grid = answer["grid_id"].as_str().context("no id")?.to_owned();
+    let grid = cluster.submit(work.path(), &settings).await?;
     let mut browser = Browser::start(&chromium, 1200, 800).await?;
     browser
         .go(&format!("{}/grids/{grid}/live", cluster.board))
@@ -144,13 +137,7 @@ async fn a_picture_is_watched_in_a_terminal_as_it_is_painted() -> anyhow::Result
     let mut cluster = Cluster::coordinator().await?;
     let work = tempfile::tempdir()?;
     pictures::grid(work.path(), 1, 1)?;
-    let submit = [
-        "submit",
-        "--photos",
-        "photos/*.png",
-        "--artists",
-        "artists",
-        "--json",
+    let settings = [
         "--set",
         "size=96",
         "--set",
@@ -160,8 +147,7 @@ async fn a_picture_is_watched_in_a_terminal_as_it_is_painted() -> anyhow::Result
         "--set",
         "plateau=0",
     ];
-    let answer = cluster.atelier(work.path(), &submit).await?.json()?;
-    let grid = answer["grid_id"].as_str().context("no id")?.to_owned();
+    let grid = cluster.submit(work.path(), &settings).await?;
     let piped = cluster
         .atelier(work.path(), &["watch", &grid, "--preview"])
         .await?;
@@ -201,16 +187,7 @@ async fn what_failed_is_told_with_its_reason() -> anyhow::Result<()> {
     let mut cluster = Cluster::coordinator_with(&["--attempts-max", "2"]).await?;
     let work = tempfile::tempdir()?;
     pictures::grid(work.path(), 1, 1)?;
-    let submit = [
-        "submit",
-        "--photos",
-        "photos/*.png",
-        "--artists",
-        "artists",
-        "--json",
-    ];
-    let answer = cluster.atelier(work.path(), &submit).await?.json()?;
-    let grid = answer["grid_id"].as_str().context("no id")?.to_owned();
+    let grid = cluster.submit(work.path(), &[]).await?;
     let grpc = cluster.grpc.clone();
     let failing = ["--simulated-failures", "1", "--simulated-cell-time", "10ms"];
     cluster.start_simulated(&grpc, &failing)?;

@@ -32,25 +32,17 @@ impl Farm {
         pictures::grid(work.path(), PHOTOS, ARTISTS)?;
         let grpc = cluster.grpc.clone();
         cluster.start_simulated(&grpc, &["--simulated-cell-time", cell_time])?;
-        let submit = [
-            "submit",
-            "--photos",
-            "photos/*.png",
-            "--artists",
-            "artists",
+        let named = [
             "--name",
             "Fetched",
+            "--set",
+            "size=512",
+            "--set",
+            "format=png",
         ];
-        let submit = [
-            &submit[..],
-            &["--set", "size=512", "--set", "format=png", "--json"],
-            wait,
-        ]
-        .concat();
-        let ran = cluster.atelier(work.path(), &submit).await?.success()?;
-        let first = ran.lines().next().context("no answer")?;
-        let answer: serde_json::Value = serde_json::from_str(first)?;
-        let grid = answer["grid_id"].as_str().context("no id")?.to_owned();
+        let grid = cluster
+            .submit(work.path(), &[&named[..], wait].concat())
+            .await?;
         Ok(Self {
             cluster,
             work,

@@ -18,21 +18,8 @@ pub(super) async fn changed(
     grid: GridId,
     after_sequence: u64,
 ) -> Result<Vec<CellRecord>, StoreError> {
-    let rows: Vec<CellRow> = fetch(
-        tables.connection,
-        tables.dialect,
-        "cell",
-        CellRow::COLUMNS,
-        "SELECT c.*, n.name AS node_name, n.dollars_per_hour AS node_dollars_per_hour
-         FROM cells c LEFT JOIN nodes n ON n.node_id = c.node_id
-         WHERE c.grid_id = $1 AND c.changed_sequence > $2 ORDER BY c.changed_sequence, c.place",
-        vec![
-            Value::Text(grid.to_string()),
-            Value::Integer(stored_sequence(after_sequence)),
-        ],
-    )
-    .await?;
-    rows.into_iter().map(CellRow::record).collect()
+    let which = "AND c.changed_sequence > $2 ORDER BY c.changed_sequence, c.place";
+    records(tables, grid, which, stored_sequence(after_sequence)).await
 }
 
 /// Cells of a grid that changed last, the latest first.
@@ -41,18 +28,29 @@ pub(super) async fn latest(
     grid: GridId,
     cells_max: u32,
 ) -> Result<Vec<CellRecord>, StoreError> {
+    let which = "ORDER BY c.changed_sequence DESC, c.place LIMIT $2";
+    records(tables, grid, which, i64::from(cells_max)).await
+}
+
+/// Cells of a grid with their nodes: `which`, in terms of `$2`.
+async fn records(
+    tables: &mut Tables<'_>,
+    grid: GridId,
+    which: &'static str,
+    value: i64,
+) -> Result<Vec<CellRecord>, StoreError> {
+    let statement = format!(
+        "SELECT c.*, n.name AS node_name, n.dollars_per_hour AS node_dollars_per_hour
+         FROM cells c LEFT JOIN nodes n ON n.node_id = c.node_id
+         WHERE c.grid_id = $1 {which}"
+    );
     let rows: Vec<CellRow> = fetch(
         tables.connection,
         tables.dialect,
         "cell",
         CellRow::COLUMNS,
-        "SELECT c.*, n.name AS node_name, n.dollars_per_hour AS node_dollars_per_hour
-         FROM cells c LEFT JOIN nodes n ON n.node_id = c.node_id
-         WHERE c.grid_id = $1 ORDER BY c.changed_sequence DESC, c.place LIMIT $2",
-        vec![
-            Value::Text(grid.to_string()),
-            Value::Integer(i64::from(cells_max)),
-        ],
+        &statement,
+        vec![Value::Text(grid.to_string()), Value::Integer(value)],
     )
     .await?;
     rows.into_iter().map(CellRow::record).collect()

@@ -16,7 +16,11 @@ use super::*;
 
 /// The first GPU with the kernels loaded and TF32 forbidden; none where there is none.
 fn gpu() -> Option<Device> {
-    let device = device::select(DeviceChoice::Cuda(0)).ok()?.torch;
+    let Ok(selected) = device::select(DeviceChoice::Cuda(0)) else {
+        eprintln!("skipped: needs a GPU");
+        return None;
+    };
+    let device = selected.torch;
     load(device);
     tf32::allow_in_convolutions(false).unwrap();
     let maps = Tensor::zeros([1, PACK, 2, 2], (Kind::Float, device));
