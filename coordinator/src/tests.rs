@@ -328,6 +328,7 @@ async fn a_checkpoint_stays_while_its_cell_is_open_and_goes_when_it_has_ended() 
     let request = v1::RenewRequest {
         node_id,
         cells: cells.into(),
+        leaving: String::new(),
     };
     let renewed = nodes.renew(request).await.unwrap().into_inner();
     assert_eq!(renewed.ended, [held(&refused), held(&open)]);

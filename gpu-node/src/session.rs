@@ -345,6 +345,7 @@ impl Session {
             let request = v1::RenewRequest {
                 node_id: self.node.to_string(),
                 cells: self.held.renewal(number, pace.unchanged_every),
+                leaving: String::new(),
             };
             let waited = Stopwatch::start();
             match self.nodes.clone().renew(timed(request, CALL_TIMEOUT)).await {
