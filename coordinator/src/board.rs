@@ -42,6 +42,8 @@ pub use self::access::{Key, KeyError};
 use self::live::Live;
 use self::status::Status;
 use crate::ledger::Ledger;
+use crate::metrics;
+use crate::scaler::{Overview, Scaling};
 use crate::store::StoreError;
 use crate::submissions::Submissions;
 
@@ -95,6 +97,7 @@ pub struct Board {
     ledger: Arc<Ledger>,
     bucket: Bucket,
     submissions: Submissions,
+    scaling: Arc<Scaling>,
     key: Key,
     shutdown: CancellationToken,
     pages: Arc<Semaphore>,
@@ -123,6 +126,7 @@ impl Board {
         ledger: Arc<Ledger>,
         bucket: Bucket,
         submissions: Submissions,
+        scaling: Arc<Scaling>,
         key: Key,
         shutdown: CancellationToken,
     ) -> Self {
@@ -130,6 +134,7 @@ impl Board {
             ledger,
             bucket,
             submissions,
+            scaling,
             key,
             shutdown,
             pages: Arc::new(Semaphore::new(PAGES_MAX)),
@@ -172,6 +177,8 @@ impl Board {
         }
         router
             .route("/board.css", get(async || page("text/css", STYLE.as_str())))
+            .route("/metrics", get(tell_metrics))
+            .route("/healthz", get(health))
             .route("/events", get(events))
             .route("/grids/{grid}/live", get(live_page))
             .route("/grids/{grid}/live/events", get(live_events))
@@ -219,6 +226,34 @@ fn page(content_type: &'static str, text: &'static str) -> Response {
     set(REFERRER_POLICY, "no-referrer");
     set(X_CONTENT_TYPE_OPTIONS, "nosniff");
     (headers, text).into_response()
+}
+
+/// The fleet for Prometheus, and for what scales by it.
+async fn tell_metrics(State(board): State<Board>) -> Response {
+    match Overview::read(&board.ledger, &board.scaling).await {
+        Ok(overview) => {
+            let content_type = [(CONTENT_TYPE, metrics::CONTENT_TYPE)];
+            (content_type, metrics::text(&overview)).into_response()
+        }
+        Err(error) => unavailable(&error),
+    }
+}
+
+/// Whether this coordinator can do its work: the database answers.
+async fn health(State(board): State<Board>) -> Response {
+    match board.ledger.store().fleet_bounds().await {
+        Ok(_) => (StatusCode::OK, "ok\n").into_response(),
+        Err(error) => unavailable(&error),
+    }
+}
+
+fn unavailable(error: &StoreError) -> Response {
+    tracing::warn!(%error, "the store does not answer");
+    (
+        StatusCode::SERVICE_UNAVAILABLE,
+        "the database does not answer\n",
+    )
+        .into_response()
 }
 
 /// How everything stands, now and whenever it changes.

@@ -1,5 +1,7 @@
 //! What a coordinator is told when it starts: the command line and the environment, checked and made into a [`Config`].
 
+mod fleet;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,10 +11,12 @@ use atelier_proto::telemetry::LogFormat;
 use clap::Parser;
 use secrecy::SecretString;
 
+pub use self::fleet::{FleetArgs, FleetError};
 use crate::collector::Keeping;
 use crate::domain::lease::LeaseRules;
 use crate::domain::share::Shares;
 use crate::ledger::Rules;
+use crate::scaler::Scaling;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -152,6 +156,9 @@ pub struct Cli {
     /// S3 endpoint of that bucket [default: AWS' own for the region]
     #[arg(long, env = "ATELIER_S3_ENDPOINT", value_name = "URL", requires = "s3_bucket", value_parser = parse_url)]
     pub s3_endpoint: Option<String>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at its type")]
+    pub fleet: FleetArgs,
     /// Listen beyond this machine although there is neither TLS nor login
     #[arg(long, env = "ATELIER_INSECURE")]
     pub insecure: bool,
@@ -198,6 +205,8 @@ pub struct Config {
     pub rules: Rules,
     /// Most cells of one grid.
     pub cells_max: u32,
+    /// How the fleet follows the backlog.
+    pub scaling: Scaling,
 }
 
 /// Where the truth lives.
@@ -241,6 +250,9 @@ pub enum ConfigError {
     /// It would serve the world without TLS.
     #[error(transparent)]
     Exposed(#[from] Exposed),
+    /// The fleet cannot be scaled so.
+    #[error(transparent)]
+    Fleet(#[from] FleetError),
     /// Nobody could call the endpoint by this address.
     #[error(
         "the S3 endpoint listens on {address}, which is no address that nodes and clients can call\n\
@@ -311,6 +323,7 @@ impl TryFrom<Cli> for Config {
                 },
             },
             cells_max: cli.cells_max,
+            scaling: Scaling::try_from(cli.fleet)?,
         })
     }
 }
@@ -402,6 +415,11 @@ mod tests {
             ["--attempts-max", "0"],
             ["--cells-max", "0"],
             ["--s3-bucket", "b"],
+            ["--fleet-driver", "asg"],
+            ["--fleet-min", "11"],
+            ["--fleet-drain-time", "0s"],
+            ["--fleet-dollars-per-hour-max", "-1"],
+            ["--prices", "no-such-file.toml"],
         ] {
             assert!(config(&args).is_err(), "{args:?}");
         }

@@ -8,6 +8,7 @@ pub mod cell;
 pub mod effort;
 pub mod facts;
 pub mod field;
+pub mod fleet;
 pub mod grid;
 pub mod keys;
 pub mod lease;

@@ -1,4 +1,5 @@
-//! What one coordinator does for all that share a database: leases that run out, galleries, and what is to be forgotten.
+//! What one coordinator does for all that share a database: leases that run out, galleries, what is to be forgotten, and the
+//! size of the fleet.
 //!
 //! Serving has no leader. A coordinator that is late to learn that it leads no more does harm to nothing: every change goes
 //! through the store, which decides.
@@ -13,8 +14,9 @@ use tokio_util::task::TaskTracker;
 use crate::collector::Keeping;
 use crate::ledger::Ledger;
 use crate::publisher::Publisher;
+use crate::scaler::Scaling;
 use crate::store::Leadership;
-use crate::{collector, expiry};
+use crate::{collector, expiry, scaler};
 
 /// How often whoever leads asks whether it still does, and the others whether they may.
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -24,6 +26,7 @@ pub async fn run(
     ledger: Arc<Ledger>,
     bucket: Bucket,
     keeping: Keeping,
+    scaling: Arc<Scaling>,
     shutdown: CancellationToken,
 ) {
     while !shutdown.is_cancelled() {
@@ -37,6 +40,7 @@ pub async fn run(
                 let collecting =
                     collector::run(ledger.clone(), bucket.clone(), keeping, term.clone());
                 duties.spawn(collecting);
+                duties.spawn(scaler::run(ledger.clone(), scaling.clone(), term.clone()));
                 duties.close();
                 until_lost(leadership, &shutdown).await;
                 term.cancel();

@@ -4,9 +4,10 @@
 //! - [`store`]: the truth, in `SQLite` or PostgreSQL
 //! - [`ledger`]: the store with its clock, its rules and the bells that tell of changes
 //! - [`submissions`]: takes grids in; [`dispatch`]: gives cells to nodes; [`estimates`]: how long they take
-//! - [`rpc`]: the gRPC services; [`board`]: the same for browsers
+//! - [`rpc`]: the gRPC services; [`board`]: the same for browsers; [`metrics`]: the fleet for Prometheus
 //! - [`lead`]: what one coordinator does for all: [`expiry`] takes cells back when a lease is over, [`publisher`] writes
-//!   `gallery.json` and `index.html`, [`collector`] removes what is to be forgotten
+//!   `gallery.json` and `index.html`, [`collector`] removes what is to be forgotten,
+//!   [`scaler`] has the fleet follow the backlog
 //! - [`s3`]: the embedded S3 endpoint; [`storage`]: that one or another; [`credentials`]: its keys
 //! - [`config`], [`data_folder`]: what it is told, and where it keeps things
 
@@ -21,9 +22,11 @@ pub mod estimates;
 pub mod expiry;
 pub mod lead;
 pub mod ledger;
+pub mod metrics;
 pub mod publisher;
 pub mod rpc;
 pub mod s3;
+pub mod scaler;
 pub mod storage;
 pub mod store;
 pub mod submissions;
@@ -151,6 +154,7 @@ pub async fn run(
         board: listeners.board.as_ref().map(url).transpose()?,
     };
     let ledger = Arc::new(Ledger::new(store.clone(), clock, config.rules));
+    let scaling = Arc::new(config.scaling);
     let submissions = Submissions::new(ledger.clone(), bucket.clone(), config.cells_max);
     let context = rpc::Context {
         ledger: ledger.clone(),
@@ -158,6 +162,7 @@ pub async fn run(
         storage,
         submissions: submissions.clone(),
         dispatcher: Dispatcher::start(ledger.clone(), &tasks, shutdown.clone()),
+        scaling: scaling.clone(),
         shutdown: shutdown.clone(),
         tasks: tasks.clone(),
         pulses: rpc::Pulses::default(),
@@ -171,6 +176,7 @@ pub async fn run(
             ledger.clone(),
             bucket.clone(),
             submissions,
+            scaling.clone(),
             key,
             shutdown.clone(),
         );
@@ -180,7 +186,13 @@ pub async fn run(
     }
     tasks.spawn(estimates::run(ledger.clone(), shutdown.clone()));
     tasks.spawn(hear_others(ledger.clone(), shutdown.clone()));
-    tasks.spawn(lead::run(ledger, bucket, config.keeping, shutdown.clone()));
+    tasks.spawn(lead::run(
+        ledger,
+        bucket,
+        config.keeping,
+        scaling,
+        shutdown.clone(),
+    ));
     tracing::info!(grpc = ready_to_say.grpc, s3 = ready_to_say.s3, data = %config.data.display(), "serving");
     ready(&ready_to_say);
 

@@ -28,6 +28,7 @@ use tonic::transport::server::TcpIncoming;
 
 use crate::dispatch::Dispatcher;
 use crate::ledger::Ledger;
+use crate::scaler::Scaling;
 use crate::submissions::Submissions;
 
 /// Largest message that a client may send. A grid of 10,000 photos whose names are as long as may be has some 13 MiB.
@@ -52,6 +53,8 @@ pub struct Context {
     pub submissions: Submissions,
     /// Who gives cells to nodes.
     pub dispatcher: Dispatcher,
+    /// How the fleet follows the backlog.
+    pub scaling: Arc<Scaling>,
     /// Ends whatever waits.
     pub shutdown: CancellationToken,
     /// The tasks that outlive their call.

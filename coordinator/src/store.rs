@@ -18,6 +18,7 @@ use crate::domain::attempt::FailedAttempt;
 use crate::domain::block::QueuedCell;
 use crate::domain::cell::{Cell, Event, Refusal};
 use crate::domain::effort::Speeds;
+use crate::domain::fleet::{Bounds, Standing};
 use crate::domain::grid::GridSpec;
 use crate::domain::lease::LeaseRules;
 use crate::domain::node::{Health, Node, NodeRecord};
@@ -407,6 +408,18 @@ pub trait Store: std::fmt::Debug + Send + Sync {
 
     /// Keeps what was measured of cells.
     async fn measured(&self, cells: &[Measurement]) -> Result<(), StoreError>;
+
+    /// What an operator wants of the fleet, if one has said so.
+    async fn fleet_bounds(&self) -> Result<Option<Bounds>, StoreError>;
+
+    /// Keeps what an operator wants of the fleet.
+    async fn set_fleet_bounds(&self, bounds: &Bounds) -> Result<(), StoreError>;
+
+    /// How the fleet stood when a coordinator last looked at it.
+    async fn fleet_standing(&self) -> Result<Option<Standing>, StoreError>;
+
+    /// Keeps how the fleet stands.
+    async fn set_fleet_standing(&self, standing: &Standing) -> Result<(), StoreError>;
 
     /// The nodes that hold cells of a grid now.
     async fn nodes_at(&self, grid: GridId) -> Result<Vec<DeviceAndPrice>, StoreError>;

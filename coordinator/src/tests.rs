@@ -18,6 +18,7 @@ use super::*;
 use crate::domain::lease::LeaseRules;
 use crate::domain::share::Shares;
 use crate::ledger::Rules;
+use crate::scaler::Scaling;
 
 struct Coordinator {
     grids: GridsClient<Channel>,
@@ -50,6 +51,7 @@ impl Coordinator {
                 shares: Shares::even(),
             },
             cells_max: 3,
+            scaling: Scaling::default(),
         };
         let listeners = Listeners::bind(&config).await.unwrap();
         let shutdown = CancellationToken::new();

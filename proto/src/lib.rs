@@ -4,6 +4,7 @@
 //! - [`ids`]: grids, cells, nodes and digests as types that cannot be mistaken for one another
 //! - [`settings`]: render settings, their defaults, ranges and overrides
 //! - [`storage`]: where the bytes live
+//! - [`prices`]: what cloud machines cost, for estimates
 //! - [`suggest`]: "did you mean"
 //! - [`clock`], [`shutdown`], [`telemetry`], [`listen`]: how every program keeps time, ends, logs and listens
 //!
@@ -13,6 +14,7 @@ pub mod clock;
 pub mod fault;
 pub mod ids;
 pub mod listen;
+pub mod prices;
 pub mod settings;
 pub mod shutdown;
 pub mod storage;

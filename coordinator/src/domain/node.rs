@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use atelier_proto::ids::{GridId, NodeId};
+use atelier_proto::prices::{Capacity, Prices};
 use jiff::Timestamp;
 
 use super::field::{InvalidField, Problem, check_count, check_text};
@@ -13,6 +14,11 @@ pub const TEXT_CHARS_MAX: usize = 300;
 pub const LABELS_MAX: usize = 32;
 /// Longest name or value of a label.
 pub const LABEL_CHARS_MAX: usize = 100;
+
+/// The label by which a node of a cloud says on what machine it is, as in `g6.xlarge`.
+pub const INSTANCE_TYPE_LABEL: &str = "instance-type";
+/// The label by which it says how that is paid for: `spot` or `on-demand`.
+pub const CAPACITY_LABEL: &str = "capacity";
 
 /// One run of a node program.
 #[derive(Debug, Clone, PartialEq)]
@@ -169,6 +175,12 @@ impl Node {
             return Err(InvalidField::new("dollars_per_hour", problem));
         }
         check_labels(&self.labels)
+    }
+
+    /// What an hour of it costs by a table of prices, if it says on what machine it is, US dollars.
+    pub fn listed_price(&self, prices: &Prices) -> Option<f64> {
+        let capacity = Capacity::of(self.labels.get(CAPACITY_LABEL)?)?;
+        prices.machine(self.labels.get(INSTANCE_TYPE_LABEL)?, capacity)
     }
 
     /// Whether its memory is enough, as far as it knows: one that does not know says 0.

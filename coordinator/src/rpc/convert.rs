@@ -2,12 +2,14 @@
 //!
 //! What comes from the wire is not trusted: every error names its field, and what is kept is bounded.
 
+mod fleet;
 mod from_wire;
 mod to_wire;
 
+pub(super) use self::fleet::{bounds, fleet};
 pub(super) use self::from_wire::{
-    Page, cell_result, drain, failure, filter, grid_id, held_cell, lease, log, node, node_id, page,
-    places, priority, progress, quarantine, submission,
+    Page, cell_result, drain, failure, filter, grid_id, held_cell, lease, leaving, log, node,
+    node_id, page, places, priority, progress, quarantine, submission,
 };
 pub(super) use self::to_wire::{
     cell, failed_attempt, grid, leased_cell, node_record, summary, wire_duration,

@@ -12,6 +12,7 @@ use super::convert::Page;
 use super::status::RpcError;
 use super::{Context, convert};
 use crate::domain::node::{Health, NodeState};
+use crate::scaler::Overview;
 use crate::store::HeldCells;
 
 /// The `Fleet` service.
@@ -96,28 +97,18 @@ impl FleetService {
     }
 
     async fn summed_up(&self) -> Result<v1::DescribeResponse, RpcError> {
+        let scaling = &self.context.scaling;
+        let overview = Overview::read(&self.context.ledger, scaling).await?;
+        Ok(convert::fleet(overview, scaling))
+    }
+
+    async fn set_bounds(&self, request: &v1::ScaleRequest) -> Result<(), RpcError> {
+        let bounds = convert::bounds(request)?;
+        tracing::info!(?bounds, "an operator said so");
         let store = self.context.ledger.store();
-        let line = store.line().await?;
-        let nodes = store.nodes(None, self.lost_before(), NODES_MAX).await?;
-        let count = |word: &str| {
-            let states = nodes.iter().map(|record| record.health.state.word());
-            states.filter(|state| *state == word).count() as u32
-        };
-        let prices = nodes.iter().map(|record| record.node.dollars_per_hour);
-        Ok(v1::DescribeResponse {
-            cells_queued: line.grids.iter().map(|grid| u64::from(grid.queued)).sum(),
-            cells_running: line.grids.iter().map(|grid| u64::from(grid.held)).sum(),
-            nodes_active: count("active"),
-            nodes_draining: count("draining"),
-            nodes_quarantined: count("quarantined"),
-            drain_time: None,
-            dollars_per_hour: prices.sum::<Option<f64>>().filter(|_| !nodes.is_empty()),
-        })
+        Ok(store.set_fleet_bounds(&bounds).await?)
     }
 }
-
-/// Nodes that are counted for a description.
-const NODES_MAX: u32 = 100_000;
 
 #[tonic::async_trait]
 impl Fleet for FleetService {
@@ -162,13 +153,13 @@ impl Fleet for FleetService {
         Ok(Response::new(v1::QuarantineResponse {}))
     }
 
+    #[tracing::instrument(name = "Fleet.Scale", skip_all)]
     async fn scale(
         &self,
-        _request: Request<v1::ScaleRequest>,
+        request: Request<v1::ScaleRequest>,
     ) -> Result<Response<v1::ScaleResponse>, Status> {
-        Err(Status::unimplemented(
-            "this version of the coordinator does not serve Fleet.Scale",
-        ))
+        self.set_bounds(request.get_ref()).await?;
+        Ok(Response::new(v1::ScaleResponse {}))
     }
 
     #[tracing::instrument(name = "Fleet.Describe", skip_all)]

@@ -13,6 +13,7 @@ use crate::dispatch::Answer;
 use crate::domain::cell::{Event, Refusal};
 use crate::domain::effort::Effort;
 use crate::domain::field::{InvalidField, Problem, check_count};
+use crate::domain::node::{Health, NodeState};
 use crate::store::{Applied, Measurement, Rejection, StoreError};
 
 /// Most cells given back in one call.
@@ -41,11 +42,14 @@ impl NodesService {
         &self,
         request: v1::RegisterRequest,
     ) -> Result<v1::RegisterResponse, RpcError> {
-        let node = convert::node(request)?;
+        let mut node = convert::node(request)?;
+        if node.dollars_per_hour.is_none() {
+            node.dollars_per_hour = node.listed_price(&self.context.scaling.prices);
+        }
         let ledger = &self.context.ledger;
         ledger.store().register_node(&node, ledger.now()).await?;
         tracing::info!(
-            node = %node.id, name = node.name, device = node.device, version = node.version, "registered"
+            node = %node.id, name = node.name, instance = node.instance_id, device = node.device, version = node.version, "registered"
         );
         let rules = ledger.rules();
         Ok(v1::RegisterResponse {
@@ -63,6 +67,9 @@ impl NodesService {
 
     async fn keep(&self, request: v1::RenewRequest) -> Result<v1::RenewResponse, RpcError> {
         let node = self.caller(&request.node_id).await?;
+        if let Some(reason) = convert::leaving(&request.leaving)? {
+            self.see_leaving(node, reason).await?;
+        }
         let cells = convert::progress(node, request.cells)?;
         let held: Vec<_> = cells
             .iter()
@@ -92,6 +99,24 @@ impl NodesService {
             drain: self.context.ledger.is_draining(node),
             ended,
         })
+    }
+
+    /// Gives a node that leaves no more cells, and lets people see why.
+    async fn see_leaving(&self, node: NodeId, reason: &str) -> Result<(), RpcError> {
+        let ledger = &self.context.ledger;
+        if ledger.is_draining(node) {
+            return Ok(());
+        }
+        let health = ledger.store().node(node).await?.health;
+        // What is in quarantine stays there.
+        if health.state == NodeState::Active {
+            tracing::info!(reason, "the node leaves");
+            let state = NodeState::Draining {
+                reason: reason.to_owned(),
+            };
+            ledger.set_health(node, &Health { state, ..health }).await?;
+        }
+        Ok(())
     }
 
     async fn deliver(&self, request: v1::CompleteRequest) -> Result<(), RpcError> {

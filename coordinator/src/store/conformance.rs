@@ -130,6 +130,7 @@ pub(super) async fn all(store: &dyn Store) {
     service::a_node_at_fault_is_put_into_quarantine(store).await;
     service::what_was_handed_out_counts_against_its_grid_and_its_submitter(store).await;
     service::measurements_are_kept(store).await;
+    service::the_fleet_is_kept(store).await;
     cells::what_is_counted_is_what_there_is(store).await;
     cells::leases_that_are_over_are_found(store).await;
     cells::what_is_unknown_is_said_so(store).await;

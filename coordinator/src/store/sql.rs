@@ -1,7 +1,7 @@
 //! The truth in SQL: `SQLite` in the data folder, or PostgreSQL for several coordinators.
 //!
 //! Both take the same statements, written once over sqlx's `Any`; in what they differ is [`dialect`]'s. [`open`] makes the
-//! connections, [`grids`], [`cells`] and [`nodes`] hold the statements, [`apply`] those that persist verdicts, [`rows`]
+//! connections, [`grids`], [`cells`], [`nodes`] and [`fleet`] hold the statements, [`apply`] those that persist verdicts, [`rows`]
 //! turns rows into the domain's types, [`fetch`] gets many at once.
 //!
 //! Every write is a transaction that is durable when it returns. `SQLite` has one writer; in PostgreSQL a row of `grids`
@@ -11,6 +11,7 @@ mod apply;
 mod cells;
 mod dialect;
 mod fetch;
+mod fleet;
 mod grids;
 mod leadership;
 mod nodes;
@@ -27,6 +28,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::{Any, AnyConnection, AnyPool, PgPool, Transaction};
 
 use self::dialect::Dialect;
+use self::fleet::Part;
 use self::leadership::{AdvisoryLock, Always, listen};
 use super::{
     DeviceAndPrice, Filter, HeldCells, Leadership, Measurement, NewGrid, Steering, Store,
@@ -36,6 +38,7 @@ use crate::domain::attempt::FailedAttempt;
 use crate::domain::block::QueuedCell;
 use crate::domain::cell::Event;
 use crate::domain::effort::Speeds;
+use crate::domain::fleet::{Bounds, Standing};
 use crate::domain::grid::GridSpec;
 use crate::domain::lease::LeaseRules;
 use crate::domain::node::{Health, Node, NodeRecord};
@@ -397,6 +400,26 @@ impl Store for SqlStore {
     async fn measured(&self, cells: &[Measurement]) -> Result<(), StoreError> {
         let mut transaction = self.write().await?;
         nodes::measured(&mut self.tables(&mut transaction), cells).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    async fn fleet_bounds(&self) -> Result<Option<Bounds>, StoreError> {
+        fleet::read(&mut *self.read_once().await?, Part::Bounds).await
+    }
+
+    async fn set_fleet_bounds(&self, bounds: &Bounds) -> Result<(), StoreError> {
+        let mut transaction = self.write().await?;
+        fleet::keep(&mut transaction, Part::Bounds, bounds).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    async fn fleet_standing(&self) -> Result<Option<Standing>, StoreError> {
+        fleet::read(&mut *self.read_once().await?, Part::Standing).await
+    }
+
+    async fn set_fleet_standing(&self, standing: &Standing) -> Result<(), StoreError> {
+        let mut transaction = self.write().await?;
+        fleet::keep(&mut transaction, Part::Standing, standing).await?;
         Ok(transaction.commit().await?)
     }
 

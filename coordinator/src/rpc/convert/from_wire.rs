@@ -177,6 +177,12 @@ pub(crate) fn quarantine(request: v1::QuarantineRequest) -> Parsed<NodeState> {
     })
 }
 
+/// Why a node leaves; `None`: it does not.
+pub(crate) fn leaving(reason: &str) -> Parsed<Option<&str>> {
+    check_text("leaving", reason, 0, TEXT_CHARS_MAX)?;
+    Ok(Some(reason).filter(|reason| !reason.is_empty()))
+}
+
 /// Why an operator drains a node.
 pub(crate) fn drain(request: v1::DrainRequest) -> Parsed<NodeState> {
     check_text("reason", &request.reason, 0, TEXT_CHARS_MAX)?;

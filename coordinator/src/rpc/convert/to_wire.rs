@@ -15,7 +15,7 @@ use crate::domain::grid::{Artist, GridSpec, Input, Mask, Photo};
 use crate::domain::node::{NodeRecord, NodeState};
 use crate::domain::summary::{CellRecord, GridState, GridSummary};
 
-fn timestamp(time: Timestamp) -> prost_types::Timestamp {
+pub(super) fn timestamp(time: Timestamp) -> prost_types::Timestamp {
     prost_types::Timestamp {
         seconds: time.as_second(),
         nanos: time.subsec_nanosecond(),

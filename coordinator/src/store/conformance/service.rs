@@ -149,6 +149,37 @@ pub(super) async fn what_was_handed_out_counts_against_its_grid_and_its_submitte
     store.cancel_grid(id, at(2)).await.unwrap();
 }
 
+pub(super) async fn the_fleet_is_kept(store: &dyn Store) {
+    use crate::domain::fleet::{Memory, Mode, Reason};
+    let bounds = Bounds {
+        mode: Mode::Off,
+        nodes_min: 1,
+        nodes_max: 7,
+    };
+    store.set_fleet_bounds(&bounds).await.unwrap();
+    assert_eq!(store.fleet_bounds().await.unwrap(), Some(bounds));
+    let mut memory = Memory::default();
+    memory.since.insert("i-1".to_owned(), at(3));
+    let standing = Standing {
+        at: at(5),
+        wanted: 3,
+        machines: None,
+        dollars_per_hour: Some(1.25),
+        drain_seconds: None,
+        reasons: vec![Reason::Growing { from: 1, to: 3 }, Reason::Off],
+        trouble: Some("throttled".to_owned()),
+        memory,
+    };
+    for wanted in [3, 4] {
+        let standing = Standing {
+            wanted,
+            ..standing.clone()
+        };
+        store.set_fleet_standing(&standing).await.unwrap();
+        assert_eq!(store.fleet_standing().await.unwrap(), Some(standing));
+    }
+}
+
 pub(super) async fn measurements_are_kept(store: &dyn Store) {
     let device = format!("cuda:0 {}", NodeId::generate());
     let measurement = |seconds| Measurement {

@@ -1,0 +1,408 @@
+//! The decision, step by step: what is wanted, what is remembered, who goes, and whether there are to be more.
+
+use std::collections::BTreeSet;
+
+use atelier_proto::ids::GridId;
+use jiff::Timestamp;
+
+use super::{
+    Bounds, Decision, Group, Machine, MachineId, Memory, Mode, NodePhase, Phase, Policy, Reason,
+    SETTLE_TIME, SILENT_IN_A_ROW_MAX, SILENT_WAIT, Seen,
+};
+
+/// Weight of the latest machine in the running mean of how long machines take to come.
+const BOOT_WEIGHT: f64 = 0.25;
+/// A machine that has had nothing to do for so many seconds may be chosen by a group that somebody made smaller.
+const UNPROTECT_AFTER_S: f64 = 60.0;
+
+/// What the fleet is to do now, and what is to be remembered of it.
+pub fn decide(
+    mut memory: Memory,
+    policy: &Policy,
+    bounds: &Bounds,
+    seen: &Seen,
+) -> (Decision, Memory) {
+    remember_grids(&mut memory, seen);
+    let need = Need::of(&memory, policy, seen);
+    let mut decision = Decision {
+        wanted: need.nodes.clamp(
+            bounds.nodes_min.min(bounds.nodes_max),
+            bounds.nodes_max.max(bounds.nodes_min),
+        ),
+        ..Decision::default()
+    };
+    if let Some(group) = &seen.group {
+        remember_machines(&mut memory, group, seen.now);
+    }
+    match (&seen.group, bounds.mode) {
+        (_, Mode::Off) => decision.reasons.push(Reason::Off),
+        (None, Mode::Automatic) => {}
+        (Some(group), Mode::Automatic) => {
+            let look = Look {
+                policy,
+                seen,
+                group,
+                wanted: decision.wanted.saturating_sub(seen.others.active),
+            };
+            look.take_back(&mut memory, &mut decision);
+            look.shrink(&mut memory, &mut decision);
+            look.resize(&mut memory, &mut decision);
+            look.guard(&memory, &mut decision);
+        }
+    }
+    if need.nodes > bounds.nodes_max && bounds.mode == Mode::Automatic {
+        let nodes_max = bounds.nodes_max;
+        decision.reasons.push(Reason::AtMost { nodes_max });
+    }
+    decision.reasons.extend(need.reasons);
+    if decision.reasons.is_empty() {
+        let is_idle = seen.backlog.is_empty();
+        decision.reasons.push(if is_idle {
+            Reason::NothingToDo
+        } else {
+            let drain_seconds = need.drain_seconds;
+            Reason::Enough { drain_seconds }
+        });
+    }
+    (decision, memory)
+}
+
+fn seconds_since(then: Timestamp, now: Timestamp) -> f64 {
+    now.duration_since(then).as_secs_f64()
+}
+
+/// What the backlog asks for.
+struct Need {
+    nodes: u32,
+    drain_seconds: Option<f64>,
+    reasons: Vec<Reason>,
+}
+
+impl Need {
+    fn of(memory: &Memory, policy: &Policy, seen: &Seen) -> Self {
+        let most = policy.grid_dollars_max.unwrap_or(f64::INFINITY);
+        let (mut cells, mut seconds, mut unmeasured) = (0_u64, 0.0, 0_u32);
+        let (mut costly, mut unfit) = (0, 0);
+        for grid in &seen.backlog {
+            if memory.unfit.contains(&grid.grid) {
+                unfit += 1;
+                continue;
+            }
+            if grid.dollars_spent >= most {
+                costly += 1;
+                continue;
+            }
+            cells += u64::from(grid.queued) + u64::from(grid.running);
+            match grid.node_seconds {
+                Some(node_seconds) => seconds += node_seconds,
+                None => unmeasured += 1,
+            }
+        }
+        let by_time = (seconds / policy.drain_time.as_secs_f64().max(1.0)).ceil();
+        // Of what was never measured one node finds out how long it takes.
+        let by_time = by_time as u64 + u64::from(unmeasured > 0);
+        let by_backlog = by_time.max(u64::from(cells > 0)).min(cells);
+        let machines = seen.group.iter().flat_map(|group| &group.machines);
+        let busy = machines.clone().filter(|machine| machine.is_busy()).count() as u64;
+        let active = machines.filter(|machine| machine.is_active()).count() as f64;
+        let busy = busy + u64::from(seen.others.busy);
+        let active = active + f64::from(seen.others.active);
+        let mut reasons = Vec::new();
+        if unmeasured > 0 && seconds == 0.0 {
+            reasons.push(Reason::Measuring);
+        }
+        if costly > 0 {
+            let grids = costly;
+            reasons.push(Reason::GridDollars { grids, most });
+        }
+        if unfit > 0 {
+            reasons.push(Reason::Unfit { grids: unfit });
+        }
+        Self {
+            nodes: u32::try_from(by_backlog.max(busy)).unwrap_or(u32::MAX),
+            drain_seconds: (active > 0.0 && unmeasured == 0).then(|| seconds / active),
+            reasons,
+        }
+    }
+}
+
+/// Keeps for which grids no machine had the labels, for as long as they are there: one that was started for them would find
+/// nothing to do, and so would the next.
+fn remember_grids(memory: &mut Memory, seen: &Seen) {
+    let known: BTreeSet<GridId> = seen.backlog.iter().map(|grid| grid.grid).collect();
+    memory.unfit.retain(|grid| known.contains(grid));
+    for grid in &seen.backlog {
+        match grid.is_fitting {
+            Some(false) if grid.running == 0 => {
+                memory.unfit.insert(grid.grid);
+            }
+            Some(true) => {
+                memory.unfit.remove(&grid.grid);
+            }
+            Some(false) | None => {}
+        }
+    }
+}
+
+/// Keeps since when machines are there, which of them had a node, and which have nothing to do.
+fn remember_machines(memory: &mut Memory, group: &Group, now: Timestamp) {
+    let known: BTreeSet<&MachineId> = group.machines.iter().map(|machine| &machine.id).collect();
+    memory.since.retain(|id, _| known.contains(id));
+    memory.idle_since.retain(|id, _| known.contains(id));
+    memory.registered.retain(|id| known.contains(id));
+    memory.drained.retain(|id| known.contains(id));
+    let devices: BTreeSet<String> = group
+        .machines
+        .iter()
+        .filter_map(|machine| Some(machine.alive()?.device.clone()))
+        .collect();
+    if !devices.is_empty() {
+        memory.devices = devices;
+    }
+    for machine in &group.machines {
+        let since = *memory.since.entry(machine.id.clone()).or_insert(now);
+        if machine.alive().is_some() && memory.registered.insert(machine.id.clone()) {
+            memory.silent_in_a_row = 0;
+            let seconds = seconds_since(since, now);
+            // One that was there before this fleet was looked at says nothing.
+            if seconds > 0.0 {
+                let mean = memory.boot_seconds.unwrap_or(seconds);
+                memory.boot_seconds = Some(mean + (seconds - mean) * BOOT_WEIGHT);
+            }
+        }
+        let is_idle = machine.phase == Phase::InService
+            && machine.node.as_ref().is_some_and(|node| {
+                node.cells_held == 0 && (node.is_alive || node.phase == NodePhase::Draining)
+            });
+        if is_idle {
+            memory.idle_since.entry(machine.id.clone()).or_insert(now);
+        } else {
+            memory.idle_since.remove(&machine.id);
+        }
+    }
+}
+
+/// What the steps of a decision look at.
+struct Look<'a> {
+    policy: &'a Policy,
+    seen: &'a Seen,
+    group: &'a Group,
+    /// Machines that the group should have.
+    wanted: u32,
+}
+
+impl Look<'_> {
+    fn idle_seconds(&self, memory: &Memory, machine: &Machine) -> Option<f64> {
+        let since = memory.idle_since.get(&machine.id)?;
+        Some(seconds_since(*since, self.seen.now))
+    }
+
+    /// Machines on which no node is heard of go, and those whose node has left.
+    fn take_back(&self, memory: &mut Memory, decision: &mut Decision) {
+        let now = self.seen.now;
+        let timeout = self.policy.register_timeout.as_secs_f64();
+        let idle_time = self.policy.idle_time.as_secs_f64();
+        for machine in &self.group.machines {
+            if machine.phase == Phase::Leaving {
+                continue;
+            }
+            let since = memory.since.get(&machine.id).copied().unwrap_or(now);
+            match &machine.node {
+                None if seconds_since(since, now) >= timeout => {
+                    memory.taken_back += 1;
+                    memory.silent_in_a_row += 1;
+                    memory.silent_at = Some(now);
+                    decision.terminate.push(machine.id.clone());
+                }
+                // One that leaves by itself may be replaced by the group itself, which then also takes it away.
+                Some(node) if node.phase == NodePhase::Draining && node.cells_held == 0 => {
+                    let is_ours = memory.drained.contains(&machine.id);
+                    let idle = self.idle_seconds(memory, machine).unwrap_or(0.0);
+                    if is_ours || idle >= idle_time {
+                        decision.terminate.push(machine.id.clone());
+                    }
+                }
+                Some(node) if !node.is_alive => {
+                    if seconds_since(node.seen_at.max(since), now) >= timeout {
+                        memory.taken_back += 1;
+                        decision.terminate.push(machine.id.clone());
+                    }
+                }
+                None | Some(_) => {}
+            }
+        }
+    }
+
+    /// Nodes leave that had nothing to do for long, as many as are too many.
+    fn shrink(&self, memory: &mut Memory, decision: &mut Decision) {
+        let going: BTreeSet<&MachineId> = decision.terminate.iter().collect();
+        let staying = self.group.machines.iter().filter(|machine| {
+            let is_leaving = machine
+                .node
+                .as_ref()
+                .is_some_and(|node| node.phase == NodePhase::Draining);
+            machine.phase != Phase::Leaving && !is_leaving && !going.contains(&machine.id)
+        });
+        let surplus = (staying.clone().count() as u32).saturating_sub(self.wanted);
+        let idle_time = self.policy.idle_time.as_secs_f64();
+        let mut idle: Vec<(&Machine, f64)> = staying
+            .filter(|machine| machine.alive().is_some())
+            .filter_map(|machine| Some((machine, self.idle_seconds(memory, machine)?)))
+            .filter(|(_, seconds)| *seconds >= idle_time)
+            .collect();
+        let is_well = |machine: &Machine| machine.is_active();
+        idle.sort_by(|(a, a_idle), (b, b_idle)| {
+            is_well(a)
+                .cmp(&is_well(b))
+                .then_with(|| b_idle.total_cmp(a_idle))
+                .then_with(|| a.id.cmp(&b.id))
+        });
+        let going = idle.into_iter().take(surplus as usize);
+        for (machine, _) in going {
+            if let Some(node) = machine.alive() {
+                decision.drain.push(node.node);
+                memory.drained.insert(machine.id.clone());
+            }
+        }
+        let machines = decision.drain.len() as u32;
+        if machines > 0 {
+            decision.reasons.push(Reason::Shrinking { machines });
+        }
+    }
+
+    /// Asks the group for more machines, or for fewer of those that it has not started.
+    fn resize(&self, memory: &mut Memory, decision: &mut Decision) {
+        let now = self.seen.now;
+        let asked = memory.asked.filter(|(desired, at)| {
+            *desired != self.group.desired && seconds_since(*at, now) < SETTLE_TIME.as_secs_f64()
+        });
+        let is_settling = asked.is_some();
+        let desired = asked.map_or(self.group.desired, |(desired, _)| desired);
+        let there = self
+            .group
+            .machines
+            .iter()
+            .filter(|machine| machine.phase != Phase::Leaving)
+            .count() as u32;
+        let useless = self
+            .group
+            .machines
+            .iter()
+            .filter(|machine| {
+                let node = machine.node.as_ref();
+                node.is_some_and(|node| node.phase == NodePhase::Quarantined)
+            })
+            .count() as u32;
+        let goal = self.wanted + useless;
+        let resized = if goal > desired {
+            self.step_up(memory, decision, desired, there, goal)
+        } else {
+            // Each termination lowers the number by itself.
+            let least = goal.max(there).max(self.group.size.0);
+            (!is_settling && least < desired).then_some(least)
+        };
+        if let Some(resized) = resized {
+            decision.desired = Some(resized);
+            memory.asked = Some((resized, now));
+            if resized > desired {
+                memory.stepped_at = Some(now);
+                let (from, to) = (desired, resized);
+                decision.reasons.insert(0, Reason::Growing { from, to });
+            }
+        }
+    }
+
+    /// For how many machines the group is to be asked instead of `desired`, as far as nothing stands against it.
+    fn step_up(
+        &self,
+        memory: &Memory,
+        decision: &mut Decision,
+        desired: u32,
+        there: u32,
+        goal: u32,
+    ) -> Option<u32> {
+        let now = self.seen.now;
+        if let Some(told) = self.group.refusal.clone()
+            && there < desired
+        {
+            decision.reasons.push(Reason::NoCapacity { told });
+            return None;
+        }
+        let mut target = goal.min(desired.saturating_add(self.policy.step_max));
+        if memory.silent_in_a_row >= SILENT_IN_A_ROW_MAX {
+            let machines = memory.silent_in_a_row;
+            decision.reasons.push(Reason::Silent { machines });
+            let waited = memory
+                .silent_at
+                .map_or(f64::MAX, |at| seconds_since(at, now));
+            let is_one_coming = there > memory.registered.len() as u32 || desired > there;
+            if waited < SILENT_WAIT.as_secs_f64() || is_one_coming {
+                return None;
+            }
+            target = target.min(desired + 1);
+        }
+        if let Some(at) = memory.stepped_at.filter(|_| desired > 0) {
+            let left = self.policy.step_interval.as_secs_f64() - seconds_since(at, now);
+            if left > 0.0 {
+                let seconds = left.ceil() as u64;
+                decision.reasons.push(Reason::Pausing { seconds });
+                return None;
+            }
+        }
+        let size_max = self.group.size.1;
+        if target > size_max {
+            decision.reasons.push(Reason::GroupAtMost { size_max });
+            target = size_max;
+        }
+        if let Some(most) = self.policy.dollars_per_hour_max {
+            target = target.min(self.affordable(decision, desired, there, target, most));
+        }
+        (target > desired).then_some(target)
+    }
+
+    /// For how many machines there is money, at least `desired`.
+    fn affordable(
+        &self,
+        decision: &mut Decision,
+        desired: u32,
+        there: u32,
+        target: u32,
+        most: f64,
+    ) -> u32 {
+        let Some(each) = self.seen.machine_dollars else {
+            decision.reasons.push(Reason::NoPrice);
+            return desired;
+        };
+        let coming = f64::from(desired.saturating_sub(there)) * each;
+        let now = self.group.machines.iter().fold(coming, |sum, machine| {
+            sum + machine.dollars_per_hour.unwrap_or(each)
+        });
+        let now = now + self.seen.others.dollars_per_hour;
+        // A hair of tolerance: prices are decimal fractions.
+        let more = ((most - now) / each + 1e-9).floor().max(0.0);
+        let affordable = desired.saturating_add(more as u32);
+        if affordable < target {
+            decision.reasons.push(Reason::DollarsPerHour { now, most });
+        }
+        affordable
+    }
+
+    /// Machines that work are kept from a group that somebody makes smaller, or that evens out its zones.
+    fn guard(&self, memory: &Memory, decision: &mut Decision) {
+        let going: BTreeSet<&MachineId> = decision.terminate.iter().collect();
+        let staying =
+            self.group.machines.iter().filter(|machine| {
+                machine.phase == Phase::InService && !going.contains(&machine.id)
+            });
+        for machine in staying {
+            if machine.is_busy() && !machine.is_protected {
+                decision.protect.push(machine.id.clone());
+            }
+            let idle = self.idle_seconds(memory, machine).unwrap_or(0.0);
+            let patience = self.policy.idle_time.as_secs_f64().min(UNPROTECT_AFTER_S);
+            if !machine.is_busy() && machine.is_protected && idle > patience {
+                decision.unprotect.push(machine.id.clone());
+            }
+        }
+    }
+}

@@ -1,0 +1,92 @@
+"""moto's server, taught what it lacks to make a stack of `deploy/cloudformation/atelier.yaml`.
+
+moto 5.2.5 makes every load balancer of a template an application load balancer, whatever its `Type` says, and then refuses
+the listeners of a network load balancer; and it makes no secret of the password that RDS manages for a database of a template.
+Both are put right here, in memory. All else is moto as it is.
+
+    python deploy/tests/moto_server.py [--port PORT]
+
+prints the server's URL on standard output once it serves, and serves until it is told to end.
+"""
+
+import argparse
+import signal
+import threading
+from typing import Any
+
+from moto.elbv2.models import FakeLoadBalancer, elbv2_backends
+from moto.rds.models import DBInstance, MasterUserSecret
+from moto.server import ThreadedMotoServer
+
+
+def _create_load_balancer(
+    _class: type,
+    resource_name: str,
+    cloudformation_json: dict[str, Any],
+    account_id: str,
+    region_name: str,
+    **_more: Any,
+) -> FakeLoadBalancer:
+    properties = cloudformation_json["Properties"]
+    return elbv2_backends[account_id][region_name].create_load_balancer(
+        resource_name,
+        properties.get("SecurityGroups"),
+        properties.get("Subnets"),
+        scheme=properties.get("Scheme", "internet-facing"),
+        loadbalancer_type=properties.get("Type"),
+        tags=properties.get("Tags"),
+    )
+
+
+_attribute_of_moto = DBInstance.get_cfn_attribute
+_has_attribute_of_moto = DBInstance.has_cfn_attr
+
+
+def _database_attribute(self: DBInstance, name: str) -> Any:
+    if name == "MasterUserSecret.SecretArn":
+        if not hasattr(self, "master_user_secret"):
+            self.master_user_secret = MasterUserSecret(self, None)
+        return self.master_user_secret.secret.arn
+    return _attribute_of_moto(self, name)
+
+
+def _has_database_attribute(name: str) -> bool:
+    return name == "MasterUserSecret.SecretArn" or _has_attribute_of_moto(name)
+
+
+def teach() -> None:
+    """Puts right what is said above, for all servers of this process."""
+    FakeLoadBalancer.create_from_cloudformation_json = classmethod(_create_load_balancer)  # type: ignore[method-assign]
+    DBInstance.get_cfn_attribute = _database_attribute  # type: ignore[method-assign]
+    DBInstance.has_cfn_attr = staticmethod(_has_database_attribute)  # type: ignore[method-assign,assignment]
+
+
+class Server:
+    """A server of this process, on a free port unless one is named."""
+
+    def __init__(self, port: int = 0) -> None:
+        teach()
+        self._server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
+
+    def __enter__(self) -> str:
+        self._server.start()
+        _, port = self._server.get_host_and_port()
+        return f"http://127.0.0.1:{port}"
+
+    def __exit__(self, *_error: object) -> None:
+        self._server.stop()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="moto's server, with what it lacks for Atelier's template")
+    parser.add_argument("--port", type=int, default=0, help="where it listens; a free port by default")
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    with Server(parser.parse_args().port) as url:
+        print(url, flush=True)
+        ended.wait()
+
+
+if __name__ == "__main__":
+    main()
