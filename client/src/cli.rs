@@ -6,21 +6,19 @@ use crate::commands::audit::AuditArgs;
 use crate::commands::cancel::CancelArgs;
 use crate::commands::delete::DeleteArgs;
 use crate::commands::demo::DemoArgs;
-use crate::commands::drain::DrainArgs;
 use crate::commands::fetch::FetchArgs;
+use crate::commands::fleet::FleetCommand;
 use crate::commands::list::ListArgs;
 use crate::commands::local::LocalArgs;
 use crate::commands::nodes::NodesArgs;
 use crate::commands::open::OpenArgs;
 use crate::commands::pause::PauseArgs;
 use crate::commands::priority::PriorityArgs;
-use crate::commands::quarantine::QuarantineArgs;
 use crate::commands::resume::ResumeArgs;
 use crate::commands::retry::RetryArgs;
 use crate::commands::share::ShareArgs;
 use crate::commands::show::ShowArgs;
 use crate::commands::submit::SubmitArgs;
-use crate::commands::undrain::UndrainArgs;
 use crate::commands::watch::WatchArgs;
 use crate::exit::Exit;
 
@@ -108,12 +106,9 @@ pub enum Command {
     Audit(AuditArgs),
     /// List nodes, newest first
     Nodes(NodesArgs),
-    /// Have a node finish what it holds and leave
-    Drain(DrainArgs),
-    /// Undo a drain
-    Undrain(UndrainArgs),
-    /// Give a node no work until somebody has looked at it
-    Quarantine(QuarantineArgs),
+    /// Say how many nodes there should be, and have one leave
+    #[command(subcommand)]
+    Fleet(FleetCommand),
     /// Run a whole atelier on this machine: a coordinator and nodes
     Local(LocalArgs),
     /// Render a sample grid on this machine, with nothing set up before
@@ -146,7 +141,10 @@ mod tests {
             .term_width(100)
             // The environment of whoever runs this test would show in the help otherwise.
             .mut_args(|arg| arg.hide_env_values(true))
-            .mut_subcommands(|command| command.mut_args(|arg| arg.hide_env_values(true)));
+            .mut_subcommands(|command| {
+                let command = command.mut_args(|arg| arg.hide_env_values(true));
+                command.mut_subcommands(|command| command.mut_args(|arg| arg.hide_env_values(true)))
+            });
         command.build();
         command
     }
@@ -164,18 +162,32 @@ mod tests {
     #[test]
     fn each_command_explains_itself() {
         let mut command = command();
-        let helps = command.get_subcommands_mut().filter_map(|command| {
+        let mut helps = Vec::new();
+        for_each_command(&mut command, &mut |command| {
             let told_elsewhere = ["submit", "help"].contains(&command.get_name());
             let help = command.render_help().to_string();
             // What every command knows is in the snapshot of the whole.
-            let (own, rest) = help.split_once("Options of every command:")?;
-            let (_, examples) = rest.split_once("Examples:")?;
-            (!told_elsewhere).then(|| {
-                let name = command.get_name();
-                format!("=== {name}\n{own}Examples:{examples}")
-            })
+            let parts = help.split_once("Options of every command:");
+            let examples = parts.and_then(|(_, rest)| rest.split_once("Examples:"));
+            if let (Some((own, _)), Some((_, examples)), false) = (parts, examples, told_elsewhere)
+            {
+                let name = command.get_bin_name().unwrap_or_default();
+                let name = name.trim_start_matches("atelier ");
+                helps.push(format!("=== {name}\n{own}Examples:{examples}"));
+            }
         });
-        insta::assert_snapshot!("commands_help", helps.collect::<Vec<_>>().join("\n"));
+        insta::assert_snapshot!("commands_help", helps.join("\n"));
+    }
+
+    /// Those that do something: a group has no examples, but its commands have.
+    fn for_each_command(command: &mut clap::Command, look: &mut impl FnMut(&mut clap::Command)) {
+        for command in command.get_subcommands_mut() {
+            if command.has_subcommands() && command.get_name() != "help" {
+                for_each_command(command, look);
+            } else {
+                look(command);
+            }
+        }
     }
 
     fn parsed(arguments: &[&str]) -> Result<Cli, clap::Error> {
@@ -214,7 +226,8 @@ mod tests {
 
     #[test]
     fn a_quarantine_has_a_reason_or_is_lifted() {
-        let quarantine = |rest: &[&str]| parsed(&[&["quarantine", "studio-1"], rest].concat());
+        let quarantine =
+            |rest: &[&str]| parsed(&[&["fleet", "quarantine", "studio-1"], rest].concat());
         assert!(quarantine(&["--reason", "stripes"]).is_ok());
         assert!(quarantine(&["--lift"]).is_ok());
         assert!(quarantine(&[]).is_err());
@@ -228,12 +241,13 @@ mod tests {
         let of_every = root.get_arguments().filter(|arg| arg.is_global_set());
         let of_every: Vec<&str> = of_every.filter_map(clap::Arg::get_long).collect();
         assert!(of_every.contains(&"log"));
-        for command in Cli::command().get_subcommands() {
-            for option in command.get_arguments().filter_map(clap::Arg::get_long) {
+        for_each_command(&mut command(), &mut |command| {
+            let of_its_own = command.get_arguments().filter(|arg| !arg.is_global_set());
+            for option in of_its_own.filter_map(clap::Arg::get_long) {
                 let name = command.get_name();
                 assert!(!of_every.contains(&option), "{name} --{option}");
             }
-        }
+        });
     }
 
     #[test]

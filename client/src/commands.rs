@@ -4,8 +4,8 @@ pub mod audit;
 pub mod cancel;
 pub mod delete;
 pub mod demo;
-pub mod drain;
 pub mod fetch;
+pub mod fleet;
 pub mod gallery;
 pub mod list;
 pub mod local;
@@ -13,13 +13,11 @@ pub mod nodes;
 pub mod open;
 pub mod pause;
 pub mod priority;
-pub mod quarantine;
 pub mod resume;
 pub mod retry;
 pub mod share;
 pub mod show;
 pub mod submit;
-pub mod undrain;
 pub mod watch;
 
 use crate::cli::{Cli, Command};
@@ -57,9 +55,7 @@ pub async fn run(cli: Cli, printer: &Printer) -> Result<Exit, Error> {
         Command::Share(args) => share::run(context()?, args).await,
         Command::Audit(args) => audit::run(&context()?, args).await,
         Command::Nodes(args) => nodes::run(&context()?, args).await,
-        Command::Drain(args) => drain::run(&context()?, args).await,
-        Command::Undrain(args) => undrain::run(&context()?, args).await,
-        Command::Quarantine(args) => quarantine::run(&context()?, args).await,
+        Command::Fleet(command) => fleet::run(&context()?, command).await,
         // These two bring a coordinator of their own.
         Command::Local(args) => local::run(printer, shutdown, args).await,
         Command::Demo(args) => demo::run(printer, shutdown, args).await,

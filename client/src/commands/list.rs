@@ -114,7 +114,7 @@ fn table(grids: &[Summary], zone: &TimeZone) -> String {
 }
 
 /// A table without lines, as terminals and `awk` like it.
-pub(super) fn plain_table(headings: &[&str]) -> Table {
+pub(crate) fn plain_table(headings: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(TableStyle::new()).set_header(headings);
     for column in table.column_iter_mut() {

@@ -1,6 +1,7 @@
 //! Wire types into views and plans into wire types, by hand.
 
 mod cells;
+mod fleet;
 mod grids;
 mod nodes;
 mod submission;

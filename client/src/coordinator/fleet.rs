@@ -5,7 +5,7 @@ use atelier_proto::v1;
 use atelier_proto::v1::fleet_client::FleetClient;
 use tonic::transport::Channel;
 
-use super::view::NodeView;
+use super::view::{FleetBounds, FleetView, NodeView};
 use super::{ANSWER_BYTES_MAX, Coordinator, RpcError};
 use crate::error::Error;
 
@@ -42,6 +42,25 @@ impl Coordinator {
             }
             page_token = answer.next_page_token;
         }
+    }
+
+    /// How the fleet stands.
+    pub async fn fleet(&self) -> Result<FleetView, Error> {
+        let message = v1::DescribeRequest {};
+        let described = self.call(message, async |channel, request| {
+            client(channel).describe(request).await
+        });
+        Ok(FleetView::try_from(described.await?)?)
+    }
+
+    /// Sets between what bounds the fleet follows the backlog.
+    pub async fn scale(&self, bounds: FleetBounds) -> Result<(), Error> {
+        let message = v1::ScaleRequest::from(bounds);
+        self.call(message, async |channel, request| {
+            client(channel).scale(request).await
+        })
+        .await?;
+        Ok(())
     }
 
     /// Has a node finish what it holds and leave.

@@ -2,6 +2,7 @@
 
 mod attempt;
 mod cell;
+mod fleet;
 mod node;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use serde::{Serialize, Serializer};
 
 pub use self::attempt::{AttemptOutcome, FailedAttempt};
 pub use self::cell::{CellNames, CellState, CellView, PictureView};
+pub use self::fleet::{FleetBounds, FleetView, MachineCounts, ScaleMode};
 pub use self::node::{NodeState, NodeView};
 use crate::text::dollars;
 

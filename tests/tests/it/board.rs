@@ -69,7 +69,7 @@ async fn a_board_shows_grids_and_nodes_as_they_change_and_galleries_as_they_grow
         .value("document.querySelector('#nodes th').textContent")
         .await?;
     let node = node.as_str().context("no node")?;
-    let quarantine = ["quarantine", node, "--reason", "a new fan"];
+    let quarantine = ["fleet", "quarantine", node, "--reason", "a new fan"];
     cluster.atelier(work.path(), &quarantine).await?.success()?;
     browser.until(&shows("nodes", "a new fan")).await?;
     assert_eq!(browser.value("window.isTheSame").await?, true);

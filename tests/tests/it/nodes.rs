@@ -86,7 +86,7 @@ async fn a_node_that_fails_whatever_it_gets_is_put_into_quarantine_until_it_is_l
         assert!(!ended.failed_attempts.is_empty());
     }
     let id = node["node_id"].as_str().context("no id")?;
-    let lift = ["quarantine", id, "--lift"];
+    let lift = ["fleet", "quarantine", id, "--lift"];
     cluster.atelier(work.path(), &lift).await?.success()?;
     until(&cluster, work.path(), &nodes, |node| {
         node["node_id"] == id && node["state"] == "active"

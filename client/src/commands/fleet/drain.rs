@@ -1,4 +1,4 @@
-//! `atelier drain`: has a node finish what it holds and leave.
+//! `atelier fleet drain`: has a node finish what it holds and leave.
 
 use atelier_proto::ids::NodeId;
 use clap::Args;
@@ -10,12 +10,12 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::node_ref;
 
-/// `atelier drain`.
+/// `atelier fleet drain`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  atelier drain studio-1 --reason \"moves to the other rack\"
-  atelier undrain studio-1                       # as long as it has not left
+  atelier fleet drain studio-1 --reason \"moves to the other rack\"
+  atelier fleet undrain studio-1                       # as long as it has not left
 
 The node gets no more cells, finishes those that it holds, and ends.")]
 pub struct DrainArgs {

@@ -1,4 +1,4 @@
-//! `atelier undrain`: undoes a drain.
+//! `atelier fleet undrain`: undoes a drain.
 
 use clap::Args;
 
@@ -9,11 +9,11 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::node_ref;
 
-/// `atelier undrain`.
+/// `atelier fleet undrain`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  atelier undrain studio-1
+  atelier fleet undrain studio-1
 
 A node that has left already does not come back.")]
 pub struct UndrainArgs {

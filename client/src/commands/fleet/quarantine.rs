@@ -1,4 +1,4 @@
-//! `atelier quarantine`: gives a node no work until somebody has looked at it.
+//! `atelier fleet quarantine`: gives a node no work until somebody has looked at it.
 
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
@@ -10,15 +10,15 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::node_ref;
 
-/// `atelier quarantine`.
+/// `atelier fleet quarantine`.
 #[derive(Debug, Args)]
 #[command(override_usage = "\
-atelier quarantine [OPTIONS] <NODE> --reason <TEXT>
-       atelier quarantine [OPTIONS] <NODE> --lift")]
+atelier fleet quarantine [OPTIONS] <NODE> --reason <TEXT>
+       atelier fleet quarantine [OPTIONS] <NODE> --lift")]
 #[command(after_help = "\
 Examples:
-  atelier quarantine studio-1 --reason \"its pictures have stripes\"
-  atelier quarantine studio-1 --lift
+  atelier fleet quarantine studio-1 --reason \"its pictures have stripes\"
+  atelier fleet quarantine studio-1 --lift
 
 The node stays and gets no more cells. A node on which cells of several grids failed in a row is put into quarantine by \
 itself.")]
