@@ -1,12 +1,14 @@
 //! What the tests of the whole share: the real programs as processes, a cluster of them, small pictures.
 //!
 //! Nothing here stands in for a part of Atelier: the database, the S3 endpoint, the network and the renderer are
-//! the ones that people run.
+//! the ones that people run. What stands in for AWS says so: [`aws`], [`moto`].
 
+pub mod aws;
 pub mod bench;
 pub mod browser;
 pub mod cluster;
 pub mod metrics;
+pub mod moto;
 pub mod pictures;
 pub mod postgres;
 pub mod programs;

@@ -1,14 +1,11 @@
 //! Goal: what the bucket promises holds on our own S3 endpoint and on one that we did not write.
 
-use std::net::TcpListener;
-
 use anyhow::Context as _;
 use atelier_gallery::bucket::{Bucket, BucketError, PutOutcome};
 use atelier_proto::ids::Digest;
-use atelier_proto::storage::{S3Credentials, Storage};
 use atelier_tests::cluster::Cluster;
+use atelier_tests::moto::Moto;
 use atelier_tests::tools;
-use tokio::process::{Child, Command};
 
 /// Every promise that the rest of Atelier stands on.
 async fn keeps_its_promises(bucket: &Bucket) -> anyhow::Result<()> {
@@ -120,65 +117,4 @@ async fn another_server_keeps_them() -> anyhow::Result<()> {
         "{absent:?}"
     );
     Ok(())
-}
-
-struct Moto {
-    endpoint: String,
-    _process: Child,
-}
-
-impl Moto {
-    async fn start(program: &std::path::Path) -> anyhow::Result<Self> {
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let process = Command::new(program)
-            .args(["-H", "127.0.0.1", "-p", &port.to_string()])
-            .stdout(std::process::Stdio::null())
-            .stderr(std::process::Stdio::null())
-            .kill_on_drop(true)
-            .spawn()?;
-        for _ in 0..300 {
-            if tokio::net::TcpStream::connect(("127.0.0.1", port))
-                .await
-                .is_ok()
-            {
-                break;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        }
-        Ok(Self {
-            endpoint: format!("http://127.0.0.1:{port}"),
-            _process: process,
-        })
-    }
-
-    fn storage(&self, bucket: &str) -> Storage {
-        Storage {
-            endpoint: Some(self.endpoint.clone()),
-            region: "us-east-1".to_owned(),
-            bucket: bucket.to_owned(),
-            force_path_style: true,
-            credentials: Some(S3Credentials {
-                access_key_id: "test".to_owned(),
-                secret_access_key: "test".to_owned().into(),
-            }),
-        }
-    }
-
-    async fn create_bucket(&self, name: &str) -> anyhow::Result<()> {
-        let config = aws_sdk_s3::Config::builder()
-            .endpoint_url(&self.endpoint)
-            .force_path_style(true)
-            .region(aws_sdk_s3::config::Region::new("us-east-1"))
-            .credentials_provider(aws_sdk_s3::config::Credentials::new(
-                "test", "test", None, None, "test",
-            ))
-            .behavior_version_latest()
-            .build();
-        aws_sdk_s3::Client::from_conf(config)
-            .create_bucket()
-            .bucket(name)
-            .send()
-            .await?;
-        Ok(())
-    }
 }

@@ -16,4 +16,5 @@ mod grid;
 mod modes;
 mod nodes;
 mod one_shot;
+mod scaling;
 mod soak;
