@@ -206,6 +206,15 @@ pub struct RunArgs {
         value_name = "DURATION"
     )]
     pub bucket_patience: humantime::Duration,
+    /// Within what this node leaves after SIGTERM or Ctrl-C, or when its machine is taken away: what it has in hand is kept
+    /// in the bucket and given back, which costs no attempt. A second signal ends it at once
+    #[arg(
+        long,
+        env = "ATELIER_LEAVE_TIMEOUT",
+        default_value = "25s",
+        value_name = "DURATION"
+    )]
+    pub leave_timeout: humantime::Duration,
     /// Folder for photos and paintings that may be needed again [default: in the user's cache]
     #[arg(long, env = "ATELIER_CACHE", value_name = "DIR")]
     pub cache: Option<PathBuf>,

@@ -9,6 +9,7 @@
 pub mod checkpoint_pace;
 pub mod cli;
 pub mod commands;
+pub mod departure;
 pub mod device_time;
 pub mod executor;
 pub mod flat;

@@ -18,7 +18,10 @@ fn main() -> ExitCode {
             let runtime = tokio::runtime::Builder::new_multi_thread()
                 .enable_all()
                 .build()?;
-            runtime.block_on(atelier_node::commands::run(cli.command, log))
+            let ended = runtime.block_on(atelier_node::commands::run(cli.command, log));
+            // Dropped, it would wait for helper threads whose results nobody needs any more.
+            runtime.shutdown_background();
+            ended
         });
     match ended {
         Ok(()) => ExitCode::SUCCESS,

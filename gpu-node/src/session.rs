@@ -1,6 +1,6 @@
 //! A node's life with a coordinator: register, lease, renew, leave.
 //!
-//! This module keeps the leases alive. It knows gRPC and no torch, nor whether the node renders or simulates.
+//! It knows gRPC and no torch, nor whether the node renders or simulates.
 //!
 //! - [`link`] is the way to the coordinator and the bucket
 //! - [`blocks`] keeps the device supplied: one block is rendered, the next one prepared, those before it are stored
@@ -10,17 +10,20 @@
 //! - [`losses`] keeps how the loss went, [`previews`] shows how the picture does
 //! - [`verdicts`] tells the coordinator what became of a cell, [`releases`] that it is given back; [`held`] knows which
 //!   cells this node holds
+//! - [`renewals`] keep the leases alive; [`leaving`] is how it ends
 
 mod attempt;
 mod blocks;
 mod checkpoints;
 mod held;
 mod leased;
+mod leaving;
 mod link;
 mod losses;
 mod outage;
 mod previews;
 mod releases;
+mod renewals;
 mod store;
 mod verdicts;
 
@@ -30,7 +33,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use atelier_gallery::bucket::{Bucket, BucketError};
-use atelier_proto::clock::Stopwatch;
 use atelier_proto::ids::NodeId;
 use atelier_proto::storage::{IncompleteStorage, Storage};
 use atelier_proto::v1;
@@ -47,7 +49,9 @@ use self::held::HeldCells;
 pub use self::link::Link;
 use self::outage::Outage;
 use self::releases::Releases;
+use self::renewals::RenewalPace;
 use self::store::KnownKeys;
+use crate::departure::Departure;
 use crate::executor::Executor;
 use crate::inputs::Inputs;
 use crate::log_tail::LogTail;
@@ -55,14 +59,14 @@ use crate::metrics::Metrics;
 
 /// How long any other call may take.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long cells may take to stop and be given back when the node leaves.
-const LEAVE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// What a session needs to know.
 #[derive(Debug, Clone)]
 pub struct SessionConfig {
     /// What people call this node.
     pub name: String,
+    /// The cloud's id of this machine, if it has one.
+    pub instance_id: Option<String>,
     /// What grids may ask of their nodes.
     pub labels: HashMap<String, String>,
     /// US dollars that an hour of this node costs, if somebody knows.
@@ -75,6 +79,8 @@ pub struct SessionConfig {
     pub preview_interval: Duration,
     /// How long a cell waits for a bucket that is away before it is given back.
     pub bucket_patience: Duration,
+    /// How long cells may take to stop and be given back when the node leaves at once.
+    pub leave_timeout: Duration,
 }
 
 /// What a node works with.
@@ -143,6 +149,8 @@ struct Session {
     headers: KnownKeys,
     outage: Outage,
     bucket_patience: Duration,
+    leave_timeout: Duration,
+    departure: Departure,
     checkpoint_interval: Duration,
     preview_interval: Duration,
     /// Checkpoints that are being put.
@@ -150,12 +158,13 @@ struct Session {
     registration: v1::RegisterRequest,
 }
 
-/// Works for a coordinator until `shutdown`, or until it drains this node; then gives back what it holds.
+/// Works for a coordinator until the `departure` is asked for, or until it drains this node; then finishes or gives back
+/// what it holds.
 pub async fn run(
     config: &SessionConfig,
     link: &Link,
     equipment: Equipment,
-    shutdown: CancellationToken,
+    departure: Departure,
 ) -> Result<(), SessionError> {
     let Equipment {
         executor,
@@ -172,18 +181,19 @@ pub async fn run(
         memory_bytes: about.memory_bytes,
         batch_capacity: executor.batch_wanted(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        instance_id: config.instance_id.clone().unwrap_or_default(),
         labels: config.labels.clone(),
         dollars_per_hour: config.dollars_per_hour,
-        ..v1::RegisterRequest::default()
     };
+    let at_once = departure.at_once().clone();
     let register = register(config, link, &registration);
-    let Some(registered) = shutdown.run_until_cancelled(register).await.transpose()? else {
+    let Some(registered) = at_once.run_until_cancelled(register).await.transpose()? else {
         return Ok(());
     };
     let pace = RenewalPace::of(&registered);
     let storage = Storage::try_from(registered.storage.unwrap_or_default())?;
     let bucket = Box::pin(connect(config, link, &storage, executor.leaves().pictures));
-    let Some(bucket) = shutdown.run_until_cancelled(bucket).await.transpose()? else {
+    let Some(bucket) = at_once.run_until_cancelled(bucket).await.transpose()? else {
         return Ok(());
     };
     tracing::info!(
@@ -205,52 +215,15 @@ pub async fn run(
         headers: KnownKeys::default(),
         outage: Outage::default(),
         bucket_patience: config.bucket_patience,
+        leave_timeout: config.leave_timeout,
+        departure,
         checkpoint_interval: config.checkpoint_interval,
         preview_interval: config.preview_interval,
         checkpoint_puts: Arc::new(Semaphore::new(CHECKPOINT_PUTS_MAX)),
         registration,
     });
-    // Ends the supply of new cells; cells in hand go on until `leave`.
-    let drain = CancellationToken::new();
-    let renewing = tokio::spawn(session.clone().keep_renewing(pace, drain.clone()));
-    let attempts = TaskTracker::new();
-    tokio::select! {
-        () = session.clone().keep_leasing(&attempts, drain.clone()) => {
-            tracing::info!("drained: finishing the cells in hand");
-            attempts.close();
-            shutdown.run_until_cancelled(attempts.wait()).await;
-        }
-        () = shutdown.cancelled() => {}
-    }
-    attempts.close();
-    session.leave(&attempts).await;
-    renewing.abort();
+    session.work(pace).await;
     Ok(())
-}
-
-/// How often leases are renewed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct RenewalPace {
-    /// Between two renewals, which tell of what got on.
-    interval: Duration,
-    /// What got no further is told once in so many of them: three times in a lease, so that two may get lost.
-    unchanged_every: u32,
-}
-
-impl RenewalPace {
-    /// As a coordinator wants it; one that says nothing has leases of six intervals at least.
-    fn of(registered: &v1::RegisterResponse) -> Self {
-        let duration = |wire: Option<prost_types::Duration>| Duration::try_from(wire?).ok();
-        let interval = duration(registered.renew_interval)
-            .unwrap_or(Duration::from_secs(2))
-            .max(Duration::from_millis(100));
-        let lease = duration(registered.lease_duration).unwrap_or(6 * interval);
-        let intervals = lease.as_millis() / (3 * interval.as_millis());
-        Self {
-            interval,
-            unchanged_every: u32::try_from(intervals).unwrap_or(u32::MAX).max(1),
-        }
-    }
 }
 
 /// Whether the same call may succeed later.
@@ -334,54 +307,34 @@ impl Session {
         }
     }
 
-    /// Tells the coordinator at every interval how far the cells are, and drops those it takes back.
-    async fn keep_renewing(self: Arc<Self>, pace: RenewalPace, drain: CancellationToken) {
-        let mut ticks = tokio::time::interval(pace.interval);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut number = 0_u32;
-        loop {
-            ticks.tick().await;
-            number = number.wrapping_add(1);
-            let request = v1::RenewRequest {
-                node_id: self.node.to_string(),
-                cells: self.held.renewal(number, pace.unchanged_every),
-                leaving: String::new(),
-            };
-            let waited = Stopwatch::start();
-            match self.nodes.clone().renew(timed(request, CALL_TIMEOUT)).await {
-                Ok(response) => {
-                    let response = response.into_inner();
-                    self.held.drop_cells(&response.drop, &response.ended);
-                    if response.drain {
-                        drain.cancel();
-                    }
-                }
-                Err(status) => {
-                    self.held.forget_told();
-                    tracing::warn!(
-                        code = ?status.code(),
-                        error = status.message(),
-                        seconds = waited.seconds(),
-                        "leases not renewed"
-                    );
-                }
+    /// Takes cells and carries them out until the node leaves.
+    async fn work(self: Arc<Self>, pace: RenewalPace) {
+        // Ends the supply of new cells; cells in hand go on until `leave`.
+        let drain = CancellationToken::new();
+        let renewing = tokio::spawn(self.clone().keep_renewing(pace, drain.clone()));
+        let announcing = tokio::spawn(self.clone().announce(drain.clone()));
+        let at_once = self.departure.at_once();
+        let attempts = TaskTracker::new();
+        tokio::select! {
+            () = self.clone().keep_leasing(&attempts, drain) => {
+                tracing::info!("drained: finishing the cells in hand");
+                attempts.close();
+                at_once.run_until_cancelled(attempts.wait()).await;
             }
+            () = at_once.cancelled() => {}
         }
-    }
-
-    /// Stops every cell in hand and waits, within a bound, until each is given back.
-    async fn leave(&self, attempts: &TaskTracker) {
-        self.held.stop_all();
-        if tokio::time::timeout(LEAVE_TIMEOUT, attempts.wait())
-            .await
-            .is_err()
-        {
-            let cells = self.held.count();
-            tracing::warn!(
-                cells,
-                "left before every cell was given back; their leases expire"
-            );
-        }
+        attempts.close();
+        let saying = async {
+            let Some(reason) = self.departure.reason() else {
+                return announcing.abort();
+            };
+            // It may have finished what it held for one reason when a better one came.
+            if announcing.await.ok().flatten() != Some(reason) {
+                self.say_leaving().await;
+            }
+        };
+        tokio::join!(self.leave(&attempts), saying);
+        renewing.abort();
     }
 }
 

@@ -7,13 +7,13 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use atelier_proto::listen::check_exposure;
-use atelier_proto::shutdown;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::CommandError;
 use crate::cli::{Painter, RunArgs};
+use crate::departure::{self, Departure};
 use crate::executor::Executor;
 use crate::inputs::{InputCache, Inputs};
 use crate::log_tail::LogTail;
@@ -32,7 +32,7 @@ struct Node {
     metrics: Metrics,
     metrics_url: Option<String>,
     log: LogTail,
-    shutdown: CancellationToken,
+    departure: Departure,
 }
 
 pub(super) async fn run(args: RunArgs, log: LogTail) -> Result<(), CommandError> {
@@ -42,7 +42,7 @@ pub(super) async fn run(args: RunArgs, log: LogTail) -> Result<(), CommandError>
             hint: "add --renderer simulated, or leave it out",
         });
     }
-    let shutdown = shutdown::on_signals(args.exit_with_stdin)?;
+    let departure = departure::on_signals(args.exit_with_stdin)?;
     let link = Link::new(&args.coordinator)?;
     let config = SessionConfig {
         name: args.name.clone().unwrap_or_else(host_name),
@@ -52,12 +52,14 @@ pub(super) async fn run(args: RunArgs, log: LogTail) -> Result<(), CommandError>
         checkpoint_interval: args.checkpoints.checkpoint_interval.into(),
         preview_interval: args.preview_interval.into(),
         bucket_patience: args.bucket_patience.into(),
+        instance_id: None,
+        leave_timeout: args.leave_timeout.into(),
     };
     let metrics = Metrics::default();
     let metrics_url = match args.metrics {
         Some(address) => {
             check_exposure(address, args.insecure)?;
-            Some(serve_metrics(address, metrics.clone(), shutdown.clone()).await?)
+            Some(serve_metrics(address, metrics.clone(), departure.at_once().clone()).await?)
         }
         None => None,
     };
@@ -67,7 +69,7 @@ pub(super) async fn run(args: RunArgs, log: LogTail) -> Result<(), CommandError>
         metrics,
         metrics_url,
         log,
-        shutdown,
+        departure,
     };
     match args.painter {
         Painter::Libtorch => render(args, node).await,
@@ -94,7 +96,7 @@ async fn render(args: RunArgs, node: Node) -> Result<(), CommandError> {
         let executor = Executor::start(chosen.network, args.renderer.options(), metrics).await?;
         Ok::<_, CommandError>((executor, chosen.notice))
     };
-    let starting = node.shutdown.run_until_cancelled(starting);
+    let starting = node.departure.at_once().run_until_cancelled(starting);
     let Some((executor, notice)) = starting.await.transpose()? else {
         return Ok(());
     };
@@ -119,7 +121,7 @@ async fn render(args: RunArgs, node: Node) -> Result<(), CommandError> {
         metrics: node.metrics,
         log: node.log,
     };
-    session::run(&node.config, &node.link, equipment, node.shutdown).await?;
+    session::run(&node.config, &node.link, equipment, node.departure).await?;
     Ok(())
 }
 

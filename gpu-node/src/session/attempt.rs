@@ -122,7 +122,7 @@ impl Session {
                 (Err(_), Some(Stop::Leaving)) => {
                     // Whoever leases the cell next goes on from the last one.
                     checkpoints.settle().await;
-                    self.release(&held, "shutdown").await;
+                    self.release(&held, &self.why_leaving()).await;
                     Outcome::Released
                 }
                 (Err(error), None) if error.is_of_the_bucket() => {

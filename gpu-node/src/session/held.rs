@@ -117,7 +117,18 @@ impl HeldCells {
         }
     }
 
+    /// The cells in hand as the wire has them.
+    pub(super) fn wire(&self) -> Vec<v1::HeldCell> {
+        let in_hand = self.lock();
+        let cells = in_hand.cells.iter().map(|(cell, held)| v1::HeldCell {
+            cell_id: cell.to_string(),
+            attempt: held.attempt,
+        });
+        cells.collect()
+    }
+
     /// How many cells are in hand.
+    #[cfg(test)]
     pub(super) fn count(&self) -> usize {
         self.lock().cells.len()
     }

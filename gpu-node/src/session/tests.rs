@@ -15,6 +15,7 @@ use tonic::{Request, Response};
 use tracing_subscriber::fmt::MakeWriter as _;
 
 use super::*;
+use crate::departure::Reason;
 use crate::executor::Simulation;
 use crate::flat::FlatFiles;
 
@@ -27,9 +28,12 @@ struct Talk {
     leases_asked: Vec<v1::LeaseRequest>,
     /// Cells of which a renewal told.
     renewed: HashSet<String>,
+    /// Why it leaves, as renewals say, each reason once.
+    leaving: Vec<String>,
     completed: Vec<v1::CompleteRequest>,
     failed: Vec<v1::FailRequest>,
     released: Vec<v1::HeldCell>,
+    release_reasons: HashSet<String>,
     release_calls: u32,
     /// Answers to further lease calls; without one, a call waits.
     leases: VecDeque<v1::LeaseResponse>,
@@ -121,10 +125,16 @@ impl Nodes for Puppet {
         &self,
         request: Request<v1::RenewRequest>,
     ) -> Result<Response<v1::RenewResponse>, Status> {
-        let told = request.into_inner().cells.into_iter();
+        let request = request.into_inner();
+        let told = request.cells.into_iter();
         let held: Vec<_> = told.filter_map(|told| Some(told.cell?.cell_id)).collect();
         let holds_some = !held.is_empty();
-        self.note(|talk| talk.renewed.extend(held));
+        self.note(|talk| {
+            talk.renewed.extend(held);
+            if !request.leaving.is_empty() && talk.leaving.last() != Some(&request.leaving) {
+                talk.leaving.push(request.leaving);
+            }
+        });
         Ok(Response::new(v1::RenewResponse {
             drain: self.talk().drains && holds_some,
             ..v1::RenewResponse::default()
@@ -153,8 +163,10 @@ impl Nodes for Puppet {
     ) -> Result<Response<v1::ReleaseResponse>, Status> {
         // The others have the time to come together.
         tokio::time::sleep(Duration::from_millis(50)).await;
+        let request = request.into_inner();
         self.note(|talk| {
-            talk.released.extend(request.into_inner().cells);
+            talk.released.extend(request.cells);
+            talk.release_reasons.insert(request.reason);
             talk.release_calls += 1;
         });
         Ok(Response::new(v1::ReleaseResponse {}))
@@ -204,7 +216,7 @@ fn block(cells: u32, drain: bool) -> v1::LeaseResponse {
 
 struct Running {
     session: JoinHandle<Result<(), SessionError>>,
-    shutdown: CancellationToken,
+    departure: Departure,
     log: LogTail,
 }
 
@@ -237,18 +249,20 @@ async fn start(puppet: &Puppet, cell_time: Duration, failure_share: f64) -> Runn
         checkpoint_interval: Duration::from_secs(20),
         preview_interval: Duration::from_secs(3),
         bucket_patience: Duration::from_millis(100),
+        instance_id: Some("i-0".to_owned()),
+        leave_timeout: Duration::from_secs(10),
     };
-    let shutdown = CancellationToken::new();
+    let departure = Departure::default();
     let session = {
-        let shutdown = shutdown.clone();
+        let departure = departure.clone();
         tokio::spawn(async move {
             let link = Link::new(&url)?;
-            run(&config, &link, equipment, shutdown).await
+            run(&config, &link, equipment, departure).await
         })
     };
     Running {
         session,
-        shutdown,
+        departure,
         log,
     }
 }
@@ -284,12 +298,57 @@ async fn a_node_that_is_told_to_leave_gives_back_what_it_holds() {
     let puppet = Puppet::new([block(40, false)], false);
     let running = start(&puppet, Duration::from_mins(1), 0.0).await;
     puppet.heard(|talk| talk.renewed.len() == 40).await;
-    running.shutdown.cancel();
+    running.departure.ask(Reason::Terminate);
     running.ends_well().await;
     let talk = puppet.talk();
     assert_eq!((talk.completed.len(), talk.released.len()), (0, 40));
     assert!(talk.released.iter().all(|held| held.attempt == 2));
     assert!(talk.release_calls < 10, "{} calls", talk.release_calls);
+    assert_eq!(talk.leaving, ["SIGTERM"]);
+    assert!(talk.release_reasons.iter().eq(["SIGTERM"]));
+}
+
+#[tokio::test]
+async fn a_node_that_may_be_taken_away_finishes_what_it_holds_and_asks_for_no_more() {
+    let puppet = Puppet::new([block(6, false)], false);
+    let running = start(&puppet, Duration::from_millis(100), 0.0).await;
+    puppet.heard(|talk| talk.renewed.len() == 6).await;
+    running.departure.ask(Reason::Rebalance);
+    running.ends_well().await;
+    let talk = puppet.talk();
+    assert_eq!((talk.completed.len(), talk.released.len()), (6, 0));
+    assert_eq!(talk.leaving, ["rebalance recommendation"]);
+    assert_eq!(talk.registered[0].instance_id, "i-0");
+    // One for the block, and one that waited while it was rendered.
+    assert!(talk.leases_asked.len() <= 2, "{}", talk.leases_asked.len());
+}
+
+#[tokio::test]
+async fn an_interruption_does_not_wait_for_what_was_to_be_finished() {
+    let puppet = Puppet::new([block(6, false)], false);
+    let running = start(&puppet, Duration::from_mins(1), 0.0).await;
+    puppet.heard(|talk| talk.renewed.len() == 6).await;
+    running.departure.ask(Reason::Rebalance);
+    puppet.heard(|talk| !talk.leaving.is_empty()).await;
+    running.departure.ask(Reason::SpotInterruption);
+    running.ends_well().await;
+    let talk = puppet.talk();
+    assert_eq!((talk.completed.len(), talk.released.len()), (0, 6));
+    assert_eq!(
+        talk.leaving,
+        ["rebalance recommendation", "spot interruption"]
+    );
+    assert!(talk.release_reasons.iter().eq(["spot interruption"]));
+}
+
+#[tokio::test]
+async fn a_node_without_cells_says_that_it_leaves_too() {
+    let puppet = Puppet::new([], false);
+    let running = start(&puppet, Duration::from_millis(20), 0.0).await;
+    puppet.heard(|talk| talk.leases_asked.len() == 1).await;
+    running.departure.ask(Reason::Rebalance);
+    running.ends_well().await;
+    assert_eq!(puppet.talk().leaving, ["rebalance recommendation"]);
 }
 
 #[tokio::test]
@@ -333,7 +392,7 @@ async fn the_next_block_is_asked_for_when_little_of_this_one_is_left() {
     puppet.heard(|talk| talk.leases_asked.len() == 2).await;
     let completed = puppet.talk().completed.len();
     assert!((15..30).contains(&completed), "{completed} were completed");
-    running.shutdown.cancel();
+    running.departure.ask(Reason::Terminate);
     running.ends_well().await;
 }
 
@@ -346,7 +405,7 @@ async fn blocks_are_bounded_by_their_work_once_the_coordinator_knows_it() {
         puppet.note(|talk| talk.leases.push_back(block(1, false)));
     }
     puppet.heard(|talk| talk.leases_asked.len() == 4).await;
-    running.shutdown.cancel();
+    running.departure.ask(Reason::Terminate);
     running.ends_well().await;
     let talk = puppet.talk();
     let asked = |lease: &v1::LeaseRequest| (lease.cells_max, lease.seconds_wanted);

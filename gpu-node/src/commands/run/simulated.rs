@@ -60,13 +60,19 @@ pub(super) async fn simulate(args: SimulatedArgs, node: Node) -> Result<(), Comm
             metrics,
             log: node.log.clone(),
         };
-        let (link, shutdown) = (link.clone(), node.shutdown.clone());
+        let (link, departure) = (link.clone(), node.departure.clone());
         sessions.spawn(async move {
-            let ended = session::run(&config, &link, equipment, shutdown).await;
+            let ended = session::run(&config, &link, equipment, departure).await;
             ended.inspect_err(|error| tracing::error!(name = config.name, %error, "a node ended"))
         });
         let pause = tokio::time::sleep(START_INTERVAL);
-        if node.shutdown.run_until_cancelled(pause).await.is_none() {
+        if node
+            .departure
+            .at_once()
+            .run_until_cancelled(pause)
+            .await
+            .is_none()
+        {
             break;
         }
     }
