@@ -23,6 +23,11 @@ pub fn input_key(digest: &Digest) -> String {
     format!("inputs/{digest}")
 }
 
+/// Key of a weights file that nodes may be told to paint with.
+pub fn weights_key(digest: &Digest) -> String {
+    format!("weights/{digest}")
+}
+
 /// The keys of one grid's gallery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GridKeys {

@@ -1,6 +1,7 @@
 //! The command line: what can be asked for, and the words that explain it.
 
 mod fleet;
+mod instance;
 mod simulated;
 mod values;
 
@@ -11,7 +12,9 @@ use atelier_proto::settings::Preset;
 use atelier_proto::telemetry::LogFormat;
 use clap::{Args, Parser, Subcommand};
 
+pub(crate) use self::fleet::check_labels_count;
 pub use self::fleet::{DollarsPerHour, FleetArgs, Label, LabelsError};
+pub use self::instance::{AwsName, InstanceArgs};
 pub use self::simulated::{CellTime, Painter, Share, SimulatedArgs, Switch};
 pub use self::values::{ByteSize, MaskArg, PaintingArg};
 use crate::render::{DeviceChoice, Precision, RendererOptions};
@@ -25,6 +28,7 @@ Exit codes:
     3  weights cannot be fetched
     4  the coordinator cannot be reached or refuses this node
     5  S3 cannot be reached or refuses the credentials
+    6  the EC2 metadata service does not tell what this machine is
     8  cannot write here: no space or no permission
   130  interrupted (Ctrl-C)";
 
@@ -62,6 +66,7 @@ pub enum Command {
     #[command(after_help = "\
 Examples:
   atelier-node run --coordinator http://10.0.0.7:7878 --label gpu=h100 --dollars-per-hour 2.99
+  atelier-node run --coordinator http://10.0.0.7:7878 --ec2 --lifecycle-group painters --lifecycle-hook leave
   atelier-node run --renderer simulated --simulated-nodes 1000 --simulated-uploads off --log warn")]
     Run(RunArgs),
     /// Render one photo in the style of one artist
@@ -130,12 +135,13 @@ impl DeviceArgs {
 #[derive(Debug, Args)]
 pub struct RendererArgs {
     /// Which network paints: a file (safetensors or Keras .h5; VGG16 or VGG19), `untrained`, or `auto`: the fetched
-    /// file if it is there or can be had quickly, else untrained
+    /// file if it is there or can be had quickly, else untrained. `run` also takes `bucket:` and the SHA-256 digest of a
+    /// file that lies in the coordinator's bucket as weights/DIGEST
     #[arg(
         long,
         env = "ATELIER_WEIGHTS",
         default_value = "auto",
-        value_name = "FILE|untrained|auto"
+        value_name = "FILE|bucket:DIGEST|untrained|auto"
     )]
     pub weights: WeightsChoice,
     #[command(flatten)]
@@ -215,6 +221,9 @@ pub struct RunArgs {
         value_name = "DURATION"
     )]
     pub leave_timeout: humantime::Duration,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at its type")]
+    pub instance: InstanceArgs,
     /// Folder for photos and paintings that may be needed again [default: in the user's cache]
     #[arg(long, env = "ATELIER_CACHE", value_name = "DIR")]
     pub cache: Option<PathBuf>,

@@ -3,14 +3,15 @@
 //! Code map: [`cli`] and [`commands`] are what a person can ask for; [`session`] is a node's life with a
 //! coordinator; [`executor`] is the thread that owns a [`render::Renderer`], or simulates one; [`render`] alone knows
 //! torch; [`weights`] reads and fetches networks; [`inputs`] keeps photos and paintings on disk and in memory, by [`shelf`];
-//! [`provenance`] is what pictures tell of themselves, [`flat`] what simulated ones are; [`metrics`], [`device_time`] and
-//! [`log_tail`] are what a node tells of itself.
+//! [`provenance`] is what pictures tell of themselves, [`flat`] what simulated ones are; [`metrics`], [`device_time`],
+//! [`start_up`] and [`log_tail`] are what a node tells of itself; [`departure`] is what makes it leave, [`ec2`] the machine that it runs on.
 
 pub mod checkpoint_pace;
 pub mod cli;
 pub mod commands;
 pub mod departure;
 pub mod device_time;
+pub mod ec2;
 pub mod executor;
 pub mod flat;
 pub mod inputs;
@@ -20,4 +21,5 @@ pub mod provenance;
 pub mod render;
 pub mod session;
 mod shelf;
+pub mod start_up;
 pub mod weights;

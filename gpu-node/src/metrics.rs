@@ -16,6 +16,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 use tokio::net::{TcpListener, TcpStream};
@@ -59,6 +60,7 @@ impl Outcome {
 /// Name and value of the one label that a metric has.
 type Label = [(&'static str, &'static str); 1];
 type Seconds = Counter<f64, AtomicU64>;
+type SecondsOnce = Gauge<f64, AtomicU64>;
 
 /// The node's metrics; clones share them.
 #[derive(Debug, Clone)]
@@ -76,6 +78,7 @@ struct Inner {
     cells: Family<Label, Counter>,
     evaluations: Counter,
     batch_cells: Histogram,
+    start_seconds: Family<Label, SecondsOnce>,
 }
 
 impl Default for Metrics {
@@ -107,6 +110,14 @@ impl Default for Metrics {
             Unit::Other("cells".to_owned()),
             batch_cells.clone(),
         );
+        let start_seconds = Family::<Label, SecondsOnce>::default();
+        registry.register_with_unit(
+            "start",
+            "How long each phase of the start took: boot of the machine, metadata, weights and device, which overlap, \
+             register, first_lease",
+            Unit::Seconds,
+            start_seconds.clone(),
+        );
         let device = DeviceMeter::default();
         let all = Inner {
             registry,
@@ -115,6 +126,7 @@ impl Default for Metrics {
             cells,
             evaluations,
             batch_cells,
+            start_seconds,
         };
         Self {
             all: Arc::new(all),
@@ -154,6 +166,12 @@ impl Metrics {
     /// The renderer was given a block.
     pub fn block_begun(&self, cells: usize) {
         self.all.batch_cells.observe(cells as f64);
+    }
+
+    /// A phase of the start has ended.
+    pub fn phase_took(&self, phase: &'static str, seconds: f64) {
+        let gauge = self.all.start_seconds.get_or_create(&[("phase", phase)]);
+        gauge.set(seconds);
     }
 
     /// Everything in the text format of `OpenMetrics`, which Prometheus reads.

@@ -59,7 +59,7 @@ use tch::Kind;
 
 use self::batch::{Batch, Outcome, looked_at};
 pub use self::checkpoint::Checkpoint;
-pub use self::device::{DeviceChoice, UnknownDevice};
+pub use self::device::{DeviceChoice, UnknownDevice, open_libraries};
 pub use self::error::RenderError;
 pub use self::job::{
     Evaluation, Input, MaskInput, PREVIEW_SIDE, PaintingInput, RenderJob, Rendered, Unwatched,

@@ -33,6 +33,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use atelier_gallery::bucket::{Bucket, BucketError};
+use atelier_proto::clock::Stopwatch;
 use atelier_proto::ids::NodeId;
 use atelier_proto::storage::{IncompleteStorage, Storage};
 use atelier_proto::v1;
@@ -56,6 +57,7 @@ use crate::executor::Executor;
 use crate::inputs::Inputs;
 use crate::log_tail::LogTail;
 use crate::metrics::Metrics;
+use crate::start_up::StartUp;
 
 /// How long any other call may take.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -94,6 +96,8 @@ pub struct Equipment {
     pub metrics: Metrics,
     /// The end of this process' log.
     pub log: LogTail,
+    /// How long the start took.
+    pub start_up: StartUp,
 }
 
 /// Why a session ended early.
@@ -141,6 +145,7 @@ struct Session {
     inputs: Inputs,
     metrics: Metrics,
     log: LogTail,
+    start_up: StartUp,
     held: HeldCells,
     releases: Releases,
     /// The coordinator has taken a picture from this node, and so knows how long its cells take.
@@ -171,7 +176,9 @@ pub async fn run(
         inputs,
         metrics,
         log,
+        start_up,
     } = equipment;
+    let begun = Stopwatch::start();
     let node = NodeId::generate();
     let about = executor.about();
     let registration = v1::RegisterRequest {
@@ -196,6 +203,7 @@ pub async fn run(
     let Some(bucket) = at_once.run_until_cancelled(bucket).await.transpose()? else {
         return Ok(());
     };
+    start_up.registered(begun);
     tracing::info!(
         %node, name = config.name, coordinator = link.url, bucket = storage.bucket, "registered"
     );
@@ -209,6 +217,7 @@ pub async fn run(
         inputs,
         metrics,
         log,
+        start_up,
         held: HeldCells::default(),
         releases: Releases::default(),
         is_measured: AtomicBool::new(false),
@@ -276,24 +285,10 @@ async fn register(
     };
     call.retry(at_start(config))
         .when(is_passing)
-        .notify(|status, after| {
-            tracing::info!(
-                coordinator = link.url,
-                error = status.message(),
-                ?after,
-                "the coordinator cannot be reached yet"
-            );
-        })
+        .notify(|status, after| link.not_there_yet(status, after))
         .await
         .map(tonic::Response::into_inner)
-        .map_err(|status| {
-            if is_passing(&status) {
-                let url = link.url.clone();
-                SessionError::Unreachable { url, status }
-            } else {
-                SessionError::Refused(status)
-            }
-        })
+        .map_err(|status| link.unanswered(status))
 }
 
 impl Session {

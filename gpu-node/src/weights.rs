@@ -1,6 +1,7 @@
 //! The numbers of a VGG network: read from files, fetched, or left untrained. Knows no torch.
 //!
-//! [`read`] takes whatever file a person has; [`fetch`] gets Keras' VGG16; [`choose`] decides which network a
+//! [`read`] takes whatever file a person has; [`fetch`] gets Keras' VGG16; [`fetch_stored`] what a fleet has in its bucket;
+//! [`choose`] decides which network a
 //! node paints with when nobody said; [`export`] writes a network for other programs.
 
 mod assemble;
@@ -11,6 +12,7 @@ mod export;
 mod fetch;
 mod keras;
 mod safetensors;
+mod stored;
 
 use std::fmt;
 use std::path::Path;
@@ -20,10 +22,13 @@ use atelier_proto::settings::Layer;
 
 use self::assemble::Tensors;
 pub use self::cache::{CacheError, cached_path};
-pub use self::choose::{ChooseError, Chosen, UNTRAINED_SEED, WeightsChoice, choose};
+pub use self::choose::{
+    ChooseError, Chosen, UNTRAINED_SEED, UnknownWeights, WeightsChoice, choose,
+};
 pub use self::error::{Problem, WeightsError};
 pub use self::export::{ExportError, export};
 pub use self::fetch::{FetchError, FetchTimeouts, Source, fetch};
+pub use self::stored::{StoredWeightsError, fetch_stored, kept, stored_path};
 
 /// Bytes that a weights file may have: twice those of VGG19 with its classifier in float32.
 const FILE_BYTES_MAX: u64 = 1_200_000_000;

@@ -41,7 +41,9 @@ pub enum LabelsError {
         name: String,
     },
     /// There are more than 32.
-    #[error("{count} labels are given, but a node has at most {LABELS_MAX}")]
+    #[error(
+        "there are {count} labels, those of --ec2 included, but a node has at most {LABELS_MAX}"
+    )]
     TooMany {
         /// How many there are.
         count: usize,
@@ -50,11 +52,11 @@ pub enum LabelsError {
 
 impl FleetArgs {
     /// The labels by their names.
+    ///
+    /// # Errors
+    /// When two have one name, or there are too many.
     pub fn labels(&self) -> Result<HashMap<String, String>, LabelsError> {
-        let count = self.labels.len();
-        if count > LABELS_MAX {
-            return Err(LabelsError::TooMany { count });
-        }
+        check_labels_count(self.labels.len())?;
         let mut labels = HashMap::new();
         for Label { name, value } in self.labels.iter().cloned() {
             if labels.insert(name.clone(), value).is_some() {
@@ -63,6 +65,17 @@ impl FleetArgs {
         }
         Ok(labels)
     }
+}
+
+/// Whether a node may have so many labels.
+///
+/// # Errors
+/// When there are too many.
+pub(crate) fn check_labels_count(count: usize) -> Result<(), LabelsError> {
+    if count > LABELS_MAX {
+        return Err(LabelsError::TooMany { count });
+    }
+    Ok(())
 }
 
 /// `--label`: a name and its value.

@@ -4,17 +4,21 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use atelier_gallery::bucket::BucketError;
 use atelier_gallery::picture::PictureError;
 use atelier_proto::listen::Exposed;
 use atelier_proto::settings::{PictureFormat, SettingsError};
 use atelier_proto::telemetry::ParseError;
 
 use crate::cli::LabelsError;
+use crate::ec2::Ec2Error;
 use crate::executor::ExecutorError;
 use crate::inputs::InputError;
 use crate::render::RenderError;
 use crate::session::SessionError;
-use crate::weights::{CacheError, ChooseError, ExportError, FetchError, WeightsError};
+use crate::weights::{
+    CacheError, ChooseError, ExportError, FetchError, StoredWeightsError, WeightsError,
+};
 
 /// Why a command did not do what it was asked; its text is what a person reads.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +68,9 @@ pub enum CommandError {
     /// `--label`.
     #[error("--label: {0}")]
     Labels(#[from] LabelsError),
+    /// `--ec2`.
+    #[error(transparent)]
+    Ec2(#[from] Ec2Error),
     /// Something that the command needs was not given, or something was given that it has no use for.
     #[error("{problem}\nhint: {hint}")]
     Arguments {
@@ -91,6 +98,12 @@ pub enum CommandError {
     /// The weights.
     #[error(transparent)]
     Weights(#[from] WeightsError),
+    /// `--weights` names what there cannot be here.
+    #[error(transparent)]
+    Choose(ChooseError),
+    /// The weights in the bucket.
+    #[error(transparent)]
+    StoredWeights(#[from] StoredWeightsError),
     /// The weights that were to be fetched.
     #[error(transparent)]
     Fetch(#[from] FetchError),
@@ -141,6 +154,7 @@ impl From<ChooseError> for CommandError {
     fn from(error: ChooseError) -> Self {
         match error {
             ChooseError::Weights(error) => Self::Weights(error),
+            error @ ChooseError::NoBucket => Self::Choose(error),
         }
     }
 }
@@ -171,6 +185,8 @@ impl CommandError {
             | Self::Listen { .. }
             | Self::Exposed(_)
             | Self::Weights(_)
+            | Self::StoredWeights(StoredWeightsError::Weights(_))
+            | Self::Choose(_)
             | Self::Session(SessionError::BadUrl { .. }) => 2,
             // Another node may have the device, so it is no refusal of a cell; here it is wrong usage.
             Self::Executor(ExecutorError::Render(error))
@@ -179,14 +195,24 @@ impl CommandError {
                 2
             }
             Self::Session(SessionError::Unreachable { .. } | SessionError::Refused(_)) => 4,
-            Self::Session(SessionError::Bucket(_)) | Self::Inputs(InputError::Bucket(_)) => 5,
             Self::Write { .. }
             | Self::Cache(_)
+            | Self::StoredWeights(
+                StoredWeightsError::Cache(_)
+                | StoredWeightsError::Bucket(BucketError::Write { .. }),
+            )
             | Self::Fetch(FetchError::Write { .. })
             | Self::Export(ExportError::Write { .. })
             | Self::Inputs(InputError::Folder { .. }) => 8,
+            Self::Session(SessionError::Bucket(_))
+            | Self::StoredWeights(StoredWeightsError::Bucket(_))
+            | Self::Inputs(InputError::Bucket(_)) => 5,
+            Self::Ec2(_) => 6,
             Self::Interrupted | Self::InterruptedWithCheckpoint { .. } => 130,
-            Self::Fetch(FetchError::Unreachable { .. } | FetchError::NotTheFile { .. }) => 3,
+            Self::Fetch(FetchError::Unreachable { .. } | FetchError::NotTheFile { .. })
+            | Self::StoredWeights(
+                StoredWeightsError::Missing { .. } | StoredWeightsError::OtherFile { .. },
+            ) => 3,
             Self::Executor(_)
             | Self::Export(ExportError::Malformed(_))
             | Self::Encode(_)

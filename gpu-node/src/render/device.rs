@@ -102,12 +102,20 @@ fn available_bytes() -> Option<u64> {
     Some(kibibytes * 1024)
 }
 
+/// Opens the libraries of the device that was chosen, which takes seconds for a GPU and needs no network. Loading a
+/// renderer does so too, if nobody has before.
+pub fn open_libraries(choice: DeviceChoice) {
+    if choice != DeviceChoice::Cpu {
+        cuda::open();
+    }
+}
+
 /// Finds the device that was chosen.
 pub(super) fn select(choice: DeviceChoice) -> Result<Selected, RenderError> {
     if choice == DeviceChoice::Cpu {
         return Ok(cpu());
     }
-    cuda::open();
+    open_libraries(choice);
     let gpus = usize::try_from(Cuda::device_count()).unwrap_or(0);
     match choice {
         DeviceChoice::Cuda(number) if number < gpus => Ok(gpu(number)),

@@ -154,6 +154,7 @@ impl Session {
                     let cells: Vec<LeasedCell> = understood(response.cells);
                     if !cells.is_empty() {
                         fault::LEASED.pass();
+                        self.start_up.leased();
                         cells_before = cells.len();
                         let at_hand = self.metrics.device().take_cells(cells.len(), asked);
                         self.clone().begin_block(cells, at_hand, place, tasks);

@@ -5,11 +5,15 @@ use std::time::Duration;
 
 use atelier_gallery::bucket::{Bucket, BucketError};
 use atelier_proto::storage::Storage;
+use atelier_proto::v1;
+use atelier_proto::v1::grids_client::GridsClient;
 use atelier_proto::v1::nodes_client::NodesClient;
+use backon::Retryable as _;
 use tokio::sync::{OnceCell, Semaphore};
+use tonic::Status;
 use tonic::transport::{Channel, Endpoint};
 
-use super::SessionError;
+use super::{CALL_TIMEOUT, SessionConfig, SessionError, at_start, connect, is_passing, timed};
 
 /// Cells that ask the bucket for something at once, inputs and checkpoints aside; further ones wait. Each takes a
 /// connection.
@@ -24,6 +28,7 @@ const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
 pub struct Link {
     pub(super) url: String,
     pub(super) nodes: NodesClient<Channel>,
+    grids: GridsClient<Channel>,
     pub(super) at_bucket: Arc<Semaphore>,
     bucket: Arc<OnceCell<Bucket>>,
 }
@@ -32,9 +37,11 @@ impl Link {
     /// A link to the coordinator at this URL, or to those at these, separated by commas: calls are spread over them, and one
     /// that is away is passed over when a call is tried again. Nobody is asked yet.
     pub fn new(url: &str) -> Result<Self, SessionError> {
+        let channel = channel(url)?;
         Ok(Self {
             url: url.to_owned(),
-            nodes: NodesClient::new(channel(url)?),
+            nodes: NodesClient::new(channel.clone()),
+            grids: GridsClient::new(channel),
             at_bucket: Arc::new(Semaphore::new(CELLS_AT_BUCKET_MAX)),
             bucket: Arc::default(),
         })
@@ -46,6 +53,23 @@ impl Link {
             nodes: NodesClient::new(channel(&self.url)?),
             ..self.clone()
         })
+    }
+
+    /// The bucket, for who needs it before a node is registered; waits for a coordinator that starts at the same time.
+    pub async fn bucket_at_start(&self, config: &SessionConfig) -> Result<Bucket, SessionError> {
+        let call = || async {
+            let request = timed(v1::StorageRequest {}, CALL_TIMEOUT);
+            self.grids.clone().storage(request).await
+        };
+        let response = call
+            .retry(at_start(config))
+            .when(is_passing)
+            .notify(|status, after| self.not_there_yet(status, after))
+            .await
+            .map_err(|status| self.unanswered(status))?;
+        let storage = response.into_inner().storage.unwrap_or_default();
+        let storage = Storage::try_from(storage)?;
+        Ok(connect(config, self, &storage, true).await?)
     }
 
     /// The bucket, connected to when it is first asked for; then it is checked too, if it is `used`.
@@ -62,6 +86,26 @@ impl Link {
             Ok(bucket)
         };
         self.bucket.get_or_try_init(connect).await.cloned()
+    }
+
+    /// Told while a call at the start is tried again.
+    pub(super) fn not_there_yet(&self, status: &Status, after: Duration) {
+        tracing::info!(
+            coordinator = self.url,
+            error = status.message(),
+            ?after,
+            "the coordinator cannot be reached yet"
+        );
+    }
+
+    /// Why a call at the start has no answer.
+    pub(super) fn unanswered(&self, status: Status) -> SessionError {
+        if is_passing(&status) {
+            let url = self.url.clone();
+            SessionError::Unreachable { url, status }
+        } else {
+            SessionError::Refused(status)
+        }
     }
 }
 

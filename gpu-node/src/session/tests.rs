@@ -238,8 +238,9 @@ async fn start(puppet: &Puppet, cell_time: Duration, failure_share: f64) -> Runn
     let equipment = Equipment {
         executor: Executor::simulated(simulation, 1, files, metrics.clone()),
         inputs: Inputs::simulated(),
-        metrics,
+        metrics: metrics.clone(),
         log: log.clone(),
+        start_up: StartUp::new(metrics),
     };
     let config = SessionConfig {
         name: "puppet's".to_owned(),

@@ -6,8 +6,11 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use atelier_proto::ids::Digest;
+
+use super::stored::read_beside;
 use super::{
-    CacheError, FetchError, FetchTimeouts, Network, Source, WeightsError, cached_path, fetch, read,
+    CacheError, FetchError, FetchTimeouts, Network, Source, WeightsError, cached_path, fetch,
 };
 
 /// The seed of the untrained network that every node without weights paints with, so that they paint alike.
@@ -29,18 +32,34 @@ pub enum WeightsChoice {
     Auto,
     /// The untrained network.
     Untrained,
+    /// The file with this digest in the coordinator's bucket.
+    Stored(Digest),
     /// This file.
     File(PathBuf),
 }
 
-impl FromStr for WeightsChoice {
-    type Err = std::convert::Infallible;
+/// What a digest in the bucket is written behind.
+const STORED_PREFIX: &str = "bucket:";
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
+/// A text that names no weights.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "after {STORED_PREFIX} there must be the SHA-256 digest of weights in the bucket, 64 lower-case hex digits, as \
+     `atelier-node weights check FILE` tells it"
+)]
+pub struct UnknownWeights;
+
+impl FromStr for WeightsChoice {
+    type Err = UnknownWeights;
+
+    fn from_str(text: &str) -> Result<Self, UnknownWeights> {
         Ok(match text {
             "auto" => Self::Auto,
             "untrained" => Self::Untrained,
-            path => Self::File(path.into()),
+            text => match text.strip_prefix(STORED_PREFIX) {
+                Some(digest) => Self::Stored(digest.parse().map_err(|_| UnknownWeights)?),
+                None => Self::File(text.into()),
+            },
         })
     }
 }
@@ -50,6 +69,7 @@ impl fmt::Display for WeightsChoice {
         match self {
             Self::Auto => f.write_str("auto"),
             Self::Untrained => f.write_str("untrained"),
+            Self::Stored(digest) => write!(f, "{STORED_PREFIX}{digest}"),
             Self::File(path) => path.display().fmt(f),
         }
     }
@@ -70,12 +90,19 @@ pub enum ChooseError {
     /// The file that was named, or the cached one, does not work.
     #[error(transparent)]
     Weights(#[from] WeightsError),
+    /// Nobody here knows a bucket.
+    #[error(
+        "weights of a bucket are for nodes: their coordinator knows where it is\n\
+         hint: name a file with --weights, or take `atelier-node run`"
+    )]
+    NoBucket,
 }
 
 /// The network that `choice` means; `source` is what the default fetches.
 pub async fn choose(choice: &WeightsChoice, source: &Source) -> Result<Chosen, ChooseError> {
     let file = match choice {
         WeightsChoice::Untrained => return Ok(untrained(None)),
+        WeightsChoice::Stored(_) => return Err(ChooseError::NoBucket),
         WeightsChoice::File(path) => path.clone(),
         WeightsChoice::Auto => match cached_or_fetched(source).await {
             Ok(path) => path,
@@ -83,7 +110,7 @@ pub async fn choose(choice: &WeightsChoice, source: &Source) -> Result<Chosen, C
         },
     };
     Ok(Chosen {
-        network: Network::Trained(read(&file)?),
+        network: Network::Trained(read_beside(&file).await?),
         notice: None,
     })
 }
@@ -129,4 +156,33 @@ fn notice(why: &NoWeights) -> String {
         "painting with the untrained network ({why}); for trained VGG16 run `atelier-node weights fetch` where there \
          is a network, or name a file with --weights"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn weights_of_a_bucket_are_named_by_their_digest() {
+        let digest = Digest::of(b"weights");
+        let text = format!("bucket:{digest}");
+        let choice: WeightsChoice = text.parse().unwrap();
+        assert_eq!(choice, WeightsChoice::Stored(digest));
+        assert_eq!(choice.to_string(), text);
+        for wrong in [
+            "bucket:",
+            "bucket:vgg.h5",
+            &text[..70],
+            &text.to_uppercase()[..],
+        ] {
+            let parsed = wrong.parse::<WeightsChoice>();
+            if wrong.starts_with("bucket:") {
+                assert_eq!(parsed, Err(UnknownWeights), "{wrong}");
+            } else {
+                assert_eq!(parsed, Ok(WeightsChoice::File(wrong.into())));
+            }
+        }
+        let error = choose(&choice, &Source::keras_vgg16()).await.unwrap_err();
+        assert!(error.to_string().contains("\nhint: "), "{error}");
+    }
 }

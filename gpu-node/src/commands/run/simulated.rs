@@ -33,6 +33,14 @@ pub(super) async fn simulate(args: SimulatedArgs, node: Node) -> Result<(), Comm
         "notice": flat::NOTICE,
         "metrics": node.metrics_url,
     }));
+    let identifying = node
+        .departure
+        .at_once()
+        .run_until_cancelled(node.identify());
+    if identifying.await.transpose()?.is_none() {
+        return Ok(());
+    }
+    let node_config = node.config()?;
     let files = FlatFiles::default();
     let mut link = node.link;
     let mut sessions = JoinSet::new();
@@ -42,7 +50,7 @@ pub(super) async fn simulate(args: SimulatedArgs, node: Node) -> Result<(), Comm
         }
         let config = SessionConfig {
             name: format!("{}-{number:04}", node.config.name),
-            ..node.config.clone()
+            ..node_config.clone()
         };
         let metrics = if number == 1 {
             node.metrics.clone()
@@ -59,6 +67,7 @@ pub(super) async fn simulate(args: SimulatedArgs, node: Node) -> Result<(), Comm
             inputs: Inputs::simulated(),
             metrics,
             log: node.log.clone(),
+            start_up: node.start_up.clone(),
         };
         let (link, departure) = (link.clone(), node.departure.clone());
         sessions.spawn(async move {
