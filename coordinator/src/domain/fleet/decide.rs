@@ -294,7 +294,15 @@ impl Look<'_> {
             })
             .count() as u32;
         let goal = self.wanted + useless;
+        let refusal = self.group.refusal.clone().filter(|_| there < desired);
+        let is_refused = refusal.is_some();
+        if let Some(told) = refusal {
+            decision.reasons.push(Reason::NoCapacity { told });
+        }
         let resized = if goal > desired {
+            if is_refused {
+                return;
+            }
             self.step_up(memory, decision, desired, there, goal)
         } else {
             // Each termination lowers the number by itself.
@@ -322,12 +330,6 @@ impl Look<'_> {
         goal: u32,
     ) -> Option<u32> {
         let now = self.seen.now;
-        if let Some(told) = self.group.refusal.clone()
-            && there < desired
-        {
-            decision.reasons.push(Reason::NoCapacity { told });
-            return None;
-        }
         let mut target = goal.min(desired.saturating_add(self.policy.step_max));
         if memory.silent_in_a_row >= SILENT_IN_A_ROW_MAX {
             let machines = memory.silent_in_a_row;

@@ -396,6 +396,13 @@ fn what_goes_wrong_is_survived_and_said() {
             "wanted 6; ; the cloud starts no machine: no g6.xlarge in eu-central-1a",
         ),
         (
+            scene().with_work([grid(1, 1.0)]).but(|scene| {
+                scene.group().desired = 1;
+                scene.group().refusal = Some("none to be had".to_owned());
+            }),
+            "wanted 1; ; the cloud starts no machine: none to be had",
+        ),
+        (
             scene()
                 .with_work([grid(1, 1.0)])
                 .with_machines([starting(1)])
