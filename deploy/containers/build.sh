@@ -45,8 +45,10 @@ options=(--build-arg "VERSION=$version" --build-arg "REVISION=$revision")
 [ -z "${CARGO_CONFIG_FILE:-}" ] || options+=(--secret "id=cargo,src=$CARGO_CONFIG_FILE")
 # The one variable that is meant to be split: options as one would write them.
 read -r -a more <<<"${BUILD_ARGS:-}"
-# podman reads the Dockerfile's own list of what to leave out only when it is named.
-case $(basename "$engine") in podman | buildah) options+=(--ignorefile deploy/containers/Dockerfile.dockerignore) ;; esac
+# podman must be told of the list of what to leave out, and its own format of images has no health checks.
+case $(basename "$engine") in
+    podman) options+=(--ignorefile deploy/containers/Dockerfile.dockerignore --format docker) ;;
+esac
 
 for target in "${targets[@]}"; do
     case $target in

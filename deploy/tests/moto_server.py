@@ -1,8 +1,9 @@
-"""moto's server, taught what it lacks to make a stack of `deploy/cloudformation/atelier.yaml`.
+"""moto's server, taught what it lacks to make and remove a stack of `deploy/cloudformation/atelier.yaml`.
 
 moto 5.2.5 makes every load balancer of a template an application load balancer, whatever its `Type` says, and then refuses
-the listeners of a network load balancer; and it makes no secret of the password that RDS manages for a database of a template.
-Both are put right here, in memory. All else is moto as it is.
+the listeners of a network load balancer. It makes no secret of the password that RDS manages for a database of a template.
+And it leaves route tables behind, so that a stack with a VPC cannot be removed. These three are put right here, in memory. All
+else is moto as it is.
 
     python deploy/tests/moto_server.py [--port PORT]
 
@@ -10,10 +11,14 @@ prints the server's URL on standard output once it serves, and serves until it i
 """
 
 import argparse
+import logging
 import signal
 import threading
+import warnings
 from typing import Any
 
+from moto.ec2.models import ec2_backends
+from moto.ec2.models.route_tables import RouteTable
 from moto.elbv2.models import FakeLoadBalancer, elbv2_backends
 from moto.rds.models import DBInstance, MasterUserSecret
 from moto.server import ThreadedMotoServer
@@ -54,11 +59,20 @@ def _has_database_attribute(name: str) -> bool:
     return name == "MasterUserSecret.SecretArn" or _has_attribute_of_moto(name)
 
 
+def _delete_route_table(
+    _class: type, resource_name: str, _json: dict[str, Any], account_id: str, region_name: str
+) -> None:
+    backend = ec2_backends[account_id][region_name]
+    backend.route_tables[resource_name]._associations.clear()
+    backend.delete_route_table(resource_name)
+
+
 def teach() -> None:
     """Puts right what is said above, for all servers of this process."""
-    FakeLoadBalancer.create_from_cloudformation_json = classmethod(_create_load_balancer)  # type: ignore[method-assign]
-    DBInstance.get_cfn_attribute = _database_attribute  # type: ignore[method-assign]
-    DBInstance.has_cfn_attr = staticmethod(_has_database_attribute)  # type: ignore[method-assign,assignment]
+    FakeLoadBalancer.create_from_cloudformation_json = classmethod(_create_load_balancer)
+    RouteTable.delete_from_cloudformation_json = classmethod(_delete_route_table)
+    DBInstance.get_cfn_attribute = _database_attribute
+    DBInstance.has_cfn_attr = staticmethod(_has_database_attribute)
 
 
 class Server:
@@ -66,6 +80,10 @@ class Server:
 
     def __init__(self, port: int = 0) -> None:
         teach()
+        # Each request, and each kind of resource that moto passes over.
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
+        logging.getLogger("moto").setLevel(logging.ERROR)
+        warnings.filterwarnings("ignore", message="Tried to parse")
         self._server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
 
     def __enter__(self) -> str:

@@ -37,13 +37,13 @@ def missing(what: str) -> None:
 def assert_can_fail(
     test: unittest.TestCase, check: Callable[[Any], Problems], good: Any, *mutations: Callable[[Any], Any]
 ) -> None:
-    """The check finds nothing in what is good, and something after each mutation of it. A mutation changes the copy that
-    it gets, or returns another one."""
+    """The check finds nothing in what is good, and something after each mutation of it. A mutation of a text returns
+    another one; a mutation of objects changes those that it gets, which are a copy."""
     test.assertEqual(check(copy.deepcopy(good)), [])
     for number, mutate in enumerate(mutations):
         changed = copy.deepcopy(good)
         returned = mutate(changed)
-        changed = changed if returned is None else returned
+        changed = returned if isinstance(good, str) else changed
         test.assertNotEqual(changed, good, f"mutation {number} of {check.__name__} changes nothing")
         test.assertNotEqual(check(changed), [], f"{check.__name__} does not see mutation {number}")
 

@@ -341,9 +341,9 @@ class TheBuildScript(unittest.TestCase):
             self.assertIn(words, calls[0])
         self.assertNotIn("--ignorefile", calls[0])
 
-    def test_podman_is_told_what_to_leave_out(self) -> None:
+    def test_podman_is_told_what_to_leave_out_and_keeps_health_checks(self) -> None:
         _ran, calls = self.run_script("client", engine="podman")
-        self.assertIn("--ignorefile deploy/containers/Dockerfile.dockerignore", calls[0])
+        self.assertIn("--ignorefile deploy/containers/Dockerfile.dockerignore --format docker", calls[0])
 
     def test_what_it_cannot_do_is_said_before_anything_is_built(self) -> None:
         for arguments, variables, words in [
