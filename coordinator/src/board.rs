@@ -318,7 +318,7 @@ impl Board {
         {
             return Ok(last.text.clone());
         }
-        let status = Status::read(&self.ledger).await?;
+        let status = Status::read(&self.ledger, &self.scaling).await?;
         let text: Arc<str> = serde_json::to_string(&status)?.into();
         *last = Some(Last {
             read: Stopwatch::start(),

@@ -28,7 +28,7 @@ use crate::domain::node::{Health, NodeState};
 use crate::ledger::Ledger;
 use crate::store::StoreError;
 
-/// How often the fleet is looked at.
+/// How often the fleet is looked at; where steps may come more often, as often as these.
 const INTERVAL: Duration = Duration::from_secs(5);
 /// Least time between two looks, when a bell tells that there is work and no node.
 const INTERVAL_MIN: Duration = Duration::from_millis(500);
@@ -110,6 +110,7 @@ pub async fn run(ledger: Arc<Ledger>, scaling: Arc<Scaling>, shutdown: Cancellat
         kept: None,
     };
     let mut bell = scaler.ledger.queued_bell();
+    let interval = INTERVAL.min(scaler.scaling.policy.step_interval);
     let mut failed = 0_u32;
     loop {
         bell.mark_unchanged();
@@ -129,7 +130,7 @@ pub async fn run(ledger: Arc<Ledger>, scaling: Arc<Scaling>, shutdown: Cancellat
                 false
             }
         };
-        let wait = (INTERVAL * 2_u32.saturating_pow(failed.min(8))).min(INTERVAL_MAX);
+        let wait = (interval * 2_u32.saturating_pow(failed.min(8))).min(INTERVAL_MAX);
         let waited = async {
             if is_empty {
                 tokio::time::sleep(INTERVAL_MIN).await;

@@ -6,10 +6,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::domain::block::bytes_min;
+use crate::domain::fleet::Machines;
 use crate::domain::node::{Labels, NodeRecord, NodeState};
 use crate::domain::summary::{GridState, GridSummary};
 use crate::estimates;
 use crate::ledger::Ledger;
+use crate::scaler::{Driver, Overview, Scaling};
 use crate::store::{Filter, StoreError};
 
 /// Grids and nodes that are shown: the newest of each.
@@ -21,6 +23,36 @@ const NODES_MAX: u32 = 500;
 pub(super) struct Status {
     grids: Vec<Grid>,
     nodes: Vec<Node>,
+    /// Where machines are started and ended for the backlog, once that has been looked at.
+    fleet: Option<Fleet>,
+}
+
+/// The machines of the fleet.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct Fleet {
+    wanted: u32,
+    /// Unknown while the cloud does not answer.
+    machines: Option<Machines>,
+    dollars_per_hour: Option<f64>,
+    /// Why it is so, the most important first, and what stands against more.
+    reasons: Vec<String>,
+    trouble: Option<String>,
+}
+
+impl Fleet {
+    async fn read(ledger: &Ledger, scaling: &Scaling) -> Result<Option<Self>, StoreError> {
+        if scaling.driver == Driver::None {
+            return Ok(None);
+        }
+        let overview = Overview::read(ledger, scaling).await?;
+        Ok(overview.standing.map(|standing| Self {
+            wanted: standing.wanted,
+            machines: standing.machines,
+            dollars_per_hour: overview.dollars_per_hour,
+            reasons: standing.reasons.iter().map(ToString::to_string).collect(),
+            trouble: standing.trouble,
+        }))
+    }
 }
 
 /// A grid in a list.
@@ -67,7 +99,7 @@ struct Node {
 
 impl Status {
     /// How everything stands now.
-    pub(super) async fn read(ledger: &Ledger) -> Result<Self, StoreError> {
+    pub(super) async fn read(ledger: &Ledger, scaling: &Scaling) -> Result<Self, StoreError> {
         let store = ledger.store();
         let records = nodes(ledger).await?;
         let held = store.cells_held().await?;
@@ -100,7 +132,12 @@ impl Status {
             }
         });
         let nodes = nodes.collect();
-        Ok(Self { grids, nodes })
+        let fleet = Fleet::read(ledger, scaling).await?;
+        Ok(Self {
+            grids,
+            nodes,
+            fleet,
+        })
     }
 }
 

@@ -8,11 +8,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use atelier_proto::v1::CellState;
+use atelier_proto::v1;
 use atelier_tests::aws::{Aws, GROUP};
 use atelier_tests::cluster::Cluster;
 use atelier_tests::moto::Moto;
-use atelier_tests::programs::{PATIENCE, Running, command};
+use atelier_tests::postgres::Postgres;
+use atelier_tests::programs::{PATIENCE, Ran, Running, command, run};
 use atelier_tests::{pictures, tools};
 use rustix::process::Signal;
 use serde_json::Value;
@@ -21,9 +22,13 @@ use tempfile::TempDir;
 /// Of which a machine costs $0.21 an hour by the table that is shipped.
 const INSTANCE_TYPE: &str = "g4dn.xlarge";
 
-/// A coordinator whose fleet is a group of AWS, and the nodes on its machines.
+/// Coordinators whose fleet is a group of AWS, and the nodes on its machines.
 struct Farm {
     cluster: Cluster,
+    /// URLs of the coordinators.
+    coordinators: String,
+    /// What clients and nodes need to reach the bucket.
+    environment: Vec<(String, String)>,
     aws: Aws,
     work: TempDir,
     nodes: BTreeMap<String, Running>,
@@ -36,44 +41,138 @@ struct Farm {
     was_protected: bool,
 }
 
+/// What a coordinator is told, so that a test sees a fleet come and go.
+const FLEET: [&str; 12] = [
+    "--fleet-driver",
+    "asg",
+    "--fleet-group",
+    GROUP,
+    "--fleet-drain-time",
+    "5s",
+    "--fleet-idle-time",
+    "2s",
+    "--fleet-register-timeout",
+    "12s",
+    "--fleet-step-interval",
+    "1s",
+];
+
+async fn aws() -> anyhow::Result<Option<Aws>> {
+    let Some(moto) = tools::moto() else {
+        return Ok(None);
+    };
+    let moto = Moto::start(&moto).await?;
+    Ok(Some(Aws::start(moto, INSTANCE_TYPE, 20).await?))
+}
+
 impl Farm {
+    /// One coordinator with all that it needs.
     async fn start(args: &[&str]) -> anyhow::Result<Option<Self>> {
-        let Some(moto) = tools::moto() else {
+        let Some(aws) = aws().await? else {
             return Ok(None);
         };
-        let aws = Aws::start(Moto::start(&moto).await?, INSTANCE_TYPE, 20).await?;
-        let fleet = ["--fleet-driver", "asg", "--fleet-group", GROUP];
-        let times = [
-            "--fleet-drain-time",
-            "5s",
-            "--fleet-idle-time",
-            "2s",
-            "--fleet-register-timeout",
-            "12s",
-            "--fleet-step-interval",
-            "1s",
-        ];
-        let args = [&fleet[..], &times, args].concat();
+        let args = [&FLEET[..], args].concat();
         let cluster = Cluster::coordinator_in(&args, &aws.environment()).await?;
-        let work = tempfile::tempdir()?;
-        Ok(Some(Self {
+        let coordinators = cluster.grpc.clone();
+        Ok(Some(Self::of(cluster, coordinators, Vec::new(), aws)?))
+    }
+
+    /// Two coordinators over one PostgreSQL; a third one lends its bucket.
+    async fn of_two(postgres: &Postgres) -> anyhow::Result<Option<Self>> {
+        let Some(aws) = aws().await? else {
+            return Ok(None);
+        };
+        let url = postgres.database()?;
+        let mut cluster = Cluster::coordinator().await?;
+        let mut grids = cluster.grids().await?;
+        let storage = grids.storage(v1::StorageRequest {}).await?.into_inner();
+        let storage = storage.storage.context("no storage")?;
+        let keys = storage.credentials.context("no keys")?;
+        let environment = vec![
+            ("AWS_ACCESS_KEY_ID".to_owned(), keys.access_key_id),
+            ("AWS_SECRET_ACCESS_KEY".to_owned(), keys.secret_access_key),
+        ];
+        let bucket = [
+            "--database",
+            &url,
+            "--s3-bucket",
+            &storage.bucket,
+            "--s3-region",
+            &storage.region,
+            "--s3-endpoint",
+            &storage.endpoint,
+        ];
+        let args = [&FLEET[..], &bucket].concat();
+        // moto takes any keys; the bucket takes its own.
+        let own = environment.iter();
+        let own = own.map(|(name, value)| (name.as_str(), value.as_str()));
+        let of_aws = aws.environment();
+        let both: Vec<(&str, &str)> = of_aws.into_iter().chain(own).collect();
+        let first = cluster.start_beside(&args, &both).await?;
+        let second = cluster.start_beside(&args, &both).await?;
+        let coordinators = format!("{first},{second}");
+        Ok(Some(Self::of(cluster, coordinators, environment, aws)?))
+    }
+
+    fn of(
+        cluster: Cluster,
+        coordinators: String,
+        environment: Vec<(String, String)>,
+        aws: Aws,
+    ) -> anyhow::Result<Self> {
+        Ok(Self {
             cluster,
+            coordinators,
+            environment,
             aws,
-            work,
+            work: tempfile::tempdir()?,
             nodes: BTreeMap::new(),
             seen: BTreeSet::new(),
             dead: 0,
             most: 0,
             was_protected: false,
-        }))
+        })
+    }
+
+    /// Runs `atelier` against the coordinators.
+    async fn atelier(&self, folder: &Path, args: &[&str]) -> anyhow::Result<Ran> {
+        let mut command = command("atelier", self.work.path());
+        command
+            .args(["--coordinator", &self.coordinators])
+            .args(args)
+            .envs(self.environment.iter().cloned())
+            .current_dir(folder);
+        run(&mut command).await
     }
 
     /// Submits a grid of so many photos and artists; its id.
     async fn submit(&self, photos: u32, artists: u32) -> anyhow::Result<String> {
         let folder = tempfile::tempdir_in(&self.work)?.keep();
         pictures::grid(&folder, photos, artists)?;
-        let submitted = self.cluster.submit(&folder, &["--set", "size=32"]).await?;
-        Ok(submitted)
+        let inputs = ["submit", "--photos", "photos/*.png", "--artists", "artists"];
+        let submit = [&inputs[..], &["--set", "size=32", "--json"]].concat();
+        let submitted = self.atelier(&folder, &submit).await?.json()?;
+        Ok(submitted["grid_id"].as_str().context("no id")?.to_owned())
+    }
+
+    fn start_node(&self, machine: &str) -> anyhow::Result<Running> {
+        let mut start = command("atelier-node", self.work.path());
+        start
+            .args([
+                "run",
+                "--coordinator",
+                &self.coordinators,
+                "--name",
+                machine,
+            ])
+            .args(["--renderer", "simulated", "--simulated-cell-time", "400ms"])
+            .args(["--simulated-batch", "1", "--instance-id", machine])
+            .args(["--label", &format!("instance-type={INSTANCE_TYPE}")])
+            .args(["--label", "capacity=spot", "--exit-with-stdin"])
+            .envs(self.environment.iter().cloned())
+            .arg("--cache")
+            .arg(self.work.path().join(machine));
+        Running::start(machine, &mut start, &self.work)
     }
 
     /// Does what the machines do: a node comes with each, and goes with it.
@@ -98,7 +197,7 @@ impl Farm {
                     self.dead -= 1;
                     continue;
                 }
-                let node = node(&self.cluster, &machine)?;
+                let node = self.start_node(&machine)?;
                 self.nodes.insert(machine, node);
             }
         }
@@ -109,7 +208,7 @@ impl Farm {
     /// What `atelier fleet status` says.
     async fn status(&self) -> anyhow::Result<Value> {
         let args = ["fleet", "status", "--json"];
-        self.cluster.atelier(self.work.path(), &args).await?.json()
+        self.atelier(self.work.path(), &args).await?.json()
     }
 
     /// Goes on until it says what is looked for.
@@ -126,14 +225,31 @@ impl Farm {
                 return Ok(last);
             }
         }
-        let log = self.cluster.coordinator.log();
-        anyhow::bail!("never saw {what}; the fleet is {last:#}; coordinator:\n{log}")
+        anyhow::bail!(
+            "never saw {what}; the fleet is {last:#}; coordinators:\n{}",
+            self.log()
+        )
     }
 
+    /// What the coordinators have logged.
+    fn log(&self) -> String {
+        let of_beside = self.cluster.beside.iter().map(Running::log);
+        let logs = of_beside.chain([self.cluster.coordinator.log()]);
+        logs.collect::<Vec<_>>().join("\n\n")
+    }
+
+    /// Whether every cell of it brought a picture.
     async fn is_done(&self, grid: &str) -> anyhow::Result<bool> {
-        let answer = self.cluster.grid(grid).await?;
-        let mut cells = answer.cells.iter();
-        Ok(cells.all(|cell| cell.state() == CellState::Done))
+        let listed = self
+            .atelier(self.work.path(), &["list", "--json"])
+            .await?
+            .json()?;
+        let grids = listed.as_array().context("a list")?;
+        let found = grids.iter().find(|listed| listed["grid_id"] == grid);
+        let cells = found.and_then(|found| found["cells"].as_object());
+        let cells = cells.with_context(|| format!("no grid in {listed}"))?;
+        let others = cells.iter().filter(|(state, _)| *state != "done");
+        Ok(others.map(|(_, count)| count).all(|count| *count == 0))
     }
 
     async fn until_done(&mut self, grid: &str) -> anyhow::Result<()> {
@@ -143,19 +259,6 @@ impl Farm {
         anyhow::ensure!(self.is_done(grid).await?, "a cell brought no picture");
         Ok(())
     }
-}
-
-fn node(cluster: &Cluster, machine: &str) -> anyhow::Result<Running> {
-    let mut start = command("atelier-node", cluster.folder.path());
-    start
-        .args(["run", "--coordinator", &cluster.grpc, "--name", machine])
-        .args(["--renderer", "simulated", "--simulated-cell-time", "400ms"])
-        .args(["--simulated-batch", "1", "--instance-id", machine])
-        .args(["--label", &format!("instance-type={INSTANCE_TYPE}")])
-        .args(["--label", "capacity=spot", "--exit-with-stdin"])
-        .arg("--cache")
-        .arg(cluster.folder.path().join(machine));
-    Running::start(machine, &mut start, &cluster.folder)
 }
 
 fn says(status: &Value, words: &str) -> bool {
@@ -206,7 +309,7 @@ async fn the_fleet_grows_with_the_backlog_and_is_gone_when_all_is_done() -> anyh
         farm.nodes.is_empty() && status["machines"]["desired"] == 0
     })
     .await?;
-    let log = farm.cluster.coordinator.log();
+    let log = farm.log();
     assert!(
         log.contains("terminating"),
         "idle machines go by their id: {log}"
@@ -258,7 +361,7 @@ async fn the_fleet_survives_bad_days_of_the_cloud_and_says_what_is_the_matter() 
 
     // An operator has the last word.
     let scale = ["fleet", "scale", "--min", "1", "--max", "1"];
-    let said = farm.cluster.atelier(farm.work.path(), &scale).await?;
+    let said = farm.atelier(farm.work.path(), &scale).await?;
     assert!(said.stderr.contains("from 1 to 1 node"), "{}", said.stderr);
     farm.until("one machine that stays", |farm, status| {
         status["nodes_min"] == 1 && farm.nodes.len() == 1 && status["machines"]["desired"] == 1
@@ -271,6 +374,31 @@ async fn the_fleet_survives_bad_days_of_the_cloud_and_says_what_is_the_matter() 
         .success()?;
     farm.until("that it is off", |_, status| says(status, "scaling is off"))
         .await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_coordinator_takes_the_fleet_over() -> anyhow::Result<()> {
+    let Some(postgres) = Postgres::start()? else {
+        return Ok(());
+    };
+    let Some(mut farm) = Farm::of_two(&postgres).await? else {
+        return Ok(());
+    };
+    let grid = farm.submit(8, 8).await?;
+    farm.until("two machines", |farm, _| farm.nodes.len() >= 2)
+        .await?;
+    let acts = |log: &str| log.contains("asking for machines") || log.contains("terminating");
+    let second = farm.cluster.beside[1].log();
+    assert!(!acts(&second), "one acts for both: {second}");
+    farm.cluster.beside[0].kill().await?;
+    farm.until_done(&grid).await?;
+    farm.until("an empty fleet", |farm, status| {
+        farm.nodes.is_empty() && status["machines"]["desired"] == 0
+    })
+    .await?;
+    let second = farm.cluster.beside[1].log();
+    assert!(second.contains("terminating"), "{second}");
     Ok(())
 }
 

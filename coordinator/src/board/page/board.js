@@ -140,7 +140,23 @@ function askWhy(node, label, to, key) {
 dialog.addEventListener("close", () => closed());
 document.getElementById("why-not").addEventListener("click", () => dialog.close());
 
-const [grids, nodes, news, refused, said] = ["grids", "nodes", "news", "refused", "said"].map((id) =>
+/** The machines of the fleet in a few words: how many there are, what they cost, and why there are not more. */
+function fleetWords({ wanted, machines, dollars_per_hour, reasons, trouble }) {
+  const words = [counted(wanted, "node") + " wanted by the backlog"];
+  if (machines) {
+    const states = ["starting", "busy", "idle", "leaving"].filter((state) => machines[state] > 0);
+    const there = states.map((state) => machines[state] + SPACE + state).join(", ");
+    words.push(counted(machines.desired, "machine") + " asked for" + (there ? ": " + there : ""));
+  }
+  if (dollars_per_hour) words.push("about " + dollars(dollars_per_hour) + " an hour");
+  return [words.join("; "), ...reasons, ...(trouble ? [trouble.split("\n")[0]] : [])].join(" · ");
+}
+
+function counted(count, noun) {
+  return count + SPACE + noun + (count === 1 ? "" : "s");
+}
+
+const [grids, nodes, news, fleet, refused, said] = ["grids", "nodes", "news", "fleet", "refused", "said"].map((id) =>
   document.getElementById(id),
 );
 let status = null;
@@ -158,6 +174,8 @@ function show() {
     if (turning.get(node.id) === node.state) turning.delete(node.id);
   }
   fill(grids, status.grids, gridRow, "No grid was submitted yet.");
+  fleet.hidden = !status.fleet;
+  say(fleet, status.fleet ? fleetWords(status.fleet) : "");
   fill(nodes, status.nodes, nodeRow, "No node is there: start one with atelier-node run.");
 }
 
