@@ -1,12 +1,13 @@
 //! What the tests of the whole share: the real programs as processes, a cluster of them, small pictures.
 //!
 //! Nothing here stands in for a part of Atelier: the database, the S3 endpoint, the network and the renderer are
-//! the ones that people run. What stands in for AWS says so: [`aws`], [`moto`].
+//! the ones that people run. What stands in for the cloud says so: [`aws`], [`metadata`], [`moto`].
 
 pub mod aws;
 pub mod bench;
 pub mod browser;
 pub mod cluster;
+pub mod metadata;
 pub mod metrics;
 pub mod moto;
 pub mod pictures;

@@ -15,6 +15,7 @@ mod gallery_page;
 mod grid;
 mod modes;
 mod nodes;
+mod notices;
 mod one_shot;
 mod scaling;
 mod soak;
