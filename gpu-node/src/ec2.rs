@@ -137,9 +137,9 @@ impl Instance {
             .retry(at_start())
             .when(|error| matches!(error, Ec2Error::Metadata { .. }))
             .notify(|error, after| {
-                let error = error.to_string();
-                let error = error.lines().next();
-                tracing::info!(error, ?after, "no answer of the EC2 metadata service yet");
+                if let Ec2Error::Metadata { trouble } = error {
+                    tracing::info!(%trouble, ?after, "the EC2 metadata service is not there yet");
+                }
             })
             .await?;
         tracing::info!(

@@ -19,3 +19,4 @@ mod notices;
 mod one_shot;
 mod scaling;
 mod soak;
+mod weights;

@@ -21,6 +21,14 @@ const START_INTERVAL: Duration = Duration::from_millis(1);
 
 /// Starts the nodes one after the other, and ends when the last one has left.
 pub(super) async fn simulate(args: SimulatedArgs, node: Node) -> Result<(), CommandError> {
+    let identifying = node
+        .departure
+        .at_once()
+        .run_until_cancelled(node.identify());
+    if identifying.await.transpose()?.is_none() {
+        return Ok(());
+    }
+    let node_config = node.config()?;
     let nodes = args.nodes();
     let simulation = args.simulation();
     tracing::warn!("{}", flat::NOTICE);
@@ -33,14 +41,6 @@ pub(super) async fn simulate(args: SimulatedArgs, node: Node) -> Result<(), Comm
         "notice": flat::NOTICE,
         "metrics": node.metrics_url,
     }));
-    let identifying = node
-        .departure
-        .at_once()
-        .run_until_cancelled(node.identify());
-    if identifying.await.transpose()?.is_none() {
-        return Ok(());
-    }
-    let node_config = node.config()?;
     let files = FlatFiles::default();
     let mut link = node.link;
     let mut sessions = JoinSet::new();
