@@ -3,7 +3,7 @@
 PYTHON ?= python3
 CARGO ?= cargo
 
-.PHONY: help setup demo test lint bench bench-coordinator screenshots soak
+.PHONY: help setup demo test lint bench bench-coordinator screenshots soak images push-images
 .DEFAULT_GOAL := help
 
 help: ## Shows this list
@@ -38,6 +38,12 @@ screenshots: setup ## Takes the pictures of pages that the README shows, of the 
 
 soak: setup ## Lets faults happen at random for ten minutes and audits what is left (SOAK=SECONDS, SEED=NUMBER)
 	@CARGO="$(CARGO)" PYTHON="$(PYTHON)" ATELIER_SOAK="$(SOAK)" ATELIER_SOAK_SEED="$(SEED)" tests/run.sh soak
+
+images: ## Builds the container images (TAG=…, default: the version)
+	@deploy/containers/build.sh
+
+push-images: ## Builds and pushes them (REGISTRY=…, TAG=…)
+	@deploy/containers/build.sh --push
 
 lint: setup ## Checks formatting and lints, warnings as errors
 	@$(CARGO) fmt --all -- --check

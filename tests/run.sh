@@ -6,6 +6,7 @@
 #   axe-core    tells what people cannot read, reach or hear
 #   NVRTC       compiles the kernels for GPUs, on machines without one too
 #   PostgreSQL  keeps the truth of several coordinators
+#   linters     hold what is in deploy/ to the rules of Docker, Kubernetes, systemd and AWS
 # Each is installed where that is possible without asking. Where it is not, the tests that need it are skipped, loudly;
 # with CI=true that is a failure instead.
 set -euo pipefail
@@ -126,6 +127,37 @@ else
     skipped+=("another S3 server and client: 'pip install moto[server] awscli' must work in a virtual environment (Debian: apt-get install python3-venv)")
 fi
 
+# Linters and validators of deploy/, and moto with what it lacks. The stamp is the list's digest, so that a change of it installs
+# anew.
+deploy=$tools/deploy
+deploy_stamp=$deploy/requirements-$(sha256sum deploy/tests/requirements.txt | cut -c1-16)
+if ! [ -e "$deploy_stamp" ]; then
+    echo "tests: installing deploy/tests/requirements.txt into .tools/"
+    rm -rf "$deploy"
+    (
+        "$python" -m venv "$deploy" &&
+            "$deploy/bin/pip" install --quiet -r deploy/tests/requirements.txt &&
+            touch "$deploy_stamp"
+    ) || true
+fi
+if ! [ -e "$deploy_stamp" ]; then
+    skipped+=("manifests and templates: 'pip install -r deploy/tests/requirements.txt' must work in a virtual environment (Debian: apt-get install python3-venv)")
+fi
+
+install_systemd() {
+    command -v apt-get >/dev/null || return 1
+    as_root apt-get update -qq
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends systemd
+}
+
+if ! command -v systemd-analyze >/dev/null; then
+    echo "tests: installing systemd, for systemd-analyze"
+    (install_systemd) >/dev/null 2>&1 || true
+fi
+if ! command -v systemd-analyze >/dev/null; then
+    skipped+=("services of systemd: install it, as in 'apt-get install systemd'")
+fi
+
 if [ -z "${ATELIER_TEST_ASSETS:-}" ]; then
     echo "tests: no ATELIER_TEST_ASSETS: what needs real weights and paintings says that it is skipped"
 fi
@@ -136,6 +168,10 @@ done
 if [ "${CI:-}" = true ] && [ "${#skipped[@]}" -gt 0 ]; then
     echo "tests: nothing may be skipped in CI" >&2
     exit 1
+fi
+
+if [ "${1:-}" != soak ] && [ -e "$deploy_stamp" ]; then
+    "$deploy/bin/python" -m unittest discover deploy/tests
 fi
 
 # Tests share the processors, where libtorch's threads would spin while they wait for each other.

@@ -193,7 +193,8 @@ def install_with_cuda(folder):
     say("an NVIDIA driver is here: getting PyTorch with its CUDA libraries, some 5 GB")
     command = pip(
         *("install", "--quiet", "--target", str(folder), "--only-binary=:all:"),
-        *("--platform", "manylinux_2_28_x86_64", "--python-version", "3.12"),
+        # No platform is named: that would leave out libraries that were built for an older glibc.
+        *("--python-version", "3.12"),
         f"torch=={TORCH_VERSION}",
     )
     if subprocess.run(command).returncode != 0:

@@ -23,7 +23,9 @@ def tool(name: str) -> str:
     found = shutil.which(name, path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
     if found:
         return found
-    missing(f"there is no {name}: pip install -r deploy/tests/requirements.txt, or for systemd-analyze apt-get install systemd")
+    missing(
+        f"there is no {name}: pip install -r deploy/tests/requirements.txt; for systemd-analyze apt-get install systemd"
+    )
     raise AssertionError("unreachable")
 
 
@@ -81,7 +83,9 @@ class Program:
         self.flags: set[str] = {"help", "version"}
         #: Default values as written, by variable.
         self.defaults: dict[str, str] = {}
-        for attribute, field in re.findall(r"#\[arg\(((?:[^()]|\((?:[^()]|\([^()]*\))*\))*)\)\]\s*(?:#\[[^\]]*\]\s*)*(?:pub )?(\w+):", text):
+        for attribute, field in re.findall(
+            r"#\[arg\(((?:[^()]|\((?:[^()]|\([^()]*\))*\))*)\)\]\s*(?:#\[[^\]]*\]\s*)*(?:pub )?(\w+):", text
+        ):
             if named := re.search(r'\blong = "([^"]+)"', attribute):
                 self.flags.add(named[1])
             elif re.search(r"\blong\b", attribute):
@@ -95,7 +99,9 @@ class Program:
     def unknown(self, variables: Any) -> Problems:
         """Of these environment variables, those that begin with ATELIER_ and mean nothing to the program."""
         return [
-            f"{self.name} knows no {name}" for name in variables if name.startswith("ATELIER_") and name not in self.variables
+            f"{self.name} knows no {name}"
+            for name in variables
+            if name.startswith("ATELIER_") and name not in self.variables
         ]
 
     def unknown_flags(self, words: list[str]) -> Problems:
@@ -112,6 +118,8 @@ def program(name: str) -> Program:
 @cache
 def coordinator_grace_seconds() -> float:
     """Within what a coordinator leaves."""
-    found = re.search(r"const GRACE_PERIOD: Duration = Duration::from_secs\((\d+)\)", (ROOT / "coordinator/src/lib.rs").read_text())
+    found = re.search(
+        r"const GRACE_PERIOD: Duration = Duration::from_secs\((\d+)\)", (ROOT / "coordinator/src/lib.rs").read_text()
+    )
     assert found, "coordinator/src/lib.rs has no GRACE_PERIOD"
     return int(found[1])

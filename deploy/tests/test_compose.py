@@ -49,11 +49,17 @@ def check_exposure(file: Any) -> Problems:
     """Nothing can be reached from other machines, and who listens within says that it means it."""
     problems = []
     for name, service in file["services"].items():
-        problems += [f"{name} can be reached at {port}" for port in service.get("ports", []) if not str(port).startswith("127.0.0.1:")]
+        problems += [
+            f"{name} can be reached at {port}"
+            for port in service.get("ports", [])
+            if not str(port).startswith("127.0.0.1:")
+        ]
         if service.get("network_mode", "service:network") != "service:network":
             problems.append(f"{name} is on another network")
     environment = file["services"]["coordinator"]["environment"]
-    listens = {environment[name].rpartition(":")[2] for name in ("ATELIER_LISTEN", "ATELIER_S3_LISTEN", "ATELIER_BOARD_LISTEN")}
+    listens = {
+        environment[name].rpartition(":")[2] for name in ("ATELIER_LISTEN", "ATELIER_S3_LISTEN", "ATELIER_BOARD_LISTEN")
+    }
     published = {port.rpartition(":")[2] for port in file["services"]["network"].get("ports", [])}
     if listens != published:
         problems.append(f"it listens on {sorted(listens)}, of which {sorted(published)} are published")
@@ -127,7 +133,10 @@ def check_order(file: Any) -> Problems:
         leave = seconds(services[name]["environment"]["ATELIER_LEAVE_TIMEOUT"])
         if seconds(services[name].get("stop_grace_period", "10s")) < leave + GRACE_SPARE_SECONDS:
             problems.append(f"{name} is killed before it has left")
-    if seconds(services["coordinator"].get("stop_grace_period", "10s")) < coordinator_grace_seconds() + GRACE_SPARE_SECONDS:
+    if (
+        seconds(services["coordinator"].get("stop_grace_period", "10s"))
+        < coordinator_grace_seconds() + GRACE_SPARE_SECONDS
+    ):
         problems.append("the coordinator is killed before it has left")
     for name in (*NODES, "coordinator"):
         if services[name]["depends_on"].get("network", {}).get("restart") is not True:
@@ -138,7 +147,9 @@ def check_order(file: Any) -> Problems:
 def check_gpu(file: Any) -> Problems:
     """Without a word nodes render on processors; the service for GPUs is asked for, and gets one."""
     services, problems = file["services"], []
-    if services["node-cuda"].get("profiles") != ["gpu"] or any("profiles" in services[name] for name in ("network", "coordinator", "node")):
+    if services["node-cuda"].get("profiles") != ["gpu"] or any(
+        "profiles" in services[name] for name in ("network", "coordinator", "node")
+    ):
         problems.append("other services start than should")
     devices = services["node-cuda"].get("deploy", {}).get("resources", {}).get("reservations", {}).get("devices")
     if devices != [{"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}] or "deploy" in services["node"]:
@@ -211,10 +222,11 @@ class TheComposeFile(unittest.TestCase):
         self.assertEqual(file["services"]["node-cuda"]["image"], "registry.example/studio/atelier-node:7-cuda")
         self.assertEqual(file["services"]["node"]["environment"]["ATELIER_WEIGHTS"], "untrained")
 
-    def test_both_nodes_differ_in_their_device_alone(self) -> None:
+    def test_both_nodes_differ_in_their_device_and_name_alone(self) -> None:
         nodes = [load()["services"][name] for name in NODES]
         for service in nodes:
             service["environment"].pop("ATELIER_DEVICE")
+            service["environment"].pop("ATELIER_NODE_NAME")
             for key in ("image", "build", "profiles", "deploy"):
                 service.pop(key, None)
         self.assertEqual(*nodes)

@@ -129,7 +129,9 @@ def check_labels(text: str) -> Problems:
         for label in ("title", "description", "licenses", "version", "revision"):
             if f"org.opencontainers.image.{label}=" not in labels:
                 problems.append(f"{target} has no label {label}")
-        defaults = [rest for stage in dockerfile.chain(target) for rest in stage.all("ARG") if rest.startswith("VERSION=")]
+        defaults = [
+            rest for stage in dockerfile.chain(target) for rest in stage.all("ARG") if rest.startswith("VERSION=")
+        ]
         if defaults != [f"VERSION={version()}"]:
             problems.append(f"{target} is not of version {version()}")
     return problems
@@ -166,7 +168,9 @@ def check_libtorch(text: str) -> Problems:
 def check_health(text: str) -> Problems:
     """The coordinator is asked where it listens by default, by the variable that moves that."""
     dockerfile = Dockerfile.parse(text)
-    found = re.search(r'CMD \["healthy", "(\w+)", "([^"]+)", "(/[^"]+)"\]', dockerfile.last("coordinator", "HEALTHCHECK") or "")
+    found = re.search(
+        r'CMD \["healthy", "(\w+)", "([^"]+)", "(/[^"]+)"\]', dockerfile.last("coordinator", "HEALTHCHECK") or ""
+    )
     if not found:
         return ["the coordinator's health is not asked for"]
     variable, default, path = found.groups()
@@ -208,7 +212,12 @@ def check_context(patterns: str) -> Problems:
     needed += [str(path.relative_to(ROOT)) for member in members for path in (ROOT / member).glob("src/*.rs")]
     needed += ["coordinator/migrations/sqlite/0001.sql", "gpu-node/build.rs"]
     unwanted = [".git/config", ".libtorch/torch/lib/libc10.so", ".tools/x", "target/release/atelier", "docs/board.jpg"]
-    unwanted += ["atelier-data/atelier.db", "tests/atelier-data/s3-credentials.toml", "gpu-node/bench/__pycache__/a.pyc", ".env"]
+    unwanted += [
+        "atelier-data/atelier.db",
+        "tests/atelier-data/s3-credentials.toml",
+        "gpu-node/bench/__pycache__/a.pyc",
+        ".env",
+    ]
     problems = [f"the build lacks {path}" for path in needed if not let_through(patterns, path)]
     return problems + [f"the build sees {path}" for path in unwanted if let_through(patterns, path)]
 
@@ -337,7 +346,12 @@ class TheBuildScript(unittest.TestCase):
         ran, calls = self.run_script("client", BUILD_ARGS="--pull --no-cache", PIP_CONFIG_FILE="/etc/pip.conf")
         self.assertEqual(ran.returncode, 0, ran.stderr)
         self.assertEqual(len(calls), 1)
-        for words in (f"--tag atelier:{version()} ", f"VERSION={version()}", "id=pip,src=/etc/pip.conf", "--pull --no-cache ."):
+        for words in (
+            f"--tag atelier:{version()} ",
+            f"VERSION={version()}",
+            "id=pip,src=/etc/pip.conf",
+            "--pull --no-cache .",
+        ):
             self.assertIn(words, calls[0])
         self.assertNotIn("--ignorefile", calls[0])
 

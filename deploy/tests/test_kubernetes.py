@@ -1,5 +1,5 @@
-"""The manifests: rendered as `kubectl apply -k` would, against Kubernetes' schemas and against what holds between them, the
-programs and the images."""
+"""The manifests: rendered as `kubectl apply -k` would, against Kubernetes' schemas and against what holds between them,
+the programs and the images."""
 
 import re
 import subprocess
@@ -9,7 +9,18 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from support import DEPLOY, ROOT, Problems, assert_can_fail, coordinator_grace_seconds, missing, program, seconds, tool, version
+from support import (
+    DEPLOY,
+    ROOT,
+    Problems,
+    assert_can_fail,
+    coordinator_grace_seconds,
+    missing,
+    program,
+    seconds,
+    tool,
+    version,
+)
 
 try:
     import kubernetes_validate
@@ -32,7 +43,9 @@ Objects = list[Object]
 
 @cache
 def rendered(overlay: str) -> str:
-    ran = subprocess.run([tool("kubectl"), "kustomize", str(KUBERNETES / "overlays" / overlay)], capture_output=True, text=True)
+    ran = subprocess.run(
+        [tool("kubectl"), "kustomize", str(KUBERNETES / "overlays" / overlay)], capture_output=True, text=True
+    )
     assert ran.returncode == 0, ran.stderr
     return ran.stdout
 
@@ -183,7 +196,9 @@ def check_references(objects: Objects) -> Problems:
         for variable in container(workload).get("env", []):
             if "secretKeyRef" in variable.get("valueFrom", {}):
                 secrets.add(variable["valueFrom"]["secretKeyRef"]["name"])
-        problems += [f"{name} wants the secret {secret}, of which README.md says nothing" for secret in secrets - SECRETS]
+        problems += [
+            f"{name} wants the secret {secret}, of which README.md says nothing" for secret in secrets - SECRETS
+        ]
         volumes = {volume["name"] for volume in pod(workload)["volumes"]}
         volumes |= {claim["metadata"]["name"] for claim in workload["spec"].get("volumeClaimTemplates", [])}
         mounted = {mount["name"] for mount in container(workload)["volumeMounts"]}
@@ -227,7 +242,11 @@ def check_cache(objects: Objects) -> Problems:
     limit_mib = int(cache_volume["emptyDir"]["sizeLimit"].removesuffix("Gi")) * 1024
     storage_mib = int(container(node(objects))["resources"]["requests"]["ephemeral-storage"].removesuffix("Gi")) * 1024
     cache_mib = int(settings(objects, node(objects))["ATELIER_CACHE_MIB_MAX"])
-    return [] if cache_mib < limit_mib < storage_mib else [f"{cache_mib} MiB of cache, {limit_mib} of volume, {storage_mib} asked for"]
+    return (
+        []
+        if cache_mib < limit_mib < storage_mib
+        else [f"{cache_mib} MiB of cache, {limit_mib} of volume, {storage_mib} asked for"]
+    )
 
 
 def check_services(objects: Objects) -> Problems:
@@ -240,7 +259,10 @@ def check_services(objects: Objects) -> Problems:
     if {port["targetPort"] for port in service["spec"]["ports"]} != set(ports):
         problems.append("the service does not have the ports of the coordinator")
     offered = {f"{service['metadata']['name']}:{port['port']}" for port in service["spec"]["ports"]}
-    urls = [settings(objects, node(objects))["ATELIER_COORDINATOR"], settings(objects, coordinator(objects)).get("ATELIER_S3_PUBLIC_URL")]
+    urls = [
+        settings(objects, node(objects))["ATELIER_COORDINATOR"],
+        settings(objects, coordinator(objects)).get("ATELIER_S3_PUBLIC_URL"),
+    ]
     problems += [f"nobody serves {url}" for url in urls if url and url.removeprefix("http://") not in offered]
     if coordinator(objects)["spec"].get("serviceName", service["metadata"]["name"]) != service["metadata"]["name"]:
         problems.append("the stateful set has no service")
@@ -260,7 +282,9 @@ def check_selectors(objects: Objects) -> Problems:
                 problems.append(f"{kind} {each['metadata']['name']} selects nobody")
     if not named(objects, "PodDisruptionBudget", "atelier-node"):
         problems.append("all nodes may be evicted at once")
-    if coordinator(objects)["spec"]["replicas"] > 1 and not named(objects, "PodDisruptionBudget", "atelier-coordinator"):
+    if coordinator(objects)["spec"]["replicas"] > 1 and not named(
+        objects, "PodDisruptionBudget", "atelier-coordinator"
+    ):
         problems.append("all coordinators may be evicted at once")
     return problems
 
@@ -275,7 +299,9 @@ def check_network(objects: Objects) -> Problems:
         if not policy["spec"].get("ingress") and not policy["spec"].get("egress")
     ]
     problems = [] if denies else ["what no policy names is open"]
-    pods = {name: (workload["spec"]["template"]["metadata"]["labels"], workload) for name, workload in workloads(objects)}
+    pods = {
+        name: (workload["spec"]["template"]["metadata"]["labels"], workload) for name, workload in workloads(objects)
+    }
 
     def allowed(name: str, direction: str) -> set[int]:
         """Ports that policies let a pod be asked on, or ask for."""
@@ -343,7 +369,11 @@ def check_scaling(objects: Objects) -> Problems:
         board = environment["ATELIER_BOARD_LISTEN"].rpartition(":")[2]
         if metadata["url"] != f"http://atelier-coordinator.{namespace}.svc:{board}/metrics":
             problems.append("it asks somewhere else")
-        if (trigger["type"], trigger["metricType"], metadata["format"]) != ("metrics-api", "AverageValue", "prometheus"):
+        if (trigger["type"], trigger["metricType"], metadata["format"]) != (
+            "metrics-api",
+            "AverageValue",
+            "prometheus",
+        ):
             problems.append("it asks in another way")
         if (metadata["targetValue"], metadata["activationTargetValue"]) != ("1", "0"):
             problems.append("replicas are not what is wanted")
@@ -392,9 +422,11 @@ CHECKS: dict[Callable[[Objects], Problems], list[Callable[[Objects], None]]] = {
         lambda it: container(coordinator(it))["ports"].pop(),
         lambda it: named(it, "ConfigMap")[0]["data"].pop("ATELIER_INSECURE"),
         lambda it: named(it, "ConfigMap")[0]["data"].update(ATELIER_DATA="/data"),
-        lambda it: container(coordinator(it))["env"].append({"name": "ATELIER_BOARD_KEY_FILE", "value": "/nowhere/key"})
-        if "env" in container(coordinator(it))
-        else container(coordinator(it)).update(env=[{"name": "ATELIER_BOARD_KEY_FILE", "value": "/nowhere/key"}]),
+        lambda it: (
+            container(coordinator(it))["env"].append({"name": "ATELIER_BOARD_KEY_FILE", "value": "/nowhere/key"})
+            if "env" in container(coordinator(it))
+            else container(coordinator(it)).update(env=[{"name": "ATELIER_BOARD_KEY_FILE", "value": "/nowhere/key"}])
+        ),
     ],
     check_cache: [lambda it: named(it, "ConfigMap")[1]["data"].update(ATELIER_CACHE_MIB_MAX="6144")],
     check_services: [

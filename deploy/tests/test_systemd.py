@@ -10,10 +10,10 @@ from support import DEPLOY, Problems, assert_can_fail, coordinator_grace_seconds
 
 SYSTEMD = DEPLOY / "systemd"
 UNITS = {"atelier-coordinator.service": "atelier-coordinator", "atelier-node@.service": "atelier-node"}
-#: The exposure that `systemd-analyze security` may find, of 10. A node has to reach its GPUs and compile for its processor.
+#: The exposure that `systemd-analyze security` may find, of 10. A node must reach GPUs and compile for its processor.
 EXPOSURE_MAX = {"atelier-coordinator.service": 1.5, "atelier-node@.service": 2.0}
-#: What a node may take to leave, and what libtorch may take to end after that.
-LEAVE_SECONDS, SPARE_SECONDS = 25, 10
+#: What libtorch may take to end after a node has left.
+SPARE_SECONDS = 10
 
 
 def options(text: str) -> dict[str, list[str]]:
@@ -52,7 +52,8 @@ def check_command(text: str) -> Problems:
 def check_ends(text: str) -> Problems:
     """The program has the time that it may take to leave; a failure starts it anew, wrong usage and a drain do not."""
     said = options(text)
-    wanted = SPARE_SECONDS + (LEAVE_SECONDS if "atelier-node" in said["ExecStart"][0] else coordinator_grace_seconds())
+    leave = seconds(program("atelier-node").defaults["ATELIER_LEAVE_TIMEOUT"])
+    wanted = SPARE_SECONDS + (leave if "atelier-node" in said["ExecStart"][0] else coordinator_grace_seconds())
     problems = []
     if seconds(said.get("TimeoutStopSec", ["0"])[0]) < wanted:
         problems.append(f"it is killed before {wanted} s are over")
@@ -76,7 +77,9 @@ def check_rights(text: str) -> Problems:
     if not said.get("SystemCallFilter", [""])[0].startswith("@system-service"):
         problems.append("system calls are not filtered")
     devices = said.get("DeviceAllow", [])
-    if said.get("PrivateDevices") != ["yes"] and (said.get("DevicePolicy") != ["closed"] or devices != ["char-nvidia* rw"]):
+    if said.get("PrivateDevices") != ["yes"] and (
+        said.get("DevicePolicy") != ["closed"] or devices != ["char-nvidia* rw"]
+    ):
         problems.append("it has other devices than GPUs")
     return problems
 
@@ -86,7 +89,9 @@ def check_example(text: str) -> Problems:
     names = re.findall(r"^#([A-Z][A-Z0-9_]+)=\S+$", text, re.M)
     about = "atelier-node" if "node.env" in text else "atelier-coordinator"
     problems = program(about).unknown(names)
-    problems += [f"{line!r} is set without being asked" for line in text.splitlines() if line and not line.startswith("#")]
+    problems += [
+        f"{line!r} is set without being asked" for line in text.splitlines() if line and not line.startswith("#")
+    ]
     return problems + ([] if names else ["there is no example"])
 
 
@@ -163,7 +168,9 @@ class TheUnits(unittest.TestCase):
                     replace("NoNewPrivileges=yes", "NoNewPrivileges=no"),
                     replace("ProtectSystem=strict", "ProtectSystem=full"),
                     replace("SystemCallFilter=@system-service", "SystemCallFilter=@default @system-service"),
-                    lambda text: text.replace("PrivateDevices=yes", "").replace("DevicePolicy=closed", "DevicePolicy=auto"),
+                    lambda text: text.replace("PrivateDevices=yes", "").replace(
+                        "DevicePolicy=closed", "DevicePolicy=auto"
+                    ),
                 )
 
     def test_examples_of_environment_files_set_nothing_that_means_nothing(self) -> None:

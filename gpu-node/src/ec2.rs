@@ -22,6 +22,9 @@ use crate::departure::{Departure, Reason};
 /// How often the metadata service is asked for notices. AWS recommends every 5 s; a spot instance ends two minutes after
 /// its notice, one that hibernates at once.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
+/// How long a node that has left waits for the end of its machine: the coordinator takes a machine back on which nobody works
+/// for some minutes.
+const END_PATIENCE: Duration = Duration::from_mins(15);
 /// How long the metadata service may take to be there at the start.
 const IDENTITY_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -151,6 +154,22 @@ impl Instance {
         );
         tokio::spawn(listen(metadata.clone(), departure.clone()));
         Ok(Some(self.identity.get_or_init(|| identity)))
+    }
+
+    /// Waits, where the machine's end is held back for this node and will be heard of, until it comes: a node that was drained
+    /// has left while its machine still runs. Over after a while, because an operator may keep the machine.
+    pub async fn await_end(&self, departure: &Departure) {
+        if self.hook.is_none() || self.metadata.is_none() {
+            return;
+        }
+        let ending = departure.at_once();
+        if !ending.is_cancelled() {
+            tracing::info!(
+                "left; waiting for the end of the machine, to complete its lifecycle action"
+            );
+            // What comes of it is the same: the state of the machine is asked for.
+            let _ = tokio::time::timeout(END_PATIENCE, ending.cancelled()).await;
+        }
     }
 
     /// Tells the Auto Scaling group, where it waits for that, that this node has left. A node that leaves a machine which

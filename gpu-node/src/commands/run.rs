@@ -88,6 +88,7 @@ pub(super) async fn run(args: RunArgs, log: LogTail) -> Result<(), CommandError>
         Painter::Libtorch => render(args, node).await?,
         Painter::Simulated => simulated::simulate(args.simulated, node).await?,
     }
+    instance.await_end(&departure).await;
     let within = departure.left_of(leave_timeout).min(LIFECYCLE_TIMEOUT);
     instance
         .complete_lifecycle(departure.reason(), within)

@@ -436,6 +436,15 @@ fn what_goes_wrong_is_survived_and_said() {
             }),
             "wanted 6; ask for 1; growing from 0 to 1 machines; 3 machines in a row never registered a node: growing by one at a time; look at their logs",
         ),
+    ];
+    for (number, (scene, expected)) in cases.into_iter().enumerate() {
+        assert_eq!(scene.told(), expected, "case {number}");
+    }
+}
+
+#[test]
+fn what_others_did_to_the_group_is_seen_and_what_fits_nowhere_starts_nothing() {
+    let cases = [
         // Somebody made the group smaller or larger by hand.
         (
             scene()
