@@ -165,13 +165,13 @@ impl Scaler {
             Ok(told) => (told, None),
             Err(error) => (None, Some(error.to_string())),
         };
-        let prices = &self.scaling.prices;
-        let seen = observe(&self.ledger, told, prices, &memory.devices).await?;
+        let seen = observe(&self.ledger, told, &self.scaling, &memory.devices).await?;
         let policy = &self.scaling.policy;
         let before = memory.clone();
-        let (decision, memory) = decide(memory, policy, &bounds, &seen);
+        let (mut decision, memory) = decide(memory, policy, &bounds, &seen);
         let (memory, trouble) = if trouble.is_some() {
-            // What was not seen is not forgotten.
+            // What was not seen is not forgotten, and no reason for anything.
+            decision.reasons.clear();
             (before, trouble)
         } else {
             if decision.acts() {

@@ -109,7 +109,7 @@ pub struct GridLeft {
     pub node_seconds: Option<f64>,
     /// What it has cost, US dollars.
     pub dollars_spent: f64,
-    /// Whether a node that is there has the labels that it wants; `None`: none is there to tell.
+    /// Whether a node that is there has the labels and the memory that it wants; `None`: none is there to tell.
     pub is_fitting: Option<bool>,
 }
 
@@ -133,6 +133,8 @@ pub struct Seen {
     pub now: Timestamp,
     /// What there is to do.
     pub backlog: Vec<GridLeft>,
+    /// How many cells of it nodes may hold at once, by the limits of its submitters.
+    pub cells_runnable: u64,
     /// The machines; `None` where nobody but people starts nodes.
     pub group: Option<Group>,
     /// Nodes that take work and are on no machine of the group, and how many of these have some.
@@ -173,7 +175,9 @@ pub struct Memory {
     pub silent_at: Option<Timestamp>,
     /// Machines whose node was told to leave because there was nothing to do.
     pub drained: BTreeSet<MachineId>,
-    /// Grids for which no machine of the group had the labels.
+    /// Machines that were terminated and are still told of, and when they were.
+    pub terminated: BTreeMap<MachineId, Timestamp>,
+    /// Grids that fitted no machine of the group.
     pub unfit: BTreeSet<GridId>,
     /// Seconds from a machine's start to its node's registration: a running mean.
     pub boot_seconds: Option<f64>,
@@ -219,6 +223,7 @@ pub enum Reason {
     NothingToDo,
     Enough { drain_seconds: Option<f64> },
     Measuring,
+    NoDriver { missing: u32 },
     Growing { from: u32, to: u32 },
     Pausing { seconds: u64 },
     AtMost { nodes_max: u32 },
@@ -246,9 +251,11 @@ impl fmt::Display for Reason {
                 let minutes = (seconds / 60.0).ceil();
                 write!(f, "what is there will be done in {minutes:.0} min")
             }
-            Self::Measuring => write!(
+            Self::Measuring => write!(f, "one node finds out how long these cells take"),
+            Self::NoDriver { missing } => write!(
                 f,
-                "how long these cells take was never measured: one node finds out"
+                "nothing starts machines here: {} more would be of use",
+                counted(*missing, "node")
             ),
             Self::Growing { from, to } => write!(f, "growing from {from} to {to} machines"),
             Self::Pausing { seconds } => write!(f, "the next step up comes in {seconds} s"),
@@ -272,7 +279,7 @@ impl fmt::Display for Reason {
             ),
             Self::Unfit { grids } => write!(
                 f,
-                "no growth for {} whose labels no machine here has",
+                "no growth for {} that no machine here has the labels or the memory for",
                 counted(*grids, "grid")
             ),
             Self::NoCapacity { told } => write!(f, "the cloud starts no machine: {told}"),

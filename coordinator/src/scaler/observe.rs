@@ -1,11 +1,14 @@
 //! What a decision looks at: the backlog by what was measured, and the machines with the nodes on them.
 
 use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
 
 use atelier_proto::prices::{Capacity, Prices};
 use jiff::Timestamp;
 
+use super::Scaling;
 use super::asg::{Told, ToldMachine};
+use crate::domain::block::bytes_min;
 use crate::domain::effort::{Effort, Speeds};
 use crate::domain::facts::GridFacts;
 use crate::domain::fleet::{AtMachine, GridLeft, Group, Machine, NodePhase, Others, Seen};
@@ -18,6 +21,8 @@ use crate::store::{Filter, HeldCells, StoreError};
 const GRIDS_MAX: u32 = 10_000;
 /// Nodes that are looked at: the newest.
 const NODES_MAX: u32 = 20_000;
+/// Nodes that were heard of longer ago than this are forgotten, where nobody waits longer for one of a machine.
+const NODES_FOR: Duration = Duration::from_hours(1);
 
 /// All that is seen of nodes at one look.
 struct Nodes {
@@ -51,15 +56,19 @@ impl Nodes {
 pub(super) async fn observe(
     ledger: &Ledger,
     told: Option<(Told, Option<String>)>,
-    prices: &Prices,
+    scaling: &Scaling,
     devices: &BTreeSet<String>,
 ) -> Result<Seen, StoreError> {
+    let prices = &scaling.prices;
     let now = ledger.now();
     let store = ledger.store();
     let lost_before = now.checked_sub(ledger.rules().lease_duration);
+    // Those that were lost, too: what happened at a machine is seen by its last node.
+    let seen_since = now
+        .checked_sub(scaling.policy.register_timeout + NODES_FOR)
+        .unwrap_or(Timestamp::MIN);
     let nodes = Nodes {
-        // Those that were lost, too: what happened at a machine is seen by its last node.
-        records: store.nodes(None, Timestamp::UNIX_EPOCH, NODES_MAX).await?,
+        records: store.nodes(None, seen_since, NODES_MAX).await?,
         held: store.cells_held().await?,
         lost_before: lost_before.unwrap_or(Timestamp::MIN),
     };
@@ -70,10 +79,13 @@ pub(super) async fn observe(
         ..Filter::default()
     };
     let mut backlog = Vec::new();
+    let mut open_cells: HashMap<String, u64> = HashMap::new();
     for summary in store.grids(&filter, None, GRIDS_MAX).await? {
         if summary.counts.open() > 0 {
             let facts = ledger.facts(summary.grid).await?;
             backlog.push(left(&summary, &facts, &nodes, &speeds, &devices));
+            let open = u64::from(summary.counts.open());
+            *open_cells.entry(summary.submitter).or_default() += open;
         }
     }
     let machine_dollars = told
@@ -93,9 +105,14 @@ pub(super) async fn observe(
             others.dollars_per_hour += record.node.dollars_per_hour.unwrap_or(0.0);
         }
     }
+    let running_max = u64::from(ledger.shares().submitter_running_max);
     Ok(Seen {
         now,
         backlog,
+        cells_runnable: open_cells
+            .values()
+            .map(|cells| *cells.min(&running_max))
+            .sum(),
         group,
         others,
         machine_dollars,
@@ -137,16 +154,19 @@ fn left(
     let rates: Vec<f64> = rates.collect();
     let node_seconds = (!rates.is_empty())
         .then(|| summary.work_open * rates.len() as f64 / rates.iter().sum::<f64>());
+    let (labels, bytes) = (facts.spec.labels(), bytes_min(facts));
     let mut active = nodes.active().peekable();
     let is_fitting = active
         .peek()
         .is_some()
-        .then(|| active.any(|record| record.node.has(facts.spec.labels())));
+        .then(|| active.any(|record| record.node.has(labels) && record.node.holds(bytes)));
+    // Whether the machines have these labels is found out by one of them, too.
+    let is_known = is_fitting.is_some() || labels.is_empty();
     GridLeft {
         grid: summary.grid,
         queued: summary.counts.queued,
         running: summary.counts.leased + summary.counts.rendering,
-        node_seconds,
+        node_seconds: node_seconds.filter(|_| is_known),
         dollars_spent: summary.dollars_spent,
         is_fitting,
     }

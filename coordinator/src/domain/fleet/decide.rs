@@ -36,7 +36,12 @@ pub fn decide(
     }
     match (&seen.group, bounds.mode) {
         (_, Mode::Off) => decision.reasons.push(Reason::Off),
-        (None, Mode::Automatic) => {}
+        (None, Mode::Automatic) => {
+            let missing = decision.wanted.saturating_sub(seen.others.active);
+            if missing > 0 {
+                decision.reasons.push(Reason::NoDriver { missing });
+            }
+        }
         (Some(group), Mode::Automatic) => {
             let look = Look {
                 policy,
@@ -101,6 +106,7 @@ impl Need {
         let by_time = (seconds / policy.drain_time.as_secs_f64().max(1.0)).ceil();
         // Of what was never measured one node finds out how long it takes.
         let by_time = by_time as u64 + u64::from(unmeasured > 0);
+        let cells = cells.min(seen.cells_runnable);
         let by_backlog = by_time.max(u64::from(cells > 0)).min(cells);
         let machines = seen.group.iter().flat_map(|group| &group.machines);
         let busy = machines.clone().filter(|machine| machine.is_busy()).count() as u64;
@@ -126,7 +132,7 @@ impl Need {
     }
 }
 
-/// Keeps for which grids no machine had the labels, for as long as they are there: one that was started for them would find
+/// Keeps which grids fitted no machine, for as long as they are there: one that was started for them would find
 /// nothing to do, and so would the next.
 fn remember_grids(memory: &mut Memory, seen: &Seen) {
     let known: BTreeSet<GridId> = seen.backlog.iter().map(|grid| grid.grid).collect();
@@ -151,6 +157,7 @@ fn remember_machines(memory: &mut Memory, group: &Group, now: Timestamp) {
     memory.idle_since.retain(|id, _| known.contains(id));
     memory.registered.retain(|id| known.contains(id));
     memory.drained.retain(|id| known.contains(id));
+    memory.terminated.retain(|id, _| known.contains(id));
     let devices: BTreeSet<String> = group
         .machines
         .iter()
@@ -203,14 +210,18 @@ impl Look<'_> {
         let timeout = self.policy.register_timeout.as_secs_f64();
         let idle_time = self.policy.idle_time.as_secs_f64();
         for machine in &self.group.machines {
-            if machine.phase == Phase::Leaving {
+            let terminated = memory.terminated.get(&machine.id).copied();
+            let is_settling =
+                terminated.is_some_and(|at| seconds_since(at, now) < SETTLE_TIME.as_secs_f64());
+            if machine.phase == Phase::Leaving || is_settling {
                 continue;
             }
+            let is_first = terminated.is_none();
             let since = memory.since.get(&machine.id).copied().unwrap_or(now);
             match &machine.node {
                 None if seconds_since(since, now) >= timeout => {
-                    memory.taken_back += 1;
-                    memory.silent_in_a_row += 1;
+                    memory.taken_back += u32::from(is_first);
+                    memory.silent_in_a_row += u32::from(is_first);
                     memory.silent_at = Some(now);
                     decision.terminate.push(machine.id.clone());
                 }
@@ -224,12 +235,15 @@ impl Look<'_> {
                 }
                 Some(node) if !node.is_alive => {
                     if seconds_since(node.seen_at.max(since), now) >= timeout {
-                        memory.taken_back += 1;
+                        memory.taken_back += u32::from(is_first);
                         decision.terminate.push(machine.id.clone());
                     }
                 }
                 None | Some(_) => {}
             }
+        }
+        for machine in &decision.terminate {
+            memory.terminated.insert(machine.clone(), now);
         }
     }
 

@@ -85,6 +85,7 @@ fn scene() -> Scene {
         seen: Seen {
             now: at(1000),
             backlog: Vec::new(),
+            cells_runnable: u64::MAX,
             group: Some(Group {
                 desired: 0,
                 size: (0, 100),
@@ -189,7 +190,7 @@ fn the_fleet_grows_with_the_backlog() {
                 node_seconds: None,
                 ..grid(500, 0.0)
             }]),
-            "wanted 1; ask for 1; growing from 0 to 1 machines; how long these cells take was never measured: one node finds out",
+            "wanted 1; ask for 1; growing from 0 to 1 machines; one node finds out how long these cells take",
         ),
         (
             scene().with_work([
@@ -252,7 +253,14 @@ fn the_fleet_grows_with_the_backlog() {
             scene()
                 .with_work([grid(100, 60.0)])
                 .but(|scene| scene.seen.group = None),
-            "wanted 6; ; what is there is enough",
+            "wanted 6; ; nothing starts machines here: 6 nodes more would be of use",
+        ),
+        // Its submitter may have no more than two cells at once.
+        (
+            scene()
+                .with_work([grid(100, 60.0)])
+                .but(|scene| scene.seen.cells_runnable = 2),
+            "wanted 2; ask for 2; growing from 0 to 2 machines",
         ),
     ];
     for (number, (scene, expected)) in cases.into_iter().enumerate() {
@@ -416,6 +424,17 @@ fn what_goes_wrong_is_survived_and_said() {
                 .but(|scene| since(scene, 900)),
             "wanted 1; terminate i-1; what is there is enough",
         ),
+        // What was terminated is told of for some time, and then tried once more.
+        (
+            scene()
+                .with_machines([starting(1), starting(2)])
+                .but(|scene| {
+                    since(scene, 999);
+                    scene.memory.terminated =
+                        [("i-1".to_owned(), at(971)), ("i-2".to_owned(), at(970))].into();
+                }),
+            "wanted 0; terminate i-2; there is nothing to do",
+        ),
         (
             scene()
                 .with_machines([seen_ago(1, 899), seen_ago(2, 900)])
@@ -465,7 +484,7 @@ fn what_others_did_to_the_group_is_seen_and_what_fits_nowhere_starts_nothing() {
                 is_fitting: Some(false),
                 ..grid(100, 60.0)
             }]),
-            "wanted 0; ; no growth for 1 grid whose labels no machine here has",
+            "wanted 0; ; no growth for 1 grid that no machine here has the labels or the memory for",
         ),
     ];
     for (number, (scene, expected)) in cases.into_iter().enumerate() {
