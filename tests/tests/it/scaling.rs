@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use atelier_proto::v1;
 use atelier_tests::aws::{Aws, GROUP};
+use atelier_tests::browser::Browser;
 use atelier_tests::cluster::Cluster;
 use atelier_tests::moto::Moto;
 use atelier_tests::postgres::Postgres;
@@ -294,6 +295,17 @@ async fn the_fleet_grows_with_the_backlog_and_is_gone_when_all_is_done() -> anyh
         })
         .await?;
     assert!(priced["grids"][0]["name"].is_string(), "{priced}");
+
+    // People see it on the board, too.
+    if let Some(chromium) = tools::chromium() {
+        let mut browser = Browser::start(&chromium, 1200, 800).await?;
+        browser.go(&farm.cluster.board).await?;
+        let told = "document.querySelector('#fleet').textContent";
+        browser
+            .until(&format!("{told}.includes('wanted by the backlog')"))
+            .await?;
+        browser.until(&format!("{told}.includes('busy')")).await?;
+    }
 
     // The spot market takes one away in the middle of its work, and another one comes.
     let lost = farm.nodes.keys().next().context("a machine")?.clone();
