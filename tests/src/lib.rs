@@ -2,6 +2,7 @@
 //!
 //! Nothing here stands in for a part of Atelier: the database, the S3 endpoint, the network and the renderer are
 //! the ones that people run. What stands in for the cloud says so: [`aws`], [`metadata`], [`moto`].
+//! Only [`scaling`] lives through whole days without them, to see what the fleet would do.
 
 pub mod aws;
 pub mod bench;
@@ -14,4 +15,5 @@ pub mod pictures;
 pub mod postgres;
 pub mod programs;
 pub mod proxy;
+pub mod scaling;
 pub mod tools;
