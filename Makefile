@@ -3,7 +3,7 @@
 PYTHON ?= python3
 CARGO ?= cargo
 
-.PHONY: help setup demo test lint bench bench-coordinator screenshots soak images push-images
+.PHONY: help setup demo test lint bench bench-coordinator scaling-study screenshots soak images push-images
 .DEFAULT_GOAL := help
 
 help: ## Shows this list
@@ -29,6 +29,9 @@ bench-coordinator: setup ## Puts load on one coordinator, and writes BENCHMARKS.
 	  if [ -n "$$folder" ]; then export ATELIER_TEST_POSTGRES="$${ATELIER_TEST_POSTGRES:-$$folder}"; fi; \
 	  exec "$${CARGO_TARGET_DIR:-target}/release/bench-coordinator" \
 	    $(if $(filter --quick,$(BENCH)),,--write BENCHMARKS.md) $(BENCH)
+
+scaling-study: ## Lives through days of a fleet in virtual time, and writes docs/scaling.md and its plots (SEEDS=COUNT)
+	@$(CARGO) run --package atelier-tests --bin scaling-study -- --write docs $(if $(SEEDS),--seeds "$(SEEDS)")
 
 screenshots: setup ## Takes the pictures of pages that the README shows, of the sample grid
 	@$(CARGO) build --release --workspace --bins

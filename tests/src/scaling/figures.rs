@@ -11,7 +11,7 @@ fn class(family: Family) -> &'static str {
         Family::Ours => "a",
         Family::Protected => "d",
         Family::Queue => "b",
-        Family::Broken => "f",
+        Family::Broken | Family::Varied => "f",
         Family::Fixed => "c",
         Family::OnDemand => "e",
     }
@@ -23,6 +23,7 @@ fn called(family: Family) -> &'static str {
         Family::Protected => "a node per 28, 84 or 168 cells, working nodes protected",
         Family::Queue => "a node per 28, 84 or 168 cells",
         Family::Broken => "ours, the wanted number followed down",
+        Family::Varied => "ours, with another rule",
         Family::Fixed => "fixed fleets, by their size",
         Family::OnDemand => "the same, paid for by the list",
     }

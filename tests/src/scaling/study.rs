@@ -9,10 +9,10 @@ use atelier_coordinator::domain::fleet::Policy;
 
 use super::arrivals::Day;
 use super::outcome::Outcome;
-use super::strategies::{Plan, Rule};
+use super::strategies::{NODES_MAX, Plan, Rule};
 use super::world::live;
 
-/// Cells that a node does in a minute on the days of the study, whose cells take it 10.7 s on average. Whoever builds a rule
+/// Cells that a node does in a minute on the days of the study, whose cells take it 10.8 s on average. Whoever builds a rule
 /// by the length of the queue has to know it beforehand.
 const CELLS_PER_MINUTE: f64 = 5.6;
 
@@ -27,6 +27,8 @@ pub enum Family {
     Queue,
     /// Ours with a promise broken.
     Broken,
+    /// Ours with another rule; told, but not drawn.
+    Varied,
     /// Fixed fleets.
     Fixed,
     /// What is paid for by the list.
@@ -135,6 +137,21 @@ impl Study {
         entries.extend(
             broken.map(|(name, point, rule)| entry(Family::Broken, name.to_owned(), point, rule)),
         );
+        let in_one_step = Policy {
+            step_max: NODES_MAX,
+            ..policy(15)
+        };
+        let idle_less = Policy {
+            idle_time: Duration::from_mins(2),
+            ..policy(15)
+        };
+        let varied = [
+            ("ours, grows in one step", in_one_step),
+            ("ours, idle for 2 min", idle_less),
+        ];
+        entries.extend(varied.map(|(name, policy)| {
+            entry(Family::Varied, name.to_owned(), name, Rule::Ours(policy))
+        }));
         for is_protected in [true, false] {
             entries.extend([5, 15, 30].map(|minutes| of_queue(minutes, is_protected)));
         }
