@@ -11,7 +11,8 @@
 //!
 //! That number falls while work is done. A fleet that followed it down would never finish: at any time it would have so many
 //! nodes that the rest takes another drain time. So nodes that have work stay, and only those go that had none for
-//! [`Policy::idle_time`]: they are drained first, so that none is given a cell while it goes, and terminated by their id.
+//! [`Policy::idle_time`]: they are drained first, so that none is given a cell while it goes, and terminated by their id. Where
+//! many have none, all but a few go after a minute: what comes next seldom needs as many as what has just ended.
 
 mod decide;
 mod machine;
@@ -173,6 +174,8 @@ pub struct Memory {
     pub silent_in_a_row: u32,
     /// When the last one was taken back.
     pub silent_at: Option<Timestamp>,
+    /// When a node last registered.
+    pub registered_at: Option<Timestamp>,
     /// Machines whose node was told to leave because there was nothing to do.
     pub drained: BTreeSet<MachineId>,
     /// Machines that were terminated and are still told of, and when they were.

@@ -57,6 +57,7 @@ pub(super) fn seen(
     let seen = Seen {
         now: stamp(now),
         backlog: backlog.left(),
+        cells_runnable: u64::MAX,
         group: Some(group.clone()),
         others: Others::default(),
         machine_dollars: None,

@@ -14,6 +14,11 @@ use super::{
 const BOOT_WEIGHT: f64 = 0.25;
 /// A machine that has had nothing to do for so many seconds may be chosen by a group that somebody made smaller.
 const UNPROTECT_AFTER_S: f64 = 60.0;
+/// Of the machines that are there one in so many is kept for the idle time when it has nothing to do, and so many at least;
+/// the others go after [`GO_AFTER_S`] without work.
+const KEPT_ONE_IN: usize = 10;
+const KEPT_MIN: usize = 5;
+const GO_AFTER_S: f64 = 60.0;
 
 /// What the fleet is to do now, and what is to be remembered of it.
 pub fn decide(
@@ -170,6 +175,7 @@ fn remember_machines(memory: &mut Memory, group: &Group, now: Timestamp) {
         let since = *memory.since.entry(machine.id.clone()).or_insert(now);
         if machine.alive().is_some() && memory.registered.insert(machine.id.clone()) {
             memory.silent_in_a_row = 0;
+            memory.registered_at = Some(now);
             let seconds = seconds_since(since, now);
             // One that was there before this fleet was looked at says nothing.
             if seconds > 0.0 {
@@ -216,13 +222,18 @@ impl Look<'_> {
             if machine.phase == Phase::Leaving || is_settling {
                 continue;
             }
+            // What is told is some seconds old, and a machine that goes is counted once.
             let is_first = terminated.is_none();
             let since = memory.since.get(&machine.id).copied().unwrap_or(now);
             match &machine.node {
                 None if seconds_since(since, now) >= timeout => {
                     memory.taken_back += u32::from(is_first);
-                    memory.silent_in_a_row += u32::from(is_first);
-                    memory.silent_at = Some(now);
+                    // One of many that came is chance, not the image's fault.
+                    let is_alone = memory.registered_at.is_none_or(|at| at < since);
+                    if is_first && is_alone {
+                        memory.silent_in_a_row += 1;
+                        memory.silent_at = Some(now);
+                    }
                     decision.terminate.push(machine.id.clone());
                 }
                 // One that leaves by itself may be replaced by the group itself, which then also takes it away.
@@ -257,12 +268,14 @@ impl Look<'_> {
                 .is_some_and(|node| node.phase == NodePhase::Draining);
             machine.phase != Phase::Leaving && !is_leaving && !going.contains(&machine.id)
         });
-        let surplus = (staying.clone().count() as u32).saturating_sub(self.wanted);
+        let staying_count = staying.clone().count();
+        let surplus = (staying_count as u32).saturating_sub(self.wanted);
         let idle_time = self.policy.idle_time.as_secs_f64();
+        let go_after = idle_time.min(GO_AFTER_S);
         let mut idle: Vec<(&Machine, f64)> = staying
             .filter(|machine| machine.alive().is_some())
             .filter_map(|machine| Some((machine, self.idle_seconds(memory, machine)?)))
-            .filter(|(_, seconds)| *seconds >= idle_time)
+            .filter(|(_, seconds)| *seconds >= go_after)
             .collect();
         let is_well = |machine: &Machine| machine.is_active();
         idle.sort_by(|(a, a_idle), (b, b_idle)| {
@@ -271,7 +284,15 @@ impl Look<'_> {
                 .then_with(|| b_idle.total_cmp(a_idle))
                 .then_with(|| a.id.cmp(&b.id))
         });
-        let going = idle.into_iter().take(surplus as usize);
+        // What comes next seldom needs as many as what has just ended.
+        let kept = KEPT_MIN.max(staying_count / KEPT_ONE_IN);
+        let too_many = idle.len().saturating_sub(kept);
+        let going = idle
+            .into_iter()
+            .enumerate()
+            .filter(|(place, (_, seconds))| *place < too_many || *seconds >= idle_time)
+            .map(|(_, idle)| idle)
+            .take(surplus as usize);
         for (machine, _) in going {
             if let Some(node) = machine.alive() {
                 decision.drain.push(node.node);
@@ -319,9 +340,13 @@ impl Look<'_> {
             }
             self.step_up(memory, decision, desired, there, goal)
         } else {
-            // Each termination lowers the number by itself.
+            // Each termination lowers the number by itself; what is asked for before that can be seen would raise it again.
+            let settle_time = SETTLE_TIME.as_secs_f64();
+            let mut terminated = memory.terminated.values();
+            let is_quiet =
+                !is_settling && terminated.all(|at| seconds_since(*at, now) >= settle_time);
             let least = goal.max(there).max(self.group.size.0);
-            (!is_settling && least < desired).then_some(least)
+            (is_quiet && least < desired).then_some(least)
         };
         if let Some(resized) = resized {
             decision.desired = Some(resized);

@@ -598,6 +598,67 @@ fn machine() -> impl Strategy<Value = Machine> {
         })
 }
 
+#[test]
+fn what_is_told_late_is_not_acted_on_twice() {
+    let draining = || with_node(working(1, 0), |node| node.phase = NodePhase::Draining);
+    let going = || {
+        scene().with_machines([draining()]).but(|scene| {
+            scene.memory.drained.insert("i-1".to_owned());
+        })
+    };
+    let told = |seconds: i64| {
+        going().but(|scene| {
+            let id = "i-1".to_owned();
+            scene.memory.terminated.insert(id, at(1000 - seconds));
+        })
+    };
+    let cases = [
+        (told(29), "wanted 0; ; there is nothing to do"),
+        (told(30), "wanted 0; terminate i-1; there is nothing to do"),
+        // A number that is asked for after the terminations would start as many anew.
+        (
+            going().but(|scene| scene.group().desired = 4),
+            "wanted 0; terminate i-1; there is nothing to do",
+        ),
+        (
+            told(29).but(|scene| scene.group().desired = 4),
+            "wanted 0; ; there is nothing to do",
+        ),
+    ];
+    for (number, (scene, expected)) in cases.into_iter().enumerate() {
+        assert_eq!(scene.told(), expected, "case {number}");
+    }
+}
+
+#[test]
+fn of_many_without_work_few_are_kept() {
+    let drained = |machines: u32, seconds: i64| {
+        let numbers: Vec<u32> = (0..machines).collect();
+        let scene = scene().with_machines(numbers.iter().map(|number| working(*number, 0)));
+        scene.idle_for(&numbers, seconds).decided().0.drain.len()
+    };
+    assert_eq!(drained(5, 60), 0);
+    assert_eq!(drained(30, 59), 0);
+    assert_eq!(drained(30, 60), 25);
+    assert_eq!(drained(100, 60), 90);
+    assert_eq!(drained(100, 300), 100);
+}
+
+#[test]
+fn one_silent_machine_of_many_that_came_is_chance() {
+    let silent_in_a_row = |registered: i64| {
+        let scene = scene().with_machines([starting(1)]).but(|scene| {
+            scene.memory.since.insert("i-1".to_owned(), at(100));
+            scene.memory.registered_at = Some(at(registered));
+        });
+        let (decision, memory) = scene.decided();
+        assert_eq!(decision.terminate, ["i-1"]);
+        memory.silent_in_a_row
+    };
+    assert_eq!(silent_in_a_row(99), 1);
+    assert_eq!(silent_in_a_row(100), 0);
+}
+
 proptest! {
     /// Whatever is seen: nothing that works is touched, and no bound is overstepped.
     #[test]
