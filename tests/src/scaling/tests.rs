@@ -63,6 +63,8 @@ fn every_cell_is_done_exactly_once_whatever_is_lost() {
             if !is_spot {
                 assert_eq!(outcome.lost_hours > 0.0, chooses, "{what}");
             }
+            // What is described late is not acted on twice.
+            assert_eq!(outcome.repeated, 0, "{what}");
         }
     }
 }
@@ -87,9 +89,9 @@ fn ours_costs_less_than_a_fixed_fleet_that_is_as_fast() {
             .into_iter()
             .find(|fixed| fixed.mean_wait() <= ours.mean_wait());
         let fixed = as_fast.expect("some fixed fleet is as fast");
-        // 0.78, 0.70 and 0.82 of its cost were found.
+        // 0.62, 0.61 and 0.67 of its cost were found.
         let part = ours.dollars / fixed.dollars;
-        assert!(part < 0.9, "seed {seed}: {part:.2} of {}", fixed.largest);
+        assert!(part < 0.75, "seed {seed}: {part:.2} of {}", fixed.largest);
     }
 }
 
@@ -97,15 +99,16 @@ fn ours_costs_less_than_a_fixed_fleet_that_is_as_fast() {
 fn ours_needs_no_number_that_a_rule_by_the_queue_needs() {
     let ours = Rule::Ours(policy(15));
     let queue = by_queue(5.0, false);
-    // On days for which the rule was made it is as good: $42.2 and 26.1 min against $40.3 and 26.8 min were found.
+    // On days for which the rule was made it is cheaper and as fast: $34.5 and 26.7 min were found, and $40.3 and 26.8 min
+    // for the rule.
     let (ours_dollars, ours_wait) = of_days(&ours, |day| day);
     let (queue_dollars, queue_wait) = of_days(&queue, |day| day);
     assert!(
-        ours_dollars < 1.1 * queue_dollars,
+        ours_dollars < 0.95 * queue_dollars,
         "{ours_dollars:.1} against {queue_dollars:.1}"
     );
     assert!(
-        ours_wait < 1.1 * queue_wait,
+        ours_wait < 1.05 * queue_wait,
         "{ours_wait:.1} against {queue_wait:.1}"
     );
     // With larger pictures, of which the rule knows nothing, its grids wait twice as long: 60.0 min, and ours 26.6.
