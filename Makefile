@@ -30,8 +30,9 @@ bench-coordinator: setup ## Puts load on one coordinator, and writes BENCHMARKS.
 	  exec "$${CARGO_TARGET_DIR:-target}/release/bench-coordinator" \
 	    $(if $(filter --quick,$(BENCH)),,--write BENCHMARKS.md) $(BENCH)
 
-scaling-study: ## Lives through days of a fleet in virtual time, and writes docs/scaling.md and its plots (SEEDS=COUNT)
-	@$(CARGO) run --package atelier-tests --bin scaling-study -- --write docs $(if $(SEEDS),--seeds "$(SEEDS)")
+scaling-study: setup ## Lives through days of a fleet in virtual time, and writes docs/scaling.md and its plots (SEEDS=COUNT)
+	@$(CARGO) build --release --workspace --bins
+	@"$${CARGO_TARGET_DIR:-target}/release/scaling-study" --write docs $(if $(SEEDS),--seeds "$(SEEDS)")
 
 screenshots: setup ## Takes the pictures of pages that the README shows, of the sample grid
 	@$(CARGO) build --release --workspace --bins
