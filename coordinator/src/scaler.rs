@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use atelier_proto::ids::NodeId;
 use atelier_proto::prices::Prices;
+use futures::StreamExt as _;
 use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
 
@@ -35,6 +36,8 @@ const INTERVAL_MIN: Duration = Duration::from_millis(500);
 /// Longest wait after looks that failed; it doubles with each.
 const INTERVAL_MAX: Duration = Duration::from_mins(1);
 
+/// Machines that are terminated at the same time.
+const CALLS_MAX: usize = 8;
 /// How the fleet stands is kept so often although nothing has changed.
 const KEPT_FOR: SignedDuration = SignedDuration::from_secs(30);
 
@@ -251,9 +254,17 @@ impl Scaler {
             self.drain(*node).await?;
         }
         let mut errors = Vec::new();
-        for machine in &decision.terminate {
-            tracing::info!(machine, "terminating");
-            errors.extend(group.terminate(machine).await.err());
+        let machines = decision.terminate.iter().cloned();
+        let terminating = machines.map(|machine| {
+            let group = group.clone();
+            async move {
+                tracing::info!(machine, "terminating");
+                group.terminate(&machine).await.err()
+            }
+        });
+        let mut terminating = futures::stream::iter(terminating).buffer_unordered(CALLS_MAX);
+        while let Some(error) = terminating.next().await {
+            errors.extend(error);
         }
         if let Some(desired) = decision.desired {
             tracing::info!(desired, wanted = decision.wanted, "asking for machines");

@@ -50,6 +50,14 @@ pub enum CloudError {
         /// What it says.
         problem: String,
     },
+    /// What is asked makes no sense to it as things are.
+    #[error("AWS finds {call} wrong: {problem}")]
+    Invalid {
+        /// What was called.
+        call: &'static str,
+        /// What it says.
+        problem: String,
+    },
     /// Anything else.
     #[error("AWS did not answer {call} as it should: {problem}")]
     Failed {
@@ -86,6 +94,10 @@ impl CloudError {
                 | "InvalidClientTokenId"
                 | "ExpiredToken",
             ) => Self::Forbidden {
+                call,
+                problem: problem(),
+            },
+            Some("ValidationError") => Self::Invalid {
                 call,
                 problem: problem(),
             },
@@ -240,14 +252,22 @@ impl Asg {
     /// When AWS does not take it.
     pub async fn terminate(&self, machine: &MachineId) -> Result<(), CloudError> {
         let call = "TerminateInstanceInAutoScalingGroup";
-        self.client
+        let terminated = self
+            .client
             .terminate_instance_in_auto_scaling_group()
             .instance_id(machine)
             .should_decrement_desired_capacity(true)
             .send()
-            .await
-            .map_err(|error| CloudError::of(call, error))?;
-        Ok(())
+            .await;
+        match terminated.map_err(|error| CloudError::of(call, error)) {
+            // It is on its way out already, or gone: what is told of the group is some seconds old.
+            Err(CloudError::Invalid { problem, .. }) => {
+                tracing::info!(machine, problem, "cannot be terminated any more");
+                Ok(())
+            }
+            Err(error) => Err(error),
+            Ok(_) => Ok(()),
+        }
     }
 }
 

@@ -19,6 +19,8 @@ const RECONCILED_SOON: Millis = 2 * SECOND;
 /// One call to the cloud, and one that is repeated because it wants fewer.
 const CALL: Millis = 100;
 const CALL_THROTTLED: Millis = 2 * SECOND;
+/// Machines that are terminated at the same time, each by a call.
+const TERMINATED_AT_ONCE: usize = 8;
 /// Longest wait after looks that failed.
 const INTERVAL_MAX: Millis = MINUTE;
 /// Between two looks when cells come and no machine was asked for.
@@ -269,7 +271,7 @@ impl World<'_> {
         self.serve(machine);
     }
 
-    /// Looks once, and has done what is decided: calls go out one after the other, and some fail.
+    /// Looks once, and has done what is decided: calls go out one after the other, but for terminations, and some fail.
     fn look(&mut self) {
         let now = self.now;
         self.looked = now;
@@ -305,12 +307,11 @@ impl World<'_> {
     fn call(&mut self, decision: &Decision, at: &mut Millis) -> bool {
         let number = |id: &MachineId| id[2..].parse::<usize>().unwrap_or(usize::MAX);
         let mut calls: Vec<Vec<Event>> = Vec::new();
-        calls.extend(
-            decision
-                .terminate
-                .iter()
-                .map(|id| vec![Event::Terminates(number(id))]),
-        );
+        calls.extend(decision.terminate.chunks(TERMINATED_AT_ONCE).map(|some| {
+            some.iter()
+                .map(|id| Event::Terminates(number(id)))
+                .collect()
+        }));
         calls.extend(decision.desired.map(|desired| vec![Event::Asks(desired)]));
         for (machines, is_protected) in [(&decision.protect, true), (&decision.unprotect, false)] {
             // As many as one call takes.

@@ -20,6 +20,9 @@ const KEPT_ONE_IN: usize = 10;
 const KEPT_MIN: usize = 5;
 const GO_AFTER_S: f64 = 60.0;
 
+/// Machines that are terminated at one look: each takes a call, and what else there is to do waits for them.
+const TERMINATED_MAX: usize = 200;
+
 /// What the fleet is to do now, and what is to be remembered of it.
 pub fn decide(
     mut memory: Memory,
@@ -221,6 +224,9 @@ impl Look<'_> {
                 terminated.is_some_and(|at| seconds_since(at, now) < SETTLE_TIME.as_secs_f64());
             if machine.phase == Phase::Leaving || is_settling {
                 continue;
+            }
+            if decision.terminate.len() >= TERMINATED_MAX {
+                break;
             }
             // What is told is some seconds old, and a machine that goes is counted once.
             let is_first = terminated.is_none();

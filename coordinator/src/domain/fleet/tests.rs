@@ -631,6 +631,17 @@ fn what_is_told_late_is_not_acted_on_twice() {
 }
 
 #[test]
+fn terminations_are_spread_over_several_looks() {
+    let scene = scene().with_machines((0..300).map(starting)).but(|scene| {
+        let since = (0..300).map(|number| (format!("i-{number}"), at(0)));
+        scene.memory.since = since.collect();
+    });
+    let (decision, memory) = scene.decided();
+    assert_eq!(decision.terminate.len(), 200);
+    assert_eq!((memory.terminated.len(), memory.taken_back), (200, 200));
+}
+
+#[test]
 fn of_many_without_work_few_are_kept() {
     let drained = |machines: u32, seconds: i64| {
         let numbers: Vec<u32> = (0..machines).collect();
