@@ -118,7 +118,9 @@ impl Coordinator {
 
 /// Whether the coordinator did not take the call, so that the same one may succeed later.
 fn is_passing(status: &Status) -> bool {
-    is_absent(status) || status.code() == Code::ResourceExhausted
+    // Whom we do not trust now we do not trust in a second either.
+    error::tls_error(status).is_none()
+        && (is_absent(status) || status.code() == Code::ResourceExhausted)
 }
 
 /// Whether another coordinator may take the call: this one is not there, cannot serve, is silent, or broke off. Calls are

@@ -16,4 +16,5 @@ pub mod postgres;
 pub mod programs;
 pub mod proxy;
 pub mod scaling;
+pub mod tls;
 pub mod tools;

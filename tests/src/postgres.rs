@@ -9,11 +9,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::tools;
+use crate::{tls, tools};
 
 /// How long it may take to start or to stop.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -192,31 +191,23 @@ impl Drop for Postgres {
     }
 }
 
-/// What a server proves with who it is.
+/// Where a server's [`tls::Identity`] lies.
 struct Identity {
     authority: PathBuf,
     certificate: PathBuf,
     key: PathBuf,
 }
 
-/// An authority, and a certificate of `localhost` that it signed.
 fn identity(folder: &Path) -> anyhow::Result<Identity> {
-    let signing_key = KeyPair::generate()?;
-    let mut authority = CertificateParams::default();
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority_certificate = authority.self_signed(&signing_key)?;
-    let issuer = Issuer::new(authority, signing_key);
-    let key = KeyPair::generate()?;
-    let certificate = CertificateParams::new(["localhost".to_owned()])?;
-    let certificate = certificate.signed_by(&key, &issuer)?;
+    let identity = tls::Identity::new()?;
     let files = Identity {
         authority: folder.join("authority.pem"),
         certificate: folder.join("server.pem"),
         key: folder.join("server.key"),
     };
-    std::fs::write(&files.authority, authority_certificate.pem())?;
-    std::fs::write(&files.certificate, certificate.pem())?;
-    std::fs::write(&files.key, key.serialize_pem())?;
+    std::fs::write(&files.authority, identity.authority)?;
+    std::fs::write(&files.certificate, identity.certificate)?;
+    std::fs::write(&files.key, identity.key)?;
     // The server refuses keys that others may read.
     std::fs::set_permissions(&files.key, Permissions::from_mode(0o600))?;
     give_away(&files.key)?;

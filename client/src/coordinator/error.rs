@@ -12,7 +12,7 @@ pub enum RpcError {
     /// The URL is none that a coordinator can have.
     #[error(
         "{url:?} is not the URL of a coordinator\n\
-         hint: say --coordinator http://HOST:PORT, as in http://127.0.0.1:7878"
+         hint: say --coordinator http://HOST:PORT, as in http://127.0.0.1:7878, or https://HOST with TLS"
     )]
     BadUrl {
         /// As it was given.
@@ -28,6 +28,16 @@ pub enum RpcError {
         url: String,
         /// What the network says.
         cause: String,
+    },
+    /// There is no secure way to it.
+    #[error("there is no secure connection to the coordinator at {url}: {problem}\nhint: {hint}")]
+    Insecure {
+        /// Where it should be.
+        url: String,
+        /// What TLS says.
+        problem: String,
+        /// What to do.
+        hint: &'static str,
     },
     /// It answers, and cannot do its work.
     #[error(
@@ -114,6 +124,13 @@ impl RpcError {
     pub(super) fn new(url: &str, status: &Status) -> Self {
         let url = url.to_owned();
         let message = status.message().to_owned();
+        if let Some(error) = tls_error(status) {
+            return Self::Insecure {
+                url,
+                problem: error.to_string(),
+                hint: tls_hint(error),
+            };
+        }
         match status.code() {
             _ if is_broken_off(status) => Self::Unreachable {
                 url,
@@ -139,6 +156,15 @@ impl RpcError {
         }
     }
 
+    /// The error for a client that cannot speak TLS at all.
+    pub(super) fn no_tls(url: &str, error: &tonic::transport::Error) -> Self {
+        Self::Insecure {
+            url: url.to_owned(),
+            problem: deepest_text(error),
+            hint: "this system names no authorities that it trusts: install its ca-certificates, or name a file with SSL_CERT_FILE",
+        }
+    }
+
     /// The same error of a call about a node.
     pub(super) fn of_nodes(self) -> Self {
         match self {
@@ -158,6 +184,7 @@ impl RpcError {
             Self::NotFound { .. } => Exit::NotFound,
             Self::NotNow { .. } => Exit::NotNow,
             Self::Unreachable { .. }
+            | Self::Insecure { .. }
             | Self::Unavailable { .. }
             | Self::TimedOut { .. }
             | Self::Denied { .. }
@@ -175,6 +202,7 @@ impl RpcError {
             | Self::TimedOut { .. }
             | Self::Failed { .. } => true,
             Self::BadUrl { .. }
+            | Self::Insecure { .. }
             | Self::Denied { .. }
             | Self::Refused { .. }
             | Self::NotNow { .. }
@@ -196,15 +224,50 @@ pub(super) fn is_broken_off(status: &Status) -> bool {
     }
 }
 
+/// What TLS has against the connection, if it is that.
+pub(super) fn tls_error(status: &Status) -> Option<&rustls::Error> {
+    let mut causes = std::iter::successors(status.source(), |&cause| cause.source());
+    causes.find_map(|cause| {
+        // An I/O error does not name what it wraps as its source.
+        let io = cause.downcast_ref::<std::io::Error>();
+        let wrapped = io.and_then(std::io::Error::get_ref);
+        wrapped.and_then(|error| error.downcast_ref::<rustls::Error>())
+    })
+}
+
+fn tls_hint(error: &rustls::Error) -> &'static str {
+    use rustls::CertificateError as Why;
+    match error {
+        rustls::Error::InvalidCertificate(Why::UnknownIssuer | Why::BadSignature) => {
+            "this system does not trust who issued its certificate; SSL_CERT_FILE names a file with those that it is to trust"
+        }
+        rustls::Error::InvalidCertificate(
+            Why::NotValidForName | Why::NotValidForNameContext { .. },
+        ) => "its certificate is for another name: say that one with --coordinator",
+        rustls::Error::InvalidCertificate(
+            Why::Expired
+            | Why::ExpiredContext { .. }
+            | Why::NotValidYet
+            | Why::NotValidYetContext { .. },
+        ) => "check this machine's clock; if it is right, the certificate must be renewed",
+        rustls::Error::InvalidMessage(_) => {
+            "what listens there speaks no TLS: name it by http:// if it is within your own network"
+        }
+        _ => "check that a coordinator is served there by TLS",
+    }
+}
+
 /// The innermost text: "Connection refused" says more than "transport error".
 fn deepest_cause(status: &Status) -> String {
-    let mut text = status.message().to_owned();
-    let mut cause = status.source();
-    while let Some(error) = cause {
-        text = error.to_string();
-        cause = error.source();
+    match status.source() {
+        Some(cause) => deepest_text(cause),
+        None => status.message().to_owned(),
     }
-    text
+}
+
+fn deepest_text(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |&cause| cause.source());
+    causes.last().map(ToString::to_string).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 
 use super::RpcError;
 
@@ -81,10 +81,19 @@ impl Members {
 impl Member {
     fn new(url: &str, position: usize) -> Result<Self, RpcError> {
         let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|_| bad_url(url))?;
-        let uri = endpoint.uri();
-        if uri.host().is_none_or(str::is_empty) || uri.scheme_str() != Some("http") {
+        if endpoint.uri().host().is_none_or(str::is_empty) {
             return Err(bad_url(url));
         }
+        let endpoint = match endpoint.uri().scheme_str() {
+            Some("http") => endpoint,
+            Some("https") => {
+                let tls = ClientTlsConfig::new().with_native_roots();
+                endpoint
+                    .tls_config(tls)
+                    .map_err(|error| RpcError::no_tls(url, &error))?
+            }
+            _ => return Err(bad_url(url)),
+        };
         let channel = endpoint
             .connect_timeout(CONNECT_TIMEOUT)
             .http2_keep_alive_interval(KEEP_ALIVE)
@@ -126,7 +135,11 @@ mod tests {
 
     #[tokio::test]
     async fn one_url_that_is_none_spoils_all() {
-        for urls in [["http://a:1", ""], ["http://a:1", "https://b:1"]] {
+        for urls in [
+            ["http://a:1", ""],
+            ["http://a:1", "ftp://b:1"],
+            ["https://", "http://a:1"],
+        ] {
             let error = Members::new(&urls).unwrap_err();
             assert!(matches!(error, RpcError::BadUrl { .. }), "{error}");
         }

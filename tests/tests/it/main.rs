@@ -19,4 +19,5 @@ mod notices;
 mod one_shot;
 mod scaling;
 mod soak;
+mod tls;
 mod weights;
