@@ -1,9 +1,14 @@
 //! The command line: what can be asked for, and the words that explain it.
 
-use clap::{Args, Parser, Subcommand};
+use std::ffi::OsString;
+
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::audit::AuditArgs;
 use crate::commands::cancel::CancelArgs;
+use crate::commands::cloud::CloudCommand;
 use crate::commands::delete::DeleteArgs;
 use crate::commands::demo::DemoArgs;
 use crate::commands::fetch::FetchArgs;
@@ -21,6 +26,7 @@ use crate::commands::show::ShowArgs;
 use crate::commands::submit::SubmitArgs;
 use crate::commands::watch::WatchArgs;
 use crate::exit::Exit;
+use crate::profiles::{ProfileError, Profiles};
 
 /// Paints every photo in the style of every artist
 ///
@@ -52,6 +58,10 @@ pub struct GlobalArgs {
         value_name = "URL"
     )]
     pub coordinators: Vec<String>,
+    /// Instead of --coordinator, the name of a profile: of a stack that `atelier cloud up` made, or one of your own in
+    /// `atelier/profiles.toml` in your folder for configuration
+    #[arg(long, global = true, env = "ATELIER_PROFILE", value_name = "NAME")]
+    pub profile: Option<String>,
     /// Print data as JSON, one value a line
     #[arg(long, global = true)]
     pub json: bool,
@@ -71,6 +81,49 @@ pub struct GlobalArgs {
         hide_short_help = true
     )]
     pub log: String,
+}
+
+impl Cli {
+    /// What these arguments and the environment ask for. Of a profile and a coordinator, the one on the command line
+    /// counts more than one of the environment.
+    ///
+    /// # Errors
+    /// When they make no sense, or when help was asked for: its text.
+    pub fn read<A>(arguments: impl IntoIterator<Item = A>) -> Result<Self, clap::Error>
+    where
+        A: Into<OsString> + Clone,
+    {
+        let mut command = Self::command();
+        let matches = command.try_get_matches_from_mut(arguments)?;
+        let read = Self::from_arg_matches(&matches);
+        let mut cli = read.map_err(|error| error.format(&mut command))?;
+        let profile = matches.value_source("profile");
+        match (profile, matches.value_source("coordinators")) {
+            (Some(ValueSource::EnvVariable), Some(ValueSource::CommandLine)) => {
+                cli.global.profile = None;
+            }
+            (Some(one), Some(other)) if one == other => {
+                let both = "--profile and --coordinator both say who is asked: leave one out";
+                return Err(command.error(ErrorKind::ArgumentConflict, both));
+            }
+            _ => {}
+        }
+        Ok(cli)
+    }
+}
+
+impl GlobalArgs {
+    /// Who is asked.
+    ///
+    /// # Errors
+    /// When there is no such profile.
+    pub fn coordinators(&self) -> Result<Vec<String>, ProfileError> {
+        match self.profile.as_deref() {
+            // A variable that is set to nothing is as good as none.
+            None | Some("") => Ok(self.coordinators.clone()),
+            Some(name) => Ok(Profiles::of_user()?.named(name)?.coordinators),
+        }
+    }
 }
 
 /// What can be asked for.
@@ -109,6 +162,9 @@ pub enum Command {
     /// Say how many nodes there should be, and have one leave
     #[command(subcommand)]
     Fleet(FleetCommand),
+    /// Make an atelier on AWS, look at it, and remove it
+    #[command(subcommand)]
+    Cloud(CloudCommand),
     /// Run a whole atelier on this machine: a coordinator and nodes
     Local(LocalArgs),
     /// Render a sample grid on this machine, with nothing set up before
@@ -132,8 +188,6 @@ Exit codes:
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     fn command() -> clap::Command {
@@ -208,6 +262,18 @@ mod tests {
         let arguments = ["--coordinator", "http://a:1,http://b:1", "nodes"];
         let urls = parsed(&arguments).unwrap().global.coordinators;
         assert_eq!(urls, ["http://a:1", "http://b:1"]);
+    }
+
+    #[test]
+    fn a_profile_stands_in_for_a_coordinator_and_not_beside_one() {
+        let read = |arguments: &[&str]| Cli::read([&["atelier"], arguments].concat());
+        let profile = |arguments| read(arguments).unwrap().global.profile;
+        assert_eq!(profile(&["list", "--profile", "studio"]).unwrap(), "studio");
+        assert_eq!(profile(&["--profile", "studio", "list"]).unwrap(), "studio");
+        assert_eq!(profile(&["list", "--coordinator", "http://a:1"]), None);
+        let coordinator = ["--coordinator", "http://a:1", "list"];
+        let both = read(&[&coordinator[..], &["--profile", "studio"]].concat()).unwrap_err();
+        assert_eq!(both.kind(), ErrorKind::ArgumentConflict);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod cancel;
+pub mod cloud;
 pub mod delete;
 pub mod demo;
 pub mod fetch;
@@ -35,7 +36,7 @@ pub async fn run(cli: Cli, printer: &Printer) -> Result<Exit, Error> {
     let context = || -> Result<Context, Error> {
         Ok(Context {
             printer: printer.clone(),
-            coordinator: Coordinator::new(&cli.global.coordinators)?,
+            coordinator: Coordinator::new(&cli.global.coordinators()?)?,
             shutdown: shutdown.clone(),
         })
     };
@@ -56,6 +57,7 @@ pub async fn run(cli: Cli, printer: &Printer) -> Result<Exit, Error> {
         Command::Audit(args) => audit::run(&context()?, args).await,
         Command::Nodes(args) => nodes::run(&context()?, args).await,
         Command::Fleet(command) => fleet::run(&context()?, command).await,
+        Command::Cloud(command) => cloud::run(printer, shutdown, command).await,
         // These two bring a coordinator of their own.
         Command::Local(args) => local::run(printer, shutdown, args).await,
         Command::Demo(args) => demo::run(printer, shutdown, args).await,

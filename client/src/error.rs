@@ -6,6 +6,7 @@ use atelier_gallery::bucket::BucketError;
 use atelier_proto::storage::IncompleteStorage;
 
 use crate::cell_ref::CellError;
+use crate::cloud::CloudError;
 use crate::coordinator::{ConvertError, RpcError};
 use crate::demo::DemoError;
 use crate::exit::Exit;
@@ -18,6 +19,7 @@ use crate::like::LikeError;
 use crate::local::LocalError;
 use crate::node_ref::NodeError;
 use crate::plan::PlanError;
+use crate::profiles::ProfileError;
 use crate::share::ShareError;
 use crate::sources::SourceError;
 
@@ -100,6 +102,12 @@ pub enum Error {
     /// The demo.
     #[error(transparent)]
     Demo(#[from] DemoError),
+    /// No such profile.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
+    /// The atelier on AWS.
+    #[error(transparent)]
+    Cloud(#[from] CloudError),
     /// Whoever reads our standard output has gone, as `head` does; not worth a word.
     #[error("standard output was closed")]
     OutputClosed,
@@ -143,6 +151,8 @@ impl Error {
             Self::Fetch(error) => error.exit(),
             Self::Local(error) => error.exit(),
             Self::Demo(error) => error.exit(),
+            Self::Profile(error) => error.exit(),
+            Self::Cloud(error) => error.exit(),
             Self::OutputClosed => Exit::Ok,
             Self::Output(_) => Exit::CannotWrite,
             Self::Interrupted(_) => Exit::Interrupted,

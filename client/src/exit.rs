@@ -12,7 +12,7 @@ pub enum Exit {
     Unexpected = 1,
     /// The command line, a grid file or a picture is wrong; nothing was submitted.
     BadInput = 2,
-    /// No grid, cell or node has this id or name.
+    /// No grid, cell, node, profile or stack has this id or name.
     NotFound = 3,
     /// The coordinator cannot be reached, is too busy or refuses this client.
     CoordinatorUnavailable = 4,
@@ -28,13 +28,15 @@ pub enum Exit {
     NotNow = 9,
     /// An audit found differences.
     Differs = 10,
+    /// AWS cannot be reached, refuses a call, or could not make or remove a stack.
+    CloudFailed = 11,
     /// Ctrl-C, another signal to end, or a no to what was asked.
     Interrupted = 130,
 }
 
 impl Exit {
     /// Every code, in ascending order.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Ok,
         Self::Unexpected,
         Self::BadInput,
@@ -46,6 +48,7 @@ impl Exit {
         Self::CannotWrite,
         Self::NotNow,
         Self::Differs,
+        Self::CloudFailed,
         Self::Interrupted,
     ];
 
@@ -60,14 +63,21 @@ impl Exit {
             Self::Ok => "done",
             Self::Unexpected => "unexpected: please report it",
             Self::BadInput => "wrong usage, grid file or picture; nothing was submitted",
-            Self::NotFound => "no such grid, cell or node, or no such file in the bucket",
+            Self::NotFound => {
+                "no such grid, cell, node, profile or stack, or no such file in the bucket"
+            }
             Self::CoordinatorUnavailable => "the coordinator cannot be reached or is too busy",
             Self::StorageUnavailable => "S3 cannot be reached or refuses the credentials",
             Self::CellsFailed => "the grid ended with failed cells",
             Self::GridCancelled => "the grid was cancelled",
             Self::CannotWrite => "cannot write here: no space or no permission",
-            Self::NotNow => "not as things stand: the grid, cell or node is in another state",
+            Self::NotNow => {
+                "not as things stand: the grid, cell, node or stack is in another state"
+            }
             Self::Differs => "the audit found something that is not as it is told",
+            Self::CloudFailed => {
+                "AWS cannot be reached or refuses, or a stack could not be made or removed"
+            }
             Self::Interrupted => "interrupted (Ctrl-C), or answered with no",
         }
     }

@@ -7,7 +7,7 @@
 //! - [`grid_ref`], [`gallery_url`], [`cell_ref`], [`node_ref`]: GRID, CELL and NODE on the command line; [`submitter`]: who this is
 //! - [`progress`]: a grid while it renders; [`confirm`]: a yes before what cannot be undone
 //! - [`fetch`]: a gallery brought here; [`share`]: a page of it for others; [`audit`]: whether all is as it is told
-//! - [`local`]: a whole atelier on this machine; [`demo`] and [`samples`]
+//! - [`local`]: a whole atelier on this machine; [`demo`] and [`samples`]; [`cloud`]: one on AWS; [`profiles`]: names for ateliers
 //! - [`printer`], [`text`], [`error`], [`exit`], [`interrupt`]: what a person and a script get to see
 //!
 //! Nothing here renders or names torch.
@@ -15,6 +15,7 @@
 pub mod audit;
 pub mod cell_ref;
 pub mod cli;
+pub mod cloud;
 pub mod commands;
 pub mod confirm;
 pub mod context;
@@ -34,6 +35,7 @@ pub mod node_ref;
 pub mod plan;
 pub mod preview;
 pub mod printer;
+pub mod profiles;
 pub mod progress;
 pub mod samples;
 pub mod share;

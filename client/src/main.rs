@@ -6,10 +6,9 @@ use std::process::ExitCode;
 use atelier::cli::Cli;
 use atelier::exit::Exit;
 use atelier_proto::telemetry;
-use clap::Parser as _;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::read(std::env::args_os()).unwrap_or_else(|error| error.exit());
     if let Err(error) = telemetry::init(&cli.global.log, telemetry::LogFormat::Text) {
         return ended_early(Exit::BadInput, &format!("--log: {error}"));
     }

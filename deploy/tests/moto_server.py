@@ -2,8 +2,9 @@
 
 moto 5.2.5 makes every load balancer of a template an application load balancer, whatever its `Type` says, and then refuses
 the listeners of a network load balancer. It makes no secret of the password that RDS manages for a database of a template.
-And it leaves route tables behind, so that a stack with a VPC cannot be removed. These three are put right here, in memory. All
-else is moto as it is.
+It leaves route tables behind, so that a stack with a VPC cannot be removed. And it tells what an SSM parameter holds in the
+place of the parameter's name, so that a stack cannot be updated with what is told of it. These four are put right here, in
+memory. All else is moto as it is.
 
     python deploy/tests/moto_server.py [--port PORT]
 
@@ -17,6 +18,7 @@ import threading
 import warnings
 from typing import Any
 
+from moto.cloudformation.models import Stack
 from moto.ec2.models import ec2_backends
 from moto.ec2.models.route_tables import RouteTable
 from moto.elbv2.models import FakeLoadBalancer, elbv2_backends
@@ -67,10 +69,25 @@ def _delete_route_table(
     backend.delete_route_table(resource_name)
 
 
+_parameters_of_moto = Stack.parameter_list.fget
+
+
+def _parameters(self: Stack) -> list[dict[str, Any]]:
+    slots = self.template_dict.get("Parameters", {})
+    told = _parameters_of_moto(self)
+    for parameter in told:
+        name = parameter["ParameterKey"]
+        if slots.get(name, {}).get("Type", "").startswith("AWS::SSM::Parameter::"):
+            parameter["ResolvedValue"] = parameter["ParameterValue"]
+            parameter["ParameterValue"] = self.resource_map.input_parameters.get(name, slots[name].get("Default"))
+    return told
+
+
 def teach() -> None:
     """Puts right what is said above, for all servers of this process."""
     FakeLoadBalancer.create_from_cloudformation_json = classmethod(_create_load_balancer)
     RouteTable.delete_from_cloudformation_json = classmethod(_delete_route_table)
+    Stack.parameter_list = property(_parameters)
     DBInstance.get_cfn_attribute = _database_attribute
     DBInstance.has_cfn_attr = staticmethod(_has_database_attribute)
 

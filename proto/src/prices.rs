@@ -53,7 +53,8 @@ pub struct Prices {
     /// By the names of instance types.
     #[serde(default)]
     pub machines: BTreeMap<String, MachinePrice>,
-    /// By the names of what else a stack has, US dollars an hour, or for a GB and a month where the name ends so.
+    /// By the names of what else a stack has, US dollars an hour, or in a month or for a GB and a month where the
+    /// name ends so.
     #[serde(default)]
     pub parts: BTreeMap<String, f64>,
 }

@@ -28,9 +28,28 @@ pub struct Moto {
 impl Moto {
     /// Starts one at a free port.
     pub async fn start(program: &Path) -> anyhow::Result<Self> {
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let process = Command::new(program)
-            .args(["-H", "127.0.0.1", "-p", &port.to_string()])
+        let port = free_port()?;
+        let mut command = Command::new(program);
+        command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
+        Self::started(command, port).await
+    }
+
+    /// Starts one at a free port that has been taught what it lacks for stacks of our template
+    /// (`deploy/tests/moto_server.py`).
+    pub async fn start_for_stacks(program: &Path) -> anyhow::Result<Self> {
+        let python = program.with_file_name("python");
+        let server = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/tests/moto_server.py");
+        let port = free_port()?;
+        let mut command = Command::new(python);
+        command
+            .arg("-B")
+            .arg(server)
+            .args(["--port", &port.to_string()]);
+        Self::started(command, port).await
+    }
+
+    async fn started(mut command: Command, port: u16) -> anyhow::Result<Self> {
+        let process = command
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .kill_on_drop(true)
@@ -61,6 +80,16 @@ impl Moto {
                 secret_access_key: "test".to_owned().into(),
             }),
         }
+    }
+
+    /// What a program needs in its environment to find it.
+    pub fn environment(&self) -> [(&str, &str); 4] {
+        [
+            ("AWS_ENDPOINT_URL", &self.endpoint),
+            ("AWS_REGION", REGION),
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+        ]
     }
 
     /// Makes a bucket.
@@ -99,6 +128,10 @@ impl Moto {
         ensure!(is_well, "{action}: {text}");
         Ok(text)
     }
+}
+
+fn free_port() -> anyhow::Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
 /// By which moto tells to what service a call goes.

@@ -8,6 +8,7 @@ mod board_acts;
 mod bootstrap;
 mod bucket;
 mod checkpoints;
+mod cloud;
 mod demo;
 mod faults;
 mod fetch;
