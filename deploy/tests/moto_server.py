@@ -2,9 +2,9 @@
 
 moto 5.2.5 makes every load balancer of a template an application load balancer, whatever its `Type` says, and then refuses
 the listeners of a network load balancer. It makes no secret of the password that RDS manages for a database of a template.
-It leaves route tables behind, so that a stack with a VPC cannot be removed. And it tells what an SSM parameter holds in the
-place of the parameter's name, so that a stack cannot be updated with what is told of it. These four are put right here, in
-memory. All else is moto as it is.
+It leaves route tables behind, so that a stack with a VPC cannot be removed. It tells what an SSM parameter holds in the place
+of the parameter's name, so that a stack cannot be updated with what is told of it. And of a stack that is removed it cannot
+tell what was kept. These five are put right here, in memory. All else is moto as it is.
 
     python deploy/tests/moto_server.py [--port PORT]
 
@@ -83,10 +83,22 @@ def _parameters(self: Stack) -> list[dict[str, Any]]:
     return told
 
 
+_resources_of_moto = Stack.stack_resources.fget
+
+
+def _resources(self: Stack) -> Any:
+    if self.status != "DELETE_COMPLETE":
+        return _resources_of_moto(self)
+    # The map makes what it is asked for and has not; what it has still is what was kept.
+    left = self.resource_map._parsed_resources.values()
+    return [resource for resource in left if getattr(resource, "logical_resource_id", None)]
+
+
 def teach() -> None:
     """Puts right what is said above, for all servers of this process."""
     FakeLoadBalancer.create_from_cloudformation_json = classmethod(_create_load_balancer)
     RouteTable.delete_from_cloudformation_json = classmethod(_delete_route_table)
+    Stack.stack_resources = property(_resources)
     Stack.parameter_list = property(_parameters)
     DBInstance.get_cfn_attribute = _database_attribute
     DBInstance.has_cfn_attr = staticmethod(_has_database_attribute)

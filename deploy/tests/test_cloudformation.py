@@ -518,6 +518,25 @@ class Stacks(unittest.TestCase):
                 buckets = [bucket["Name"] for bucket in self.client("s3").list_buckets()["Buckets"]]
                 self.assertIn(outputs["BucketName"], buckets, "the bucket is kept")
 
+    def test_a_stack_is_updated_with_what_is_told_of_it(self) -> None:
+        """As the client does it: all parameters as they are, but for those that change."""
+        defaults = {name: str(slot["Default"]) for name, slot in load()["Parameters"].items() if "Default" in slot}
+        self.create("changing", defaults | GIVEN)
+        stacks = self.client("cloudformation")
+        self.addCleanup(stacks.delete_stack, StackName="changing")
+        (stack,) = stacks.describe_stacks(StackName="changing")["Stacks"]
+        told = {parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in stack["Parameters"]}
+        self.assertEqual(told, defaults | GIVEN)
+        stacks.update_stack(
+            StackName="changing",
+            TemplateBody=PATH.read_text(),
+            Capabilities=["CAPABILITY_IAM"],
+            Parameters=[
+                {"ParameterKey": key, "ParameterValue": value} for key, value in (told | {"NodesMax": "4"}).items()
+            ],
+        )
+        self.assertEqual(self.group("changing-nodes")["MaxSize"], 4)
+
     def resources(self, stack: str) -> dict[str, str]:
         """The ids of what the stack has made, by names in the template."""
         pages = self.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=stack)

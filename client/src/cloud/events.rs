@@ -44,7 +44,17 @@ impl Progress {
     pub fn take(&mut self, events: Vec<Event>) -> Vec<News> {
         let mut news = Vec::new();
         for event in events {
-            if !self.seen.insert(event.id.clone()) || event.is_stack {
+            if !self.seen.insert(event.id.clone()) {
+                continue;
+            }
+            if event.is_stack {
+                // Another operation begins: what failed before it is history.
+                if matches!(
+                    event.status.as_str(),
+                    "CREATE_IN_PROGRESS" | "UPDATE_IN_PROGRESS" | "DELETE_IN_PROGRESS"
+                ) {
+                    self.first_failure = None;
+                }
                 continue;
             }
             let before = self
@@ -173,5 +183,13 @@ mod tests {
         );
         assert_eq!(progress.take(all.to_vec()), []);
         assert_eq!(progress.line(), "3 done");
+        // What failed once is no reason why its removal does.
+        progress.take(vec![event(
+            10,
+            "studio",
+            "DELETE_IN_PROGRESS",
+            "User Initiated",
+        )]);
+        assert_eq!(progress.first_failure(), None);
     }
 }

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use aws_sdk_cloudformation::error::ProvideErrorMetadata;
 use aws_sdk_cloudformation::operation::update_stack::UpdateStackError;
-use aws_sdk_cloudformation::types::{Capability, Parameter, StackEvent, Tag};
+use aws_sdk_cloudformation::primitives::DateTime;
+use aws_sdk_cloudformation::types::{
+    Capability, Parameter, StackEvent, StackStatus, StackSummary, Tag,
+};
 
 use super::events::Event;
 use super::parameters::Values;
@@ -170,6 +173,27 @@ impl Cloud {
                 region: region(),
             }),
         }
+    }
+
+    /// The atelier of this name that was removed last, if there was one in the last three months.
+    pub async fn removed(&self, name: &str) -> Result<Option<Stack>, CloudError> {
+        let call = self.stacks.list_stacks();
+        let call = call.stack_status_filter(StackStatus::DeleteComplete);
+        let mut pages = call.into_paginator().send();
+        let mut found = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| CloudError::of("ListStacks", &error))?;
+            let of_name = page.stack_summaries().iter();
+            let of_name = of_name.filter(|it| it.stack_name() == Some(name));
+            let when = |it: &StackSummary| it.deletion_time().map(DateTime::secs);
+            found.extend(of_name.map(|it| (when(it), it.stack_id().map(str::to_owned))));
+        }
+        let last = found.into_iter().max().and_then(|(_, id)| id);
+        let stack = match last {
+            Some(id) => self.stack(&id).await?,
+            None => None,
+        };
+        Ok(stack.filter(|stack| stack.is_ours))
     }
 
     /// Begins to make a stack; its id.

@@ -9,6 +9,7 @@ mod bootstrap;
 mod bucket;
 mod checkpoints;
 mod cloud;
+mod cloud_waits;
 mod demo;
 mod faults;
 mod fetch;

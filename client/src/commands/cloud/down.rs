@@ -15,6 +15,7 @@ use crate::confirm;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::printer::{Printer, Tone};
+use crate::text::counted;
 
 const NOTHING_DONE: &str = "nothing was removed";
 /// How long machines may take to end. They have 2 minutes to leave, and AWS some more to take them down.
@@ -28,8 +29,8 @@ Examples:
   atelier cloud down studio --delete-bucket --yes
 
 Ends all nodes, then removes the stack and the profile of its name. A snapshot of the database stays, and so does the bucket \
-with its galleries, unless --delete-bucket is said. Asks on a terminal; elsewhere it needs --yes. A removal that failed goes \
-on when the same is said again.")]
+with its galleries, unless --delete-bucket is said. Asks on a terminal; elsewhere it needs --yes. A removal that failed, or \
+that nobody waited for, goes on when the same is said again.")]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is an option of the command line"
@@ -81,7 +82,7 @@ pub async fn run(
         return Err(Error::NobodyToAsk { command });
     }
     let desk = Desk::open(printer, shutdown, args.stack).await?;
-    let looking = look(&desk);
+    let looking = look(&desk, args.delete_bucket);
     let remains = desk.unless_interrupted(NOTHING_DONE, looking).await?;
     if remains.has_coordinator {
         let asking = check_grids(&desk, &remains.stack, args.even_if_grids_run);
@@ -96,10 +97,7 @@ pub async fn run(
             return Err(Error::Interrupted(NOTHING_DONE.to_owned()));
         }
     }
-    if remains.stack.standing() != Standing::Busy {
-        end_machines(&desk, remains.node_group.as_deref()).await?;
-    }
-    remove(&desk, &remains.stack).await?;
+    remove(&desk, &remains).await?;
     let bucket = remains.bucket.as_deref();
     if let (Some(bucket), true) = (bucket, args.delete_bucket) {
         remove_bucket(&desk, bucket).await?;
@@ -109,9 +107,15 @@ pub async fn run(
     Ok(Exit::Ok)
 }
 
-async fn look(desk: &Desk<'_>) -> Result<Remains, Error> {
-    let stack = desk.cloud.atelier(&desk.name).await?;
-    let is_going = stack.status == "DELETE_IN_PROGRESS";
+async fn look(desk: &Desk<'_>, delete_bucket: bool) -> Result<Remains, Error> {
+    let stack = match desk.cloud.atelier(&desk.name).await {
+        // A removal that nobody waited for leaves the profile, and a bucket that was to go, too.
+        Err(none @ CloudError::NoStack { .. }) if delete_bucket || has_profile(desk) => {
+            desk.cloud.removed(&desk.name).await?.ok_or(none)?
+        }
+        stack => stack?,
+    };
+    let is_going = stack.status.starts_with("DELETE_") && stack.standing() != Standing::Stuck;
     if stack.standing() == Standing::Busy && !is_going {
         let (name, status) = (stack.name, stack.status);
         return Err(CloudError::Busy { name, status }.into());
@@ -130,6 +134,12 @@ async fn look(desk: &Desk<'_>) -> Result<Remains, Error> {
             && !is_going,
         stack,
     })
+}
+
+/// Whether a profile leads to a stack of this name, in this region.
+fn has_profile(desk: &Desk<'_>) -> bool {
+    let region = desk.profile.as_ref().and_then(|it| it.region.as_deref());
+    region == Some(desk.cloud.region())
 }
 
 /// Sees to it that nobody loses work unasked.
@@ -167,11 +177,16 @@ fn what_goes(remains: &Remains, delete_bucket: bool) -> String {
         _ => "the volume with the database",
     };
     let bucket = remains.bucket.as_deref().unwrap_or_default();
-    let goes = "goes: nodes, coordinators, load balancer, network of its own, logs, alarms, the key of the board";
+    let goes = match remains.stack.standing() {
+        Standing::Gone => "gone already: the stack",
+        _ => {
+            "goes: nodes, coordinators, load balancer, network of its own, logs, alarms, the key of the board"
+        }
+    };
     let (goes_too, stays_too) = match (bucket.is_empty(), delete_bucket) {
         (true, _) => (String::new(), String::new()),
         (false, true) => (
-            format!(", and the bucket {bucket} with all that is in it"),
+            format!("; the bucket {bucket} goes with all that is in it"),
             String::new(),
         ),
         (false, false) => (
@@ -191,7 +206,7 @@ async fn end_machines(desk: &Desk<'_>, group: Option<&str>) -> Result<(), Error>
     let tell = |count| {
         if last.replace(count) != count {
             desk.printer
-                .say(&format!("waiting for {count} nodes to end"));
+                .say(&format!("waiting for {} to end", counted(count, "node")));
         }
     };
     let ending = async {
@@ -213,22 +228,30 @@ async fn end_machines(desk: &Desk<'_>, group: Option<&str>) -> Result<(), Error>
     Ok(())
 }
 
-async fn remove(desk: &Desk<'_>, stack: &Stack) -> Result<(), Error> {
-    let after = desk.cloud.last_event(&stack.id).await?;
-    if stack.standing() != Standing::Busy {
-        desk.cloud.delete(&stack.id).await?;
+async fn remove(desk: &Desk<'_>, remains: &Remains) -> Result<(), Error> {
+    let id = &remains.stack.id;
+    let standing = remains.stack.standing();
+    if standing == Standing::Gone {
+        return Ok(());
+    }
+    let after = desk.cloud.last_event(id).await?;
+    if standing != Standing::Busy {
+        end_machines(desk, remains.node_group.as_deref()).await?;
+        desk.cloud.delete(id).await?;
     }
     let waiting = desk.waiting();
     waiting
-        .until_done(&stack.id, after.as_deref(), Doing::Removing)
+        .until_done(id, after.as_deref(), Doing::Removing)
         .await?;
     Ok(())
 }
 
 async fn remove_bucket(desk: &Desk<'_>, bucket: &str) -> Result<(), Error> {
     let tell = |count: usize| {
-        desk.printer
-            .say(&format!("{count} objects removed from the bucket"));
+        desk.printer.say(&format!(
+            "{} removed from the bucket",
+            counted(count, "object")
+        ));
     };
     let removing = async { Ok(desk.cloud.remove_bucket(bucket, tell).await?) };
     let words = format!(

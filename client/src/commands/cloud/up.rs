@@ -30,7 +30,7 @@ const NOTHING_DONE: &str = "nothing was made or changed";
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  atelier cloud up studio --client-cidr 10.0.0.0/8 --vpc vpc-0a1b2c3d --subnets subnet-0a,subnet-0b \\
+  atelier cloud up studio --client-cidr 10.0.0.0/8 --vpc vpc-0a --subnets subnet-0a,subnet-0b \\
       --coordinator-image $REGISTRY/atelier-coordinator:1 --node-image $REGISTRY/atelier-node:1-cuda
   atelier cloud up studio --nodes-max 20 --weights vgg19.safetensors    # the rest stays as it is
 
