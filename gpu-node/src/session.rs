@@ -105,7 +105,7 @@ pub struct Equipment {
 pub enum SessionError {
     /// The URL is none.
     #[error(
-        "{url:?} is not the URL of a coordinator\nhint: write it as in http://127.0.0.1:7878; there is no TLS yet"
+        "{url:?} is not the URL of a coordinator\nhint: write it as in http://127.0.0.1:7878 or https://atelier.example.com"
     )]
     BadUrl {
         /// What was given.

@@ -161,7 +161,7 @@ async fn a_node_says_what_it_lacks_by_its_exit_code() -> anyhow::Result<()> {
         (&["weights", "fetch", "--url", &mirror], 3, &mirror),
         (&gpu, 2, "cuda:99"),
         (&["run", "--coordinator", "nonsense"], 2, "nonsense"),
-        (&["run", "--coordinator", "https://127.0.0.1:1"], 2, "https"),
+        (&["run", "--coordinator", "ftp://127.0.0.1:1"], 2, "https"),
         (&["run", "--weights", "not.h5"], 2, "not.h5"),
     ];
     for (args, code, word) in cases {

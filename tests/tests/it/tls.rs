@@ -1,9 +1,10 @@
-//! Goal: the client reaches a coordinator by TLS where it trusts who issued the certificate, and nowhere else.
+//! Goal: client and node reach a coordinator by TLS where they trust who issued the certificate, and nowhere else.
 
 use std::path::Path;
 
 use atelier_tests::cluster::Cluster;
-use atelier_tests::programs::{Ran, command, run};
+use atelier_tests::pictures;
+use atelier_tests::programs::{Ran, Running, command, run};
 use atelier_tests::tls::{Identity, Terminator};
 
 async fn list(url: &str, trusted: &Path) -> anyhow::Result<Ran> {
@@ -27,6 +28,18 @@ async fn a_coordinator_behind_tls_is_reached_by_those_who_trust_its_authority() 
 
     let grids = list(&tls.url(), &trusted).await?.json()?;
     assert_eq!(grids, serde_json::json!([]));
+
+    let mut node = command("atelier-node", folder.path());
+    node.args(["run", "--coordinator", &tls.url(), "--exit-with-stdin"])
+        .args(["--renderer", "simulated", "--simulated-cell-time", "10ms"])
+        .env("SSL_CERT_FILE", &trusted);
+    let mut node = Running::start("node", &mut node, &folder)?;
+    node.line().await?;
+    let work = tempfile::tempdir()?;
+    pictures::grid(work.path(), 1, 2)?;
+    cluster
+        .submit(work.path(), &["--set", "size=32", "--wait"])
+        .await?;
 
     // The name counts, too.
     let by_address = format!("https://{}", tls.address);
