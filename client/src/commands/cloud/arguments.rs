@@ -63,7 +63,7 @@ pub struct TemplateArgs {
     /// Most that all nodes together may cost in an hour, US dollars [default: no bound]
     #[arg(long, value_name = "DOLLARS")]
     pub dollars_per_hour_max: Option<String>,
-    /// Most that one grid may cost, US dollars [default: no bound]
+    /// What a grid may have cost before no more nodes come for it, US dollars [default: no bound]
     #[arg(long, value_name = "DOLLARS")]
     pub grid_dollars_max: Option<String>,
     /// Address that alarms are sent to, once it has confirmed [default: nobody]
