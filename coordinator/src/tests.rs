@@ -8,6 +8,7 @@ use atelier_gallery::keys::{GridKeys, input_key};
 use atelier_gallery::manifest::Manifest;
 use atelier_proto::ids::{Digest, NodeId, RequestId};
 use atelier_proto::v1;
+use atelier_proto::v1::fleet_client::FleetClient;
 use atelier_proto::v1::grids_client::GridsClient;
 use atelier_proto::v1::nodes_client::NodesClient;
 use tokio::task::JoinHandle;
@@ -23,6 +24,7 @@ use crate::scaler::Scaling;
 struct Coordinator {
     grids: GridsClient<Channel>,
     nodes: NodesClient<Channel>,
+    fleet: FleetClient<Channel>,
     bucket: Bucket,
     shutdown: CancellationToken,
     running: JoinHandle<Result<(), RunError>>,
@@ -66,7 +68,8 @@ impl Coordinator {
         assert_eq!(storage.endpoint, ready.s3);
         Self {
             bucket: Bucket::connect(&storage).await.unwrap(),
-            nodes: NodesClient::connect(ready.grpc).await.unwrap(),
+            nodes: NodesClient::connect(ready.grpc.clone()).await.unwrap(),
+            fleet: FleetClient::connect(ready.grpc).await.unwrap(),
             grids,
             shutdown,
             running,
@@ -380,6 +383,43 @@ async fn whoever_waits_is_told_when_the_coordinator_leaves_and_finds_all_again_l
     let request = v1::GetRequest { grid_id };
     let found = coordinator.grids.clone().get(request).await.unwrap();
     assert_eq!(found.into_inner().cells[0].state(), v1::CellState::Leased);
+    coordinator.shutdown.cancel();
+    coordinator.running.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_says_that_it_leaves_gets_no_more_cells_and_people_see_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let coordinator = Coordinator::start(&folder.path().join("data")).await;
+    let mut nodes = coordinator.nodes.clone();
+    let node_id = coordinator.register().await;
+    let renewal = |leaving: &str| v1::RenewRequest {
+        node_id: node_id.clone(),
+        cells: Vec::new(),
+        leaving: leaving.to_owned(),
+    };
+    let stays = nodes.renew(renewal("")).await.unwrap().into_inner();
+    assert!(!stays.drain);
+    let (photo, painting) = (
+        coordinator.put_input(b"photo").await,
+        coordinator.put_input(b"painting").await,
+    );
+    let mut grids = coordinator.grids.clone();
+    grids
+        .submit(submission(&photo, &painting, 2))
+        .await
+        .unwrap();
+    nodes.renew(renewal("spot interruption")).await.unwrap();
+    let asked = nodes.lease(lease_request(&node_id)).await.unwrap();
+    let answer = asked.into_inner();
+    assert!(answer.drain && answer.cells.is_empty(), "{answer:?}");
+    let mut fleet = coordinator.fleet.clone();
+    let listed = fleet.list_nodes(v1::ListNodesRequest::default()).await;
+    let node = listed.unwrap().into_inner().nodes.remove(0);
+    assert_eq!(node.state(), v1::NodeState::Draining);
+    assert_eq!(node.reason, "spot interruption");
+    let long = nodes.renew(renewal(&"x".repeat(301))).await.unwrap_err();
+    assert!(long.message().starts_with("leaving: "), "{long}");
     coordinator.shutdown.cancel();
     coordinator.running.await.unwrap().unwrap();
 }
