@@ -11,7 +11,7 @@
 //! - [`statistics`]: what content and style are measured by; [`targets`]: what they are in photos and paintings;
 //!   [`aims`], [`loss`]: how far a picture is from them; [`prepare`]: from jobs to all of these;
 //!   [`starts`]: what a scale begins with; [`unpainted`]: what masks leave alone
-//! - [`at_once`], [`peak`]: for measuring; [`memory`]: what fits; [`tiles`], [`tile_plan`]: what is done when a picture does not
+//! - [`at_once`], [`peak`]: for measuring; [`memory`], [`host_memory`]: what fits; [`tiles`], [`tile_plan`]: what is done when a picture does not
 //! - [`pixels`], [`colour`]: pictures to tensors and back; [`device`], [`cuda`], [`precision`], [`tf32`]: what it all runs on;
 //!   [`packed`], [`gpu`]: what processors and GPUs do faster than by libtorch's own operators; [`shim`]: how C++ is called; [`layout`]: how maps lie in memory
 
@@ -28,6 +28,7 @@ mod device;
 mod error;
 mod feature_scale;
 mod gpu;
+mod host_memory;
 mod job;
 mod layout;
 mod lbfgs;

@@ -7,6 +7,7 @@ use tch::{Cuda, Device};
 
 use super::RenderError;
 use super::cuda;
+use super::host_memory::available_bytes;
 
 /// What `--device` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -90,16 +91,6 @@ impl Selected {
             _ => 1,
         }
     }
-}
-
-/// What Linux thinks can be had without swapping.
-fn available_bytes() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    let kibibytes: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
-    Some(kibibytes * 1024)
 }
 
 /// Opens the libraries of the device that was chosen, which takes seconds for a GPU and needs no network. Loading a
