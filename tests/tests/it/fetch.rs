@@ -335,14 +335,15 @@ async fn what_was_damaged_on_its_way_or_is_missing_is_told_and_the_rest_comes() 
     for (path, _) in found {
         image::open(&path).with_context(|| path.display().to_string())?;
     }
-    // Once they are there again, one more call brings them.
-    for key in [&gone.key, &also.key] {
+    // Once they are there again, one more call brings them, but not the wrong one.
+    let mut wrong = bytes.clone();
+    wrong.push(0);
+    for (key, bytes) in [(&gone.key, bytes), (&also.key, wrong)] {
         bucket
-            .put_if_absent(key, bytes.clone().into(), "image/png", &[])
+            .put_if_absent(key, bytes.into(), "image/png", &[])
             .await?;
     }
     let ran = farm.fetch(&[]).await?;
-    // The other one's bytes are the wrong ones.
     assert!(ran.stderr.contains("SHA-256"), "{}", ran.stderr);
     assert_ne!(ran.code(), Some(0));
     Ok(())
