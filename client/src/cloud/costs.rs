@@ -228,14 +228,10 @@ mod tests {
     use crate::cloud::parameters::Given;
 
     fn costs(said: &[(&str, &str)]) -> Costs {
-        let mut given = Given::default();
-        given.say("CoordinatorImage", Some("r.example/c:1".to_owned()));
-        given.say("NodeImage", Some("r.example/n:1".to_owned()));
-        given.say("ClientCidr", Some("203.0.113.0/24".to_owned()));
-        for (name, value) in said {
-            given.say(name, Some((*value).to_owned()));
-        }
-        Costs::of(&given.settled(None).unwrap(), &Prices::shipped())
+        Costs::of(
+            &Given::with(said).settled(None).unwrap(),
+            &Prices::shipped(),
+        )
     }
 
     #[test]

@@ -115,6 +115,23 @@ pub struct Given {
     set: Vec<String>,
 }
 
+#[cfg(test)]
+impl Given {
+    /// What must be said, and what else is.
+    pub(crate) fn with(said: &[(&str, &str)]) -> Self {
+        let mut given = Self::default();
+        let needed = [
+            ("CoordinatorImage", "r.example/c:1"),
+            ("NodeImage", "r.example/n:1"),
+            ("ClientCidr", "203.0.113.0/24"),
+        ];
+        for (name, value) in needed.iter().chain(said) {
+            given.say(name, Some((*value).to_owned()));
+        }
+        given
+    }
+}
+
 impl Given {
     /// Takes what an option says.
     pub fn say(&mut self, parameter: &str, value: Option<String>) {

@@ -17,7 +17,7 @@ use rustix::process::Signal;
 const BYTES_MAX: u64 = 1 << 26;
 
 /// Submits a grid of so many photos and one artist whose cells take some seconds each.
-async fn submit(
+pub(crate) async fn submit(
     cluster: &Cluster,
     folder: &Path,
     photos: u32,
@@ -25,13 +25,9 @@ async fn submit(
 ) -> anyhow::Result<String> {
     pictures::grid(folder, photos, 1)?;
     let iterations = format!("iterations={iterations}");
-    let what = ["submit", "--photos", "photos/*.png", "--artists", "artists"];
     let settings = ["size=32", "scales=1", "history=4", &iterations];
     let set = settings.into_iter().flat_map(|setting| ["--set", setting]);
-    let args: Vec<&str> = what.into_iter().chain(set).chain(["--json"]).collect();
-    let submitted = cluster.atelier(folder, &args).await?.json()?;
-    let grid = submitted["grid_id"].as_str();
-    Ok(grid.context("no id")?.to_owned())
+    cluster.submit(folder, &set.collect::<Vec<_>>()).await
 }
 
 /// The key of the checkpoint of the photo with this number.

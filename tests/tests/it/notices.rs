@@ -1,7 +1,6 @@
 //! Goal: a node whose machine is taken away leaves in time, and nothing is lost by it: no attempt, and no more work than
 //! since the last checkpoint. What AWS is to the machine are stubs here; all else is real.
 
-use std::path::Path;
 use std::process::ExitStatus;
 use std::time::Duration;
 
@@ -12,10 +11,11 @@ use atelier_proto::v1::{self, AttemptOutcome, CellState};
 use atelier_tests::cluster::Cluster;
 use atelier_tests::metadata::{INSTANCE_ID, INSTANCE_TYPE, LifecycleStub, MetadataStub, ZONE};
 use atelier_tests::metrics::{scrape, served_at};
-use atelier_tests::pictures;
 use atelier_tests::programs::{PATIENCE, Running, command, run};
 use atelier_tests::proxy::{Proxy, Weather};
 use rustix::process::Signal;
+
+use crate::checkpoints::submit;
 
 /// In which a node is gone after a notice, whatever it does.
 const GONE_WITHIN: Duration = Duration::from_secs(30);
@@ -25,20 +25,6 @@ const HOOK: [&str; 4] = ["--lifecycle-group", "painters", "--lifecycle-hook", "l
 /// A coordinator with a grid for which an attempt that is spent is a cell that failed.
 async fn strict() -> anyhow::Result<Cluster> {
     Cluster::coordinator_with(&["--attempts-max", "1"]).await
-}
-
-async fn submit(
-    cluster: &Cluster,
-    folder: &Path,
-    photos: u32,
-    iterations: u32,
-) -> anyhow::Result<String> {
-    pictures::grid(folder, photos, 1)?;
-    let iterations = format!("iterations={iterations}");
-    let settings = ["size=32", "scales=1", "history=4", &iterations];
-    let set = settings.into_iter().flat_map(|setting| ["--set", setting]);
-    let args: Vec<&str> = set.collect();
-    cluster.submit(folder, &args).await
 }
 
 /// Starts a node on a machine whose metadata service is at this URL, and whose Auto Scaling group at the other one.

@@ -136,14 +136,7 @@ mod tests {
     use crate::cloud::parameters::Given;
 
     fn values(said: &[(&str, &str)]) -> Values {
-        let mut given = Given::default();
-        given.say("CoordinatorImage", Some("r.example/c:1".to_owned()));
-        given.say("NodeImage", Some("r.example/n:1".to_owned()));
-        given.say("ClientCidr", Some("203.0.113.0/24".to_owned()));
-        for (name, value) in said {
-            given.say(name, Some((*value).to_owned()));
-        }
-        given.settled(None).unwrap()
+        Given::with(said).settled(None).unwrap()
     }
 
     fn told(plan: &Plan) -> String {
