@@ -26,6 +26,14 @@ fn ceilings_hold_growth_and_say_so() {
             }),
             "wanted 10; ; no growth: the machines cost $5.00 an hour, and one more would be above $5.90",
         ),
+        // So do the nodes of people.
+        (
+            three().with_work([grid(100, 100.0)]).but(|scene| {
+                scene.seen.others.dollars_per_hour = 2.0;
+                scene.policy.dollars_per_hour_max = Some(5.9);
+            }),
+            "wanted 10; ; no growth: the machines cost $5.00 an hour, and one more would be above $5.90",
+        ),
         (
             three().with_work([grid(100, 100.0)]).but(|scene| {
                 scene.seen.machine_dollars = None;
