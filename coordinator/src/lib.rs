@@ -9,7 +9,7 @@
 //!   `gallery.json` and `index.html`, [`collector`] removes what is to be forgotten,
 //!   [`scaler`] has the fleet follow the backlog
 //! - [`s3`]: the embedded S3 endpoint; [`storage`]: that one or another; [`credentials`]: its keys
-//! - [`config`], [`data_folder`]: what it is told, and where it keeps things
+//! - [`config`], [`data_folder`]: what it is told, and where it keeps things; [`listen`]: who calls
 
 pub mod board;
 pub mod collector;
@@ -22,6 +22,7 @@ pub mod estimates;
 pub mod expiry;
 pub mod lead;
 pub mod ledger;
+pub mod listen;
 pub mod metrics;
 pub mod publisher;
 pub mod rpc;
