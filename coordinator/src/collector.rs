@@ -102,9 +102,10 @@ impl Collector<'_> {
         self.deleted_grids().await?;
         let now = self.ledger.now();
         if is_due(self.looked_at, INTERVAL.min(self.keeping.grace_period), now) {
-            self.ended_grids(now).await?;
+            let were_all = self.ended_grids(now).await?;
             self.history(now).await?;
-            self.looked_at = Some(now);
+            // Where more wait than one round takes, the next goes on with them.
+            self.looked_at = were_all.then_some(now);
         }
         if let Some(age) = self.keeping.unused_inputs
             && is_due(self.inputs_looked_at, INPUTS_INTERVAL.min(age), now)
@@ -135,16 +136,19 @@ impl Collector<'_> {
         Ok(())
     }
 
-    async fn ended_grids(&self, now: Timestamp) -> Result<(), CollectError> {
+    /// Looks through grids that have ended; whether those were all.
+    async fn ended_grids(&self, now: Timestamp) -> Result<bool, CollectError> {
         let store = self.ledger.store();
         let ended_before = before(now, self.keeping.grace_period);
-        for grid in store.unswept(ended_before, GRIDS_MAX).await? {
+        let unswept = store.unswept(ended_before, GRIDS_MAX).await?;
+        let were_all = unswept.len() < GRIDS_MAX as usize;
+        for grid in unswept {
             let orphans = objects::remove_orphans(self.ledger, self.bucket, grid).await?;
             if orphans > 0 {
                 tracing::info!(%grid, orphans, "removed objects that nothing refers to");
             }
         }
-        Ok(())
+        Ok(were_all)
     }
 
     async fn history(&self, now: Timestamp) -> Result<(), CollectError> {

@@ -23,6 +23,8 @@ const NODES: usize = 4;
 /// How long what a node puts late may come late, and how long a node may be stopped: shorter, so that nothing comes later.
 const GRACE: Duration = Duration::from_mins(1);
 const STOPPED_MAX: Duration = Duration::from_secs(30);
+/// How long after that the collector may take to look through a grid: it does so once a minute.
+const COLLECTED_MAX: Duration = Duration::from_secs(90);
 /// How long the nodes may take for what is left when all is well again.
 const REST: Duration = Duration::from_mins(5);
 
@@ -302,7 +304,7 @@ impl Soak {
         let ended = ended.await.context("some grid never ended")??;
         ensure!(ended >= self.grids.len(), "grids are missing");
         // What lies where nothing refers to it is removed some time after the end.
-        tokio::time::sleep(GRACE + Duration::from_secs(30)).await;
+        tokio::time::sleep(GRACE + COLLECTED_MAX).await;
         for grid in &self.grids {
             let audit = self.atelier(&["audit", grid, "--deep"]).await?;
             ensure!(audit.code() == Some(0), "{}{}", audit.stdout, audit.stderr);
