@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use atelier_proto::listen::{Exposed, check_exposure};
 use atelier_proto::telemetry::LogFormat;
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use secrecy::SecretString;
 
 pub use self::fleet::{FleetArgs, FleetError};
@@ -25,10 +25,11 @@ Exit codes:
   2  wrong usage
   4  cannot listen: the address is in use or not this machine's
   5  the S3 bucket cannot be reached or used
-  8  the data folder cannot be written or is in use, or the database cannot be reached or used
+  8  the data folder cannot be written or is in use, the database cannot be reached or used, or there is no backup
 
 Examples:
   atelier-coordinator
+  atelier-coordinator --data /srv/atelier backup /mnt/backup/atelier
   atelier-coordinator --data /srv/atelier --s3-bucket galleries --s3-region eu-central-1
   ATELIER_DATABASE='postgres://atelier@db/atelier?sslmode=verify-full' \\
       atelier-coordinator --s3-bucket galleries --s3-region eu-central-1";
@@ -39,6 +40,9 @@ Examples:
 #[derive(Debug, Parser)]
 #[command(version, after_help = EXIT_CODES)]
 pub struct Cli {
+    /// What to do, if it is not to serve.
+    #[command(subcommand)]
+    pub command: Option<Command>,
     /// Where gRPC is served
     #[arg(
         long,
@@ -182,6 +186,19 @@ pub struct Cli {
         value_name = "text|json"
     )]
     pub log_format: LogFormat,
+}
+
+/// What a coordinator does besides serving.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Copy the data folder, also while a coordinator serves from it, to a folder that can be used as one
+    ///
+    /// A folder that holds an earlier backup gets what is new. With PostgreSQL and a bucket elsewhere, back those up.
+    Backup {
+        /// The copy, best on another disk
+        #[arg(value_name = "DIR")]
+        to: PathBuf,
+    },
 }
 
 /// A configuration that makes sense.

@@ -65,12 +65,22 @@ impl DataFolder {
 
     /// The database.
     pub fn database(&self) -> PathBuf {
-        self.path.join("atelier.db")
+        Self::database_in(&self.path)
+    }
+
+    /// The database of a folder that somebody else may be using.
+    pub fn database_in(folder: &Path) -> PathBuf {
+        folder.join("atelier.db")
     }
 
     /// The objects of the embedded S3 endpoint.
     pub fn objects(&self) -> PathBuf {
-        self.path.join("objects")
+        Self::objects_in(&self.path)
+    }
+
+    /// The objects of a folder that somebody else may be using.
+    pub fn objects_in(folder: &Path) -> PathBuf {
+        folder.join("objects")
     }
 
     /// The keys of the embedded S3 endpoint.

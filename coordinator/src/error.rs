@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use atelier_gallery::bucket::BucketError;
 use atelier_proto::telemetry;
 
+use crate::backup::BackupError;
 use crate::board::KeyError;
 use crate::config::ConfigError;
 use crate::data_folder::DataFolderError;
@@ -60,6 +61,9 @@ pub enum RunError {
     /// The board ended.
     #[error("the board ended: {0}")]
     ServeBoard(#[source] io::Error),
+    /// There is no backup.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
     /// A task panicked.
     #[error("a part of the coordinator ended early: {0}")]
     Task(#[source] tokio::task::JoinError),
@@ -75,7 +79,11 @@ impl RunError {
             Self::Config(_) | Self::Log(_) => 2,
             Self::Listen { .. } => 4,
             Self::Bucket(_) => 5,
-            Self::DataFolder(_) | Self::Store(_) | Self::Embedded(_) | Self::BoardKey(_) => 8,
+            Self::DataFolder(_)
+            | Self::Store(_)
+            | Self::Embedded(_)
+            | Self::BoardKey(_)
+            | Self::Backup(_) => 8,
             Self::NoListener
             | Self::ServeGrpc(_)
             | Self::ServeS3(_)

@@ -9,8 +9,10 @@
 //!   `gallery.json` and `index.html`, [`collector`] removes what is to be forgotten,
 //!   [`scaler`] has the fleet follow the backlog
 //! - [`s3`]: the embedded S3 endpoint; [`storage`]: that one or another; [`credentials`]: its keys
-//! - [`config`], [`data_folder`]: what it is told, and where it keeps things; [`listen`]: who calls
+//! - [`config`], [`data_folder`]: what it is told, and where it keeps things; [`backup`]: a copy of
+//!   that; [`listen`]: who calls
 
+pub mod backup;
 pub mod board;
 pub mod collector;
 pub mod config;

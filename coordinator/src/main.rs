@@ -3,7 +3,8 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use atelier_coordinator::config::{Cli, Config};
+use atelier_coordinator::backup::back_up;
+use atelier_coordinator::config::{Cli, Command, Config};
 use atelier_coordinator::{Listeners, Ready, RunError};
 use atelier_proto::clock::Clock;
 use atelier_proto::{shutdown, telemetry};
@@ -23,10 +24,15 @@ fn main() -> ExitCode {
 fn start(cli: Cli) -> Result<(), RunError> {
     telemetry::init(&cli.log, cli.log_format)?;
     let exit_with_stdin = cli.exit_with_stdin;
-    let config = Config::try_from(cli)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
+    if let Some(Command::Backup { to }) = &cli.command {
+        let copied = runtime.block_on(back_up(&cli.data, to))?;
+        say(&serde_json::json!({ "backup": to, "objects": copied }));
+        return Ok(());
+    }
+    let config = Config::try_from(cli)?;
     let ended = runtime.block_on(async {
         let shutdown = shutdown::on_signals(exit_with_stdin)?;
         let listeners = Listeners::bind(&config).await?;
@@ -38,8 +44,11 @@ fn start(cli: Cli) -> Result<(), RunError> {
 }
 
 fn say_ready(ready: &Ready) {
-    let line = serde_json::json!({ "ready": ready });
+    say(&serde_json::json!({ "ready": ready }));
+}
+
+fn say(line: &serde_json::Value) {
     let mut stdout = std::io::stdout();
-    // A coordinator whose starter listens no longer serves all the same.
+    // Whoever started this may listen no longer.
     let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
 }

@@ -7,6 +7,7 @@
 //! Owns the folder and the HTTP service. Knows nothing of grids, cells or gRPC.
 
 mod backend;
+pub mod backup;
 mod checksum;
 mod chunks;
 mod completion;
@@ -40,6 +41,8 @@ use self::backend::Backend;
 use self::files::{FileName, Files};
 use self::index::{Index, IndexError};
 
+/// The index in the folder.
+const INDEX_FILE: &str = "index.db";
 /// A multipart upload that nobody finished within this time is forgotten at the next start.
 const UPLOAD_AGE_MAX: Duration = Duration::from_hours(24);
 /// A file without an object younger than this is left alone: it may be of a folder that is just being restored.
@@ -131,7 +134,7 @@ impl EmbeddedS3 {
         })?;
         let files = Arc::new(files);
 
-        let path = folder.join("index.db");
+        let path = folder.join(INDEX_FILE);
         let in_index = |source: IndexError| match source {
             IndexError::Newer { found, known } => S3Error::NewerIndex {
                 path: path.clone(),
@@ -219,7 +222,7 @@ async fn sweep(files: &Arc<Files>, known: HashSet<FileName>, clock: &Clock) -> s
     let newest = now.checked_sub(ORPHAN_AGE_MIN).unwrap_or(now);
     let newest = SystemTime::try_from(newest).unwrap_or(SystemTime::UNIX_EPOCH);
     let files = Arc::clone(files);
-    let removed = tokio::task::spawn_blocking(move || files.sweep(&known, newest)).await??;
+    let removed = tokio::task::spawn_blocking(move || files.sweep(&known, Some(newest))).await??;
     if removed > 0 {
         tracing::warn!(removed, "removed files that belonged to no object");
     }

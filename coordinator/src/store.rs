@@ -218,6 +218,17 @@ pub enum StoreError {
         /// What to look at.
         hint: &'static str,
     },
+    /// The database cannot be copied.
+    #[error(
+        "cannot copy the database {database}: {source}\nhint: is there room where the copy goes?"
+    )]
+    Copy {
+        /// Its file.
+        database: String,
+        /// Why.
+        #[source]
+        source: sqlx::Error,
+    },
     /// The database is of another version.
     #[error(
         "cannot bring the database {database} up to date: {source}\n\

@@ -85,6 +85,7 @@ fn store_code(error: &StoreError) -> Code {
         | StoreError::Damaged { .. }
         | StoreError::BadUrl { .. }
         | StoreError::Open { .. }
+        | StoreError::Copy { .. }
         | StoreError::Migrate { .. } => Code::Internal,
     }
 }

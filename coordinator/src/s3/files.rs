@@ -45,6 +45,15 @@ pub(super) struct Files {
     data: PathBuf,
 }
 
+/// What became of files that were to be taken along.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    /// How many were not here before.
+    pub(super) new: usize,
+    /// Those that were not there any more.
+    pub(super) gone: Vec<FileName>,
+}
+
 /// A file that is removed again unless it is kept.
 #[derive(Debug)]
 pub(super) struct NewFile {
@@ -113,17 +122,10 @@ impl Files {
             self.path(&new.name),
             self.folder(&new.name),
         );
-        let copied = on_disk("copy", from, move |from| {
-            // Objects never change in place, so two names may share one file; not every file system can.
-            let linked = std::fs::hard_link(from, &to).or_else(|_| {
-                std::fs::copy(from, &to)?;
-                File::open(&to)?.sync_all()
-            });
-            match linked {
-                Ok(()) => sync_folder(&folder).map(|()| true),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-                Err(error) => Err(error),
-            }
+        let copied = on_disk("copy", from, move |from| match link_or_copy(from, &to) {
+            Ok(()) => sync_folder(&folder).map(|()| true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
         });
         Ok(copied.await?.then_some(new))
     }
@@ -187,8 +189,39 @@ impl Files {
         }
     }
 
-    /// Removes files that are not `known` and were last written before `newest`; says how many.
-    pub(super) fn sweep(&self, known: &HashSet<FileName>, newest: SystemTime) -> io::Result<u64> {
+    /// Takes files along from another folder of files, but for those that are here already or have gone there. Blocks.
+    pub(super) fn take_from(&self, other: &Path, names: &HashSet<FileName>) -> io::Result<Taken> {
+        let mut taken = Taken::default();
+        let mut changed = HashSet::new();
+        for name in names {
+            let to = self.path(name);
+            if to.try_exists()? {
+                continue;
+            }
+            let from = other.join(&name.0[..2]).join(&name.0);
+            match link_or_copy(&from, &to) {
+                Ok(()) => {
+                    taken.new += 1;
+                    changed.insert(self.folder(name));
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    taken.gone.push(name.clone());
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        for folder in changed {
+            sync_folder(&folder)?;
+        }
+        Ok(taken)
+    }
+
+    /// Removes files that are not `known` and were last written before `newest`, if that is said; says how many.
+    pub(super) fn sweep(
+        &self,
+        known: &HashSet<FileName>,
+        newest: Option<SystemTime>,
+    ) -> io::Result<u64> {
         let mut removed = 0;
         for first in 0..=u8::MAX {
             for entry in std::fs::read_dir(self.data.join(format!("{first:02x}")))? {
@@ -197,7 +230,11 @@ impl Files {
                 let Some(name) = entry.file_name().to_str().and_then(FileName::parse) else {
                     continue;
                 };
-                if !known.contains(&name) && entry.metadata()?.modified()? < newest {
+                let is_old = match newest {
+                    Some(newest) => entry.metadata()?.modified()? < newest,
+                    None => true,
+                };
+                if is_old && !known.contains(&name) {
                     std::fs::remove_file(entry.path())?;
                     removed += 1;
                 }
@@ -249,6 +286,18 @@ impl Drop for NewFile {
             Err(_) => files.remove_now(&name),
         }
     }
+}
+
+/// A second name for a file's bytes. Objects never change in place, so two names may share one file; not every file system
+/// can, and then they are copied, so that the name is there with all of them or not at all.
+fn link_or_copy(from: &Path, to: &Path) -> io::Result<()> {
+    std::fs::hard_link(from, to).or_else(|_| {
+        let mut partial = to.as_os_str().to_owned();
+        partial.push(".partial");
+        std::fs::copy(from, &partial)?;
+        File::open(&partial)?.sync_all()?;
+        std::fs::rename(&partial, to)
+    })
 }
 
 fn sync_folder(folder: &Path) -> io::Result<()> {
@@ -305,7 +354,10 @@ mod tests {
         assert!(files.read(&dropped_name).await.unwrap().is_none());
 
         let known = HashSet::from([kept_name.clone()]);
-        assert_eq!(files.sweep(&known, SystemTime::UNIX_EPOCH).unwrap(), 0);
+        assert_eq!(
+            files.sweep(&known, Some(SystemTime::UNIX_EPOCH)).unwrap(),
+            0
+        );
         let later = files
             .path(&kept_name)
             .metadata()
@@ -313,7 +365,7 @@ mod tests {
             .modified()
             .unwrap()
             + std::time::Duration::from_mins(1);
-        assert_eq!(files.sweep(&known, later).unwrap(), 1);
+        assert_eq!(files.sweep(&known, Some(later)).unwrap(), 1);
         assert!(files.read(&orphan_name).await.unwrap().is_none());
         assert!(files.read(&kept_name).await.unwrap().is_some());
     }

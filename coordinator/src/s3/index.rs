@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{Row as _, Sqlite, Transaction};
+use sqlx::{ConnectOptions as _, Connection as _, Row as _, Sqlite, Transaction};
 
 use super::checksum::Checksum;
 use super::conditions::{WriteConditions, WriteRefusal};
@@ -108,6 +108,33 @@ impl Index {
         };
         index.migrate().await?;
         Ok(index)
+    }
+
+    /// Copies the database file at `path`, as it is at one moment, to a file that is not there yet. Whoever has it open goes on.
+    pub(super) async fn copy(path: &Path, to: &Path) -> Result<(), IndexError> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .busy_timeout(BUSY_TIMEOUT);
+        let mut connection = options.connect().await?;
+        sqlx::query("VACUUM INTO ?")
+            .bind(to.to_string_lossy().into_owned())
+            .execute(&mut connection)
+            .await?;
+        connection.close().await?;
+        Ok(())
+    }
+
+    /// Takes objects away whose files are gone.
+    pub(super) async fn forget_files(&self, gone: &[FileName]) -> Result<(), IndexError> {
+        let mut tx = self.begin().await?;
+        for file in gone {
+            sqlx::query("DELETE FROM objects WHERE file = ?")
+                .bind(file.as_str())
+                .execute(&mut *tx)
+                .await?;
+        }
+        tx.commit().await?;
+        Ok(())
     }
 
     async fn migrate(&self) -> Result<(), IndexError> {

@@ -75,6 +75,14 @@ impl SqlStore {
         open::sqlite(path).await
     }
 
+    /// Copies an `SQLite` file, as it is at one moment, to one that is not there yet. Whoever has it open goes on.
+    ///
+    /// # Errors
+    /// When it cannot be read, or the copy cannot be written.
+    pub async fn copy_sqlite(path: &Path, to: &Path) -> Result<(), StoreError> {
+        open::copy_sqlite(path, to).await
+    }
+
     /// Connects to PostgreSQL and brings its tables up to date, under a lock of the database, so that coordinators may
     /// start together.
     ///

@@ -166,6 +166,7 @@ impl Session {
                 Err(status) => {
                     failures_in_a_row += 1;
                     tracing::warn!(code = ?status.code(), error = status.message(), "no lease");
+                    self.headers.forget();
                     if status.code() == Code::NotFound {
                         self.register_again().await;
                     }

@@ -59,6 +59,7 @@ impl Session {
                 }
                 Err(status) => {
                     self.held.forget_told();
+                    self.headers.forget();
                     tracing::warn!(
                         code = ?status.code(),
                         error = status.message(),

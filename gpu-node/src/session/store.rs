@@ -95,6 +95,11 @@ impl KnownKeys {
         keys.insert(key.to_owned());
     }
 
+    /// After the coordinator was away: it may have come back with a bucket of an earlier time, out of a backup.
+    pub(super) fn forget(&self) {
+        self.lock().clear();
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashSet<String>> {
         // Every change is one insertion or removal, so a panic elsewhere leaves the set whole.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

@@ -19,6 +19,7 @@ mod modes;
 mod nodes;
 mod notices;
 mod one_shot;
+mod restore;
 mod scaling;
 mod soak;
 mod tls;

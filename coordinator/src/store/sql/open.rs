@@ -7,6 +7,7 @@ use std::time::Duration;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AnyPool, ConnectOptions as _, Connection as _, Executor as _};
 use url::Url;
 
@@ -18,6 +19,8 @@ use super::dialect::Dialect;
 const SQLITE_READERS_MAX: u32 = 4;
 /// How long a call waits for a connection before it is told that the store is too busy.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a copy waits for whoever writes.
+const COPY_PATIENCE: Duration = Duration::from_secs(30);
 /// Connections to PostgreSQL that listen and lead, beside those for calls.
 const POSTGRES_BESIDE_MAX: u32 = 3;
 
@@ -64,6 +67,24 @@ pub(super) async fn sqlite(path: &Path) -> Result<SqlStore, StoreError> {
         readers: readers.map_err(failed)?,
         postgres: None,
     })
+}
+
+/// Copies an `SQLite` file.
+pub(super) async fn copy_sqlite(path: &Path, to: &Path) -> Result<(), StoreError> {
+    let failed = |source| StoreError::Copy {
+        database: path.display().to_string(),
+        source,
+    };
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .busy_timeout(COPY_PATIENCE);
+    let mut connection = options.connect().await.map_err(failed)?;
+    sqlx::query("VACUUM INTO ?")
+        .bind(to.to_string_lossy().into_owned())
+        .execute(&mut connection)
+        .await
+        .map_err(failed)?;
+    connection.close().await.map_err(failed)
 }
 
 /// Connects to PostgreSQL.
