@@ -1,13 +1,17 @@
 //! The command line: what can be asked for, and the words that explain it.
 
+mod access;
+
 use std::ffi::OsString;
 
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+pub use self::access::AccessArgs;
 use crate::commands::audit::AuditArgs;
 use crate::commands::cancel::CancelArgs;
+use crate::commands::certs::CertsCommand;
 use crate::commands::cloud::CloudCommand;
 use crate::commands::delete::DeleteArgs;
 use crate::commands::demo::DemoArgs;
@@ -25,8 +29,10 @@ use crate::commands::share::ShareArgs;
 use crate::commands::show::ShowArgs;
 use crate::commands::submit::SubmitArgs;
 use crate::commands::watch::WatchArgs;
+use crate::coordinator::Coordinator;
+use crate::error::Error;
 use crate::exit::Exit;
-use crate::profiles::{ProfileError, Profiles};
+use crate::profiles::Profiles;
 
 /// Paints every photo in the style of every artist
 ///
@@ -62,6 +68,9 @@ pub struct GlobalArgs {
     /// `atelier/profiles.toml` in your folder for configuration
     #[arg(long, global = true, env = "ATELIER_PROFILE", value_name = "NAME")]
     pub profile: Option<String>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at its type")]
+    pub access: AccessArgs,
     /// Print data as JSON, one value a line
     #[arg(long, global = true)]
     pub json: bool,
@@ -113,16 +122,22 @@ impl Cli {
 }
 
 impl GlobalArgs {
-    /// Who is asked.
+    /// Who is asked, and how this client comes to them.
     ///
     /// # Errors
-    /// When there is no such profile.
-    pub fn coordinators(&self) -> Result<Vec<String>, ProfileError> {
-        match self.profile.as_deref() {
+    /// When there is no such profile, or a file of certificates, keys or tokens cannot be used.
+    pub fn coordinator(&self) -> Result<Coordinator, Error> {
+        let (urls, access) = match self.profile.as_deref() {
             // A variable that is set to nothing is as good as none.
-            None | Some("") => Ok(self.coordinators.clone()),
-            Some(name) => Ok(Profiles::of_user()?.named(name)?.coordinators),
-        }
+            None | Some("") => (self.coordinators.clone(), self.access.access(None)?),
+            Some(name) => {
+                let profiles = Profiles::of_user()?;
+                let profile = profiles.named(name)?;
+                let access = self.access.access(Some((&profiles, &profile)))?;
+                (profile.coordinators, access)
+            }
+        };
+        Ok(Coordinator::with_access(&urls, access)?)
     }
 }
 
@@ -165,6 +180,9 @@ pub enum Command {
     /// Make an atelier on AWS, look at it, and remove it
     #[command(subcommand)]
     Cloud(CloudCommand),
+    /// Make the certificates of a private authority, for coordinators, nodes and people
+    #[command(subcommand)]
+    Certs(CertsCommand),
     /// Run a whole atelier on this machine: a coordinator and nodes
     Local(LocalArgs),
     /// Render a sample grid on this machine, with nothing set up before

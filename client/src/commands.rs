@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod cancel;
+pub mod certs;
 pub mod cloud;
 pub mod delete;
 pub mod demo;
@@ -23,7 +24,6 @@ pub mod watch;
 
 use crate::cli::{Cli, Command};
 use crate::context::Context;
-use crate::coordinator::Coordinator;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::interrupt;
@@ -36,7 +36,7 @@ pub async fn run(cli: Cli, printer: &Printer) -> Result<Exit, Error> {
     let context = || -> Result<Context, Error> {
         Ok(Context {
             printer: printer.clone(),
-            coordinator: Coordinator::new(&cli.global.coordinators()?)?,
+            coordinator: cli.global.coordinator()?,
             shutdown: shutdown.clone(),
         })
     };
@@ -57,7 +57,8 @@ pub async fn run(cli: Cli, printer: &Printer) -> Result<Exit, Error> {
         Command::Audit(args) => audit::run(&context()?, args).await,
         Command::Nodes(args) => nodes::run(&context()?, args).await,
         Command::Fleet(command) => fleet::run(&context()?, command).await,
-        Command::Cloud(command) => cloud::run(printer, shutdown, command).await,
+        Command::Cloud(command) => cloud::run(printer, shutdown, &cli.global.access, command).await,
+        Command::Certs(command) => certs::run(&printer, command),
         // These two bring a coordinator of their own.
         Command::Local(args) => local::run(printer, shutdown, args).await,
         Command::Demo(args) => demo::run(printer, shutdown, args).await,

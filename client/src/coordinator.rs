@@ -14,15 +14,18 @@ pub mod view;
 
 use std::time::Duration;
 
+use atelier_gallery::bucket::Bucket;
 use atelier_proto::clock::Stopwatch;
+use atelier_proto::connect::{Access, Route, TlsFault};
+use atelier_proto::storage::Storage;
 use backon::{ExponentialBuilder, Retryable as _};
-use tonic::transport::Channel;
 use tonic::{Code, Request, Response, Status};
 
 pub use self::convert::ConvertError;
 pub use self::error::RpcError;
 pub use self::grids::{Changes, GridFilter};
 use self::members::Members;
+use crate::error::Error;
 
 /// How long a call may take, connected.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
@@ -35,17 +38,39 @@ const ANSWER_BYTES_MAX: usize = 64 << 20;
 #[derive(Debug, Clone)]
 pub struct Coordinator {
     members: Members,
+    access: Access,
 }
 
 impl Coordinator {
-    /// The coordinators at these URLs, as in `http://127.0.0.1:7878`. The first is asked until it does not answer.
+    /// The coordinators at these URLs, as in `http://127.0.0.1:7878`, for whoever has neither token nor certificate. The
+    /// first is asked until it does not answer.
     ///
     /// # Errors
     /// When there is no URL, or one is none; nothing is called.
     pub fn new(urls: &[impl AsRef<str>]) -> Result<Self, RpcError> {
+        Self::with_access(urls, Access::default())
+    }
+
+    /// The same for whoever has something to show.
+    ///
+    /// # Errors
+    /// Also when the token would be for all to read on its way there.
+    pub fn with_access(urls: &[impl AsRef<str>], access: Access) -> Result<Self, RpcError> {
         Ok(Self {
-            members: Members::new(urls)?,
+            members: Members::new(urls, &access)?,
+            access,
         })
+    }
+
+    /// The bucket of which the coordinator tells.
+    pub async fn bucket(&self) -> Result<Bucket, Error> {
+        self.bucket_at(&self.storage().await?).await
+    }
+
+    /// A bucket; whom one trusts for the coordinator, one trusts there.
+    pub async fn bucket_at(&self, storage: &Storage) -> Result<Bucket, Error> {
+        let authorities = self.access.authorities();
+        Ok(Bucket::connect_trusting(storage, authorities).await?)
     }
 
     /// Where the one is that is asked now.
@@ -61,7 +86,7 @@ impl Coordinator {
     async fn call<Message: Clone, Answer>(
         &self,
         message: Message,
-        call: impl AsyncFn(Channel, Request<Message>) -> Result<Response<Answer>, Status>,
+        call: impl AsyncFn(Route, Request<Message>) -> Result<Response<Answer>, Status>,
     ) -> Result<Answer, RpcError> {
         let called = self.retried(|channel| {
             let mut request = Request::new(message.clone());
@@ -74,14 +99,14 @@ impl Coordinator {
     /// The answer to a call, and the URL of the coordinator that gave it.
     async fn retried<Answer, Called>(
         &self,
-        call: impl Fn(Channel) -> Called,
+        call: impl Fn(Route) -> Called,
     ) -> Result<(Answer, &str), RpcError>
     where
         Called: Future<Output = Result<Response<Answer>, Status>>,
     {
         let once = || async {
             let member = self.members.current();
-            match call(member.channel.clone()).await {
+            match call(member.route.clone()).await {
                 Ok(answer) => Ok((answer.into_inner(), member.url.as_str())),
                 Err(status) => {
                     if is_absent(&status) {
@@ -119,7 +144,7 @@ impl Coordinator {
 /// Whether the coordinator did not take the call, so that the same one may succeed later.
 fn is_passing(status: &Status) -> bool {
     // Whom we do not trust now we do not trust in a second either.
-    error::tls_error(status).is_none()
+    TlsFault::of(status).is_none()
         && (is_absent(status) || status.code() == Code::ResourceExhausted)
 }
 

@@ -8,7 +8,6 @@ mod place;
 
 use std::path::{Path, PathBuf};
 
-use atelier_gallery::bucket::Bucket;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
@@ -136,7 +135,7 @@ async fn paint(
     let submitted = Box::pin(submit_plan(context, plan)).await?;
     let ended = follow(context, submitted.grid_id).await?;
     ended.tell(&context.printer);
-    let bucket = Bucket::connect(&context.coordinator.storage().await?).await?;
+    let bucket = context.coordinator.bucket().await?;
     let gallery = work.join("gallery");
     let (grid, everything) = (submitted.grid_id, Selection::default());
     let mut gallery = Fetcher::new(bucket, grid, Some(gallery), everything);

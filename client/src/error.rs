@@ -6,6 +6,7 @@ use atelier_gallery::bucket::BucketError;
 use atelier_proto::storage::IncompleteStorage;
 
 use crate::cell_ref::CellError;
+use crate::certs::CertsError;
 use crate::cloud::CloudError;
 use crate::coordinator::{ConvertError, RpcError};
 use crate::demo::DemoError;
@@ -105,6 +106,9 @@ pub enum Error {
     /// No such profile.
     #[error(transparent)]
     Profile(#[from] ProfileError),
+    /// Certificates.
+    #[error(transparent)]
+    Certs(#[from] CertsError),
     /// The atelier on AWS.
     #[error(transparent)]
     Cloud(#[from] CloudError),
@@ -152,6 +156,7 @@ impl Error {
             Self::Local(error) => error.exit(),
             Self::Demo(error) => error.exit(),
             Self::Profile(error) => error.exit(),
+            Self::Certs(error) => error.exit(),
             Self::Cloud(error) => error.exit(),
             Self::OutputClosed => Exit::Ok,
             Self::Output(_) => Exit::CannotWrite,
@@ -164,6 +169,7 @@ impl Error {
 pub(crate) fn bucket_exit(error: &BucketError) -> Exit {
     match error {
         BucketError::Write { .. } => Exit::CannotWrite,
+        BucketError::Authorities(_) => Exit::BadInput,
         BucketError::NoSuchBucket { .. }
         | BucketError::NoCredentials { .. }
         | BucketError::Refused { .. }

@@ -8,12 +8,14 @@
 //! - [`progress`]: a grid while it renders; [`confirm`]: a yes before what cannot be undone
 //! - [`fetch`]: a gallery brought here; [`share`]: a page of it for others; [`audit`]: whether all is as it is told
 //! - [`local`]: a whole atelier on this machine; [`demo`] and [`samples`]; [`cloud`]: one on AWS; [`profiles`]: names for ateliers
+//! - [`certs`]: a private authority, and what it issues
 //! - [`printer`], [`text`], [`error`], [`exit`], [`interrupt`]: what a person and a script get to see
 //!
 //! Nothing here renders or names torch.
 
 pub mod audit;
 pub mod cell_ref;
+pub mod certs;
 pub mod cli;
 pub mod cloud;
 pub mod commands;

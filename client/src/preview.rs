@@ -106,7 +106,7 @@ pub async fn follow(context: &Context, grid: GridId, how: How) -> Result<Ended, 
         How::Auto => Protocol::detect(|name| std::env::var(name).ok()),
         How::By(protocol) => protocol,
     };
-    let bucket = Bucket::connect(&context.coordinator.storage().await?).await?;
+    let bucket = context.coordinator.bucket().await?;
     let (sender, scenes) = watch::channel(Scene::default());
     let mut names = None;
     let following = progress::follow_unseen(context, grid, |board, _| {

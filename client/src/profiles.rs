@@ -5,6 +5,10 @@
 //! ```toml
 //! [profiles.studio]
 //! coordinators = ["https://atelier.example.com"]
+//! ca = "studio/ca.pem"                # relative to this file, as the others are
+//! cert = "studio/ann.pem"
+//! key = "studio/ann-key.pem"
+//! token_file = "studio/token"         # instead of cert and key
 //! ```
 
 use std::collections::BTreeMap;
@@ -23,7 +27,7 @@ use crate::text::printable;
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// An atelier that has a name.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Profile {
     /// URLs of its coordinators, at least one.
@@ -31,6 +35,44 @@ pub struct Profile {
     /// The AWS region of the stack of the same name.
     #[serde(default)]
     pub region: Option<String>,
+    /// PEM file of authorities that are trusted there.
+    #[serde(default)]
+    pub ca: Option<PathBuf>,
+    /// PEM file of the certificate to show there.
+    #[serde(default)]
+    pub cert: Option<PathBuf>,
+    /// PEM file of its key.
+    #[serde(default)]
+    pub key: Option<PathBuf>,
+    /// File of the token to show there.
+    #[serde(default)]
+    pub token_file: Option<PathBuf>,
+}
+
+impl Profile {
+    fn table(&self) -> Table {
+        let mut table = Table::new();
+        let urls: Array = self.coordinators.iter().map(String::as_str).collect();
+        table["coordinators"] = toml_edit::value(urls);
+        let files = [
+            ("ca", &self.ca),
+            ("cert", &self.cert),
+            ("key", &self.key),
+            ("token_file", &self.token_file),
+        ];
+        let files = files.map(|(name, file)| {
+            // What was read from a file of text is text.
+            let file = file.as_deref().map(Path::to_string_lossy);
+            (name, file.map(String::from))
+        });
+        let texts = std::iter::once(("region", self.region.clone())).chain(files);
+        for (name, text) in texts {
+            if let Some(text) = text {
+                table[name] = toml_edit::value(text);
+            }
+        }
+        table
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -134,6 +176,12 @@ impl Profiles {
         &self.path
     }
 
+    /// Where a file is that a profile names.
+    pub fn file(&self, named: &Path) -> PathBuf {
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        folder.join(named)
+    }
+
     /// The profile of this name, which must be there.
     pub fn named(&self, name: &str) -> Result<Profile, ProfileError> {
         let mut profiles = self.all()?;
@@ -162,12 +210,7 @@ impl Profiles {
         let mut before = None;
         self.change(|mut profiles, document| {
             before = profiles.remove(name).filter(|before| before != profile);
-            let mut table = Table::new();
-            let urls: Array = profile.coordinators.iter().map(String::as_str).collect();
-            table["coordinators"] = toml_edit::value(urls);
-            if let Some(region) = &profile.region {
-                table["region"] = toml_edit::value(region);
-            }
+            let table = profile.table();
             let all = document.entry("profiles").or_insert_with(|| {
                 let mut all = Table::new();
                 all.set_implicit(true);
@@ -250,7 +293,7 @@ mod tests {
     fn profile(url: &str) -> Profile {
         Profile {
             coordinators: vec![url.to_owned()],
-            region: None,
+            ..Profile::default()
         }
     }
 
@@ -264,10 +307,21 @@ mod tests {
 
         let studio = Profile {
             region: Some("eu-central-1".to_owned()),
+            ca: Some("studio/ca.pem".into()),
+            token_file: Some("/run/secrets/token".into()),
             ..profile("https://a")
         };
         assert_eq!(profiles.put("studio", &studio).unwrap(), None);
         assert_eq!(profiles.named("studio").unwrap(), studio);
+        let beside = |named: &str| profiles.file(Path::new(named));
+        assert_eq!(
+            beside("studio/ca.pem"),
+            folder.path().join("atelier/studio/ca.pem")
+        );
+        assert_eq!(
+            beside("/run/secrets/token"),
+            Path::new("/run/secrets/token")
+        );
         let theirs = "# ours\n[profiles.\"the lab\"]\ncoordinators = [\"http://b:1\", \"http://c:1\"] # two\n\n";
         let written = fs::read_to_string(profiles.path()).unwrap();
         fs::write(profiles.path(), format!("{theirs}{written}")).unwrap();

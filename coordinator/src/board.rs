@@ -22,6 +22,7 @@ use atelier_gallery::picture;
 use atelier_proto::clock::Stopwatch;
 use atelier_proto::ids::GridId;
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Path, Request, State};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, REFERRER_POLICY,
@@ -34,14 +35,16 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use futures::Stream;
-use tokio::net::TcpListener;
+use hyper::body::Incoming;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
+use tower_service::Service as _;
 
 pub use self::access::{Key, KeyError};
 use self::live::Live;
 use self::status::Status;
 use crate::ledger::Ledger;
+use crate::listen::{Listener, http};
 use crate::metrics;
 use crate::scaler::{Overview, Scaling};
 use crate::store::StoreError;
@@ -51,6 +54,8 @@ use crate::submissions::Submissions;
 const EVENT_INTERVAL: Duration = Duration::from_secs(1);
 /// Without a change, what only time changes is shown anew: how long a grid will take, and who was not heard of.
 const EVENT_INTERVAL_MAX: Duration = Duration::from_secs(5);
+/// How long the head of a request may take, and how long a connection may be idle before it.
+const HEAD_READ_MAX: Duration = Duration::from_mins(1);
 /// Pages that are kept up to date at once; further ones are told to come back later.
 const PAGES_MAX: usize = 1_000;
 /// Pictures that are taken in at once; each is in memory, and decoded there.
@@ -148,16 +153,16 @@ impl Board {
     ///
     /// # Errors
     /// When the system does not let it.
-    pub async fn serve(self, listener: TcpListener) -> std::io::Result<()> {
+    pub async fn serve(self, listener: Listener) -> std::io::Result<()> {
         let shutdown = self.shutdown.clone();
         let is_local = listener.local_addr()?.ip().is_loopback();
         let mut router = self.router();
         if is_local {
             router = router.layer(middleware::from_fn(from_here));
         }
-        axum::serve(listener, router)
-            .with_graceful_shutdown(shutdown.cancelled_owned())
-            .await
+        let answer = move |request: Request<Incoming>| router.clone().call(request.map(Body::new));
+        http::serve(listener, HEAD_READ_MAX, answer, shutdown).await;
+        Ok(())
     }
 
     fn router(self) -> Router {

@@ -1,28 +1,31 @@
 //! What a coordinator is told when it starts: the command line and the environment, checked and made into a [`Config`].
 
 mod fleet;
+mod tls;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use atelier_proto::listen::{Exposed, check_exposure};
+use atelier_proto::listen::{Exposed, Protection, check_exposure};
 use atelier_proto::telemetry::LogFormat;
 use clap::{Parser, Subcommand};
 use secrecy::SecretString;
 
 pub use self::fleet::{FleetArgs, FleetError};
+pub use self::tls::TlsArgs;
 use crate::collector::Keeping;
 use crate::domain::lease::LeaseRules;
 use crate::domain::share::Shares;
 use crate::ledger::Rules;
+use crate::listen::TlsFiles;
 use crate::scaler::Scaling;
 
 const EXIT_CODES: &str = "\
 Exit codes:
   0  ended as it was told to (Ctrl-C, SIGTERM)
   1  unexpected: please report it
-  2  wrong usage
+  2  wrong usage, or certificates that cannot be used
   4  cannot listen: the address is in use or not this machine's
   5  the S3 bucket cannot be reached or used
   8  the data folder cannot be written or is in use, the database cannot be reached or used, or there is no backup
@@ -31,6 +34,7 @@ Examples:
   atelier-coordinator
   atelier-coordinator --data /srv/atelier backup /mnt/backup/atelier
   atelier-coordinator --data /srv/atelier --s3-bucket galleries --s3-region eu-central-1
+  atelier-coordinator --listen 0.0.0.0:7878 --tls-cert studio.pem --tls-key studio-key.pem --client-ca ca.pem --client-crl crl.pem
   ATELIER_DATABASE='postgres://atelier@db/atelier?sslmode=verify-full' \\
       atelier-coordinator --s3-bucket galleries --s3-region eu-central-1";
 
@@ -74,7 +78,7 @@ pub struct Cli {
     /// Serve no board
     #[arg(long, env = "ATELIER_NO_BOARD")]
     pub no_board: bool,
-    /// URL by which nodes and clients reach the embedded S3 endpoint [default: http:// and where it is served]
+    /// URL by which nodes and clients reach the embedded S3 endpoint [default: http:// or https:// and where it is served]
     #[arg(long, env = "ATELIER_S3_PUBLIC_URL", value_name = "URL", conflicts_with = "s3_bucket",
           value_parser = parse_url)]
     pub s3_public_url: Option<String>,
@@ -162,8 +166,11 @@ pub struct Cli {
     pub s3_endpoint: Option<String>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented at its type")]
+    pub tls: TlsArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at its type")]
     pub fleet: FleetArgs,
-    /// Listen beyond this machine although there is neither TLS nor login
+    /// Listen beyond this machine although there is no TLS, or nobody is asked who they are
     #[arg(long, env = "ATELIER_INSECURE")]
     pub insecure: bool,
     /// Leave when standard input ends, so that whoever started this coordinator takes it along
@@ -206,6 +213,10 @@ pub enum Command {
 pub struct Config {
     /// Where gRPC is served.
     pub listen: SocketAddr,
+    /// The files of TLS, if that is spoken at every listener.
+    pub tls: Option<TlsFiles>,
+    /// Most connections of each listener.
+    pub connections_max: usize,
     /// Where the board is served; `None`: nowhere.
     pub board: Option<SocketAddr>,
     /// The file of its key; `None`: the one in the data folder.
@@ -285,10 +296,16 @@ impl TryFrom<Cli> for Config {
     type Error = ConfigError;
 
     fn try_from(cli: Cli) -> Result<Self, ConfigError> {
-        check_exposure(cli.listen, cli.insecure)?;
+        let protection = Protection {
+            tls: cli.tls.tls_cert.is_some(),
+            // Nobody is asked who they are in this version.
+            identity: false,
+            insecure: cli.insecure,
+        };
+        check_exposure(cli.listen, protection)?;
         let board = (!cli.no_board).then_some(cli.board_listen);
         if let Some(address) = board {
-            check_exposure(address, cli.insecure)?;
+            check_exposure(address, protection)?;
         }
         // clap sees to it that neither comes without the other.
         let bucket = if let (Some(bucket), Some(region)) = (cli.s3_bucket, cli.s3_region) {
@@ -298,7 +315,7 @@ impl TryFrom<Cli> for Config {
                 endpoint: cli.s3_endpoint,
             }
         } else {
-            check_exposure(cli.s3_listen, cli.insecure)?;
+            check_exposure(cli.s3_listen, protection)?;
             if cli.s3_listen.ip().is_unspecified() && cli.s3_public_url.is_none() {
                 let address = cli.s3_listen;
                 return Err(ConfigError::NoPublicUrl { address });
@@ -310,6 +327,8 @@ impl TryFrom<Cli> for Config {
         };
         Ok(Self {
             listen: cli.listen,
+            connections_max: cli.tls.connections_max as usize,
+            tls: cli.tls.files(),
             board,
             board_key: cli.board_key_file,
             data: cli.data,

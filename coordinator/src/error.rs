@@ -10,6 +10,7 @@ use crate::backup::BackupError;
 use crate::board::KeyError;
 use crate::config::ConfigError;
 use crate::data_folder::DataFolderError;
+use crate::listen::TlsError;
 use crate::rpc::ServeError;
 use crate::storage::EmbeddedError;
 use crate::store::StoreError;
@@ -34,6 +35,9 @@ pub enum RunError {
         #[source]
         source: io::Error,
     },
+    /// Certificates and keys.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The data folder.
     #[error(transparent)]
     DataFolder(#[from] DataFolderError),
@@ -52,9 +56,6 @@ pub enum RunError {
     /// gRPC ended.
     #[error(transparent)]
     ServeGrpc(#[from] ServeError),
-    /// The embedded S3 endpoint ended.
-    #[error("the embedded S3 endpoint ended: {0}")]
-    ServeS3(#[source] io::Error),
     /// The board's key.
     #[error(transparent)]
     BoardKey(#[from] KeyError),
@@ -76,7 +77,7 @@ impl RunError {
     /// The exit code, as `--help` explains it.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::Log(_) => 2,
+            Self::Config(_) | Self::Log(_) | Self::Tls(_) => 2,
             Self::Listen { .. } => 4,
             Self::Bucket(_) => 5,
             Self::DataFolder(_)
@@ -86,7 +87,6 @@ impl RunError {
             | Self::Backup(_) => 8,
             Self::NoListener
             | Self::ServeGrpc(_)
-            | Self::ServeS3(_)
             | Self::ServeBoard(_)
             | Self::Task(_)
             | Self::System(_) => 1,

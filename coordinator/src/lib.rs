@@ -10,7 +10,7 @@
 //!   [`scaler`] has the fleet follow the backlog
 //! - [`s3`]: the embedded S3 endpoint; [`storage`]: that one or another; [`credentials`]: its keys
 //! - [`config`], [`data_folder`]: what it is told, and where it keeps things; [`backup`]: a copy of
-//!   that; [`listen`]: who calls
+//!   that; [`listen`]: how connections are accepted, and who calls
 
 pub mod backup;
 pub mod board;
@@ -41,7 +41,7 @@ mod simulation;
 #[cfg(test)]
 mod tests;
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,6 +59,7 @@ use self::data_folder::DataFolder;
 use self::dispatch::Dispatcher;
 pub use self::error::RunError;
 use self::ledger::Ledger;
+use self::listen::{Listener, Protocol, ServerTls};
 use self::store::Store;
 use self::store::sql::SqlStore;
 use self::submissions::Submissions;
@@ -73,6 +74,9 @@ pub struct Listeners {
     pub grpc: TcpListener,
     /// For the embedded S3 endpoint, if there is one.
     pub s3: Option<TcpListener>,
+    /// For this process' own way to it, where that speaks TLS: whether one's own certificate is for a name by which one
+    /// reaches oneself is nobody's concern.
+    pub s3_local: Option<TcpListener>,
     /// For the board, if there is one.
     pub board: Option<TcpListener>,
 }
@@ -88,8 +92,17 @@ impl Listeners {
             Some(address) => Some(listen_on(address).await?),
             None => None,
         };
+        let s3_local = match (&s3, &config.tls) {
+            (Some(_), Some(_)) => Some(listen_on((Ipv4Addr::LOCALHOST, 0).into()).await?),
+            _ => None,
+        };
         let grpc = listen_on(config.listen).await?;
-        Ok(Self { grpc, s3, board })
+        Ok(Self {
+            grpc,
+            s3,
+            s3_local,
+            board,
+        })
     }
 }
 
@@ -120,6 +133,12 @@ pub async fn run(
     shutdown: CancellationToken,
     ready: impl FnOnce(&Ready),
 ) -> Result<(), RunError> {
+    let tls = config.tls.clone();
+    let tls = tls.map(|files| ServerTls::load(files, clock.clone()));
+    let doors = Doors {
+        tls: tls.transpose()?,
+        connections_max: config.connections_max,
+    };
     let folder = DataFolder::open(&config.data)?;
     let opening = open_store(&config, &folder);
     let Some(store) = shutdown.run_until_cancelled(opening).await.transpose()? else {
@@ -136,7 +155,8 @@ pub async fn run(
     let (storage, local) = open_storage(
         &config,
         &folder,
-        listeners.s3,
+        &doors,
+        (listeners.s3, listeners.s3_local),
         &clock,
         &shutdown,
         &mut serve,
@@ -149,12 +169,15 @@ pub async fn run(
     checked?;
 
     let ready_to_say = Ready {
-        grpc: url(&listeners.grpc)?,
+        grpc: doors.url(&listeners.grpc)?,
         s3: match config.bucket {
             BucketConfig::Embedded { .. } => storage.endpoint.clone(),
             BucketConfig::External { .. } => None,
         },
-        board: listeners.board.as_ref().map(url).transpose()?,
+        board: match &listeners.board {
+            Some(board) => Some(doors.url(board)?),
+            None => None,
+        },
     };
     let ledger = Arc::new(Ledger::new(store.clone(), clock, config.rules));
     let scaling = Arc::new(config.scaling);
@@ -170,7 +193,7 @@ pub async fn run(
         tasks: tasks.clone(),
         pulses: rpc::Pulses::default(),
     };
-    let grpc = rpc::serve(context, listeners.grpc);
+    let grpc = rpc::serve(context, doors.open(listeners.grpc, "gRPC", Protocol::Grpc));
     serve(Box::pin(async { Ok(grpc.await?) }));
     if let Some(listener) = listeners.board {
         let key = config.board_key.unwrap_or_else(|| folder.board_key());
@@ -183,9 +206,14 @@ pub async fn run(
             key,
             shutdown.clone(),
         );
+        let listener = doors.open(listener, "the board", Protocol::Http);
         serve(Box::pin(async {
             board.serve(listener).await.map_err(RunError::ServeBoard)
         }));
+    }
+    if let Some(tls) = doors.tls {
+        let following = tls.follow(shutdown.clone());
+        serve(Box::pin(async { Ok(following.await?) }));
     }
     tasks.spawn(estimates::run(ledger.clone(), shutdown.clone()));
     tasks.spawn(hear_others(ledger.clone(), shutdown.clone()));
@@ -246,22 +274,57 @@ async fn until_shutdown(serving: Serving, shutdown: CancellationToken) -> Result
     ended
 }
 
+/// What every listener has in common.
+struct Doors {
+    tls: Option<ServerTls>,
+    connections_max: usize,
+}
+
+impl Doors {
+    fn open(&self, tcp: TcpListener, what: &'static str, protocol: Protocol) -> Listener {
+        Listener::new(tcp, what, protocol, self.tls.clone(), self.connections_max)
+    }
+
+    fn url(&self, tcp: &TcpListener) -> Result<String, RunError> {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        Ok(format!("{scheme}://{}", local_address(tcp)?))
+    }
+}
+
 /// The bucket as others reach it and as this process does; an embedded one is served from here on.
 async fn open_storage(
     config: &Config,
     folder: &DataFolder,
-    listener: Option<TcpListener>,
+    doors: &Doors,
+    (listener, local): (Option<TcpListener>, Option<TcpListener>),
     clock: &Clock,
     shutdown: &CancellationToken,
     serve: &mut impl FnMut(Serving),
 ) -> Result<(Storage, Storage), RunError> {
     match (&config.bucket, listener) {
         (BucketConfig::Embedded { public_url, .. }, Some(listener)) => {
-            let address = local_address(&listener)?;
-            let embedded =
-                storage::open_embedded(folder, address, public_url.clone(), clock.clone()).await?;
-            let serving = embedded.endpoint.serve(listener, shutdown.clone());
-            serve(Box::pin(async { serving.await.map_err(RunError::ServeS3) }));
+            let public = match public_url {
+                Some(url) => url.clone(),
+                None => doors.url(&listener)?,
+            };
+            let address = local_address(local.as_ref().unwrap_or(&listener))?;
+            let embedded = storage::open_embedded(folder, address, public, clock.clone()).await?;
+            let mut listeners = vec![doors.open(listener, "S3", Protocol::Http)];
+            listeners.extend(local.map(|local| {
+                let connections_max = doors.connections_max;
+                Listener::new(
+                    local,
+                    "S3 for itself",
+                    Protocol::Http,
+                    None,
+                    connections_max,
+                )
+            }));
+            let serving = embedded.endpoint.serve(listeners, shutdown.clone());
+            serve(Box::pin(async {
+                serving.await;
+                Ok(())
+            }));
             Ok((embedded.public, embedded.local))
         }
         (BucketConfig::Embedded { .. }, None) => Err(RunError::NoListener),
@@ -281,8 +344,4 @@ async fn open_storage(
 
 fn local_address(listener: &TcpListener) -> Result<SocketAddr, RunError> {
     listener.local_addr().map_err(RunError::System)
-}
-
-fn url(listener: &TcpListener) -> Result<String, RunError> {
-    Ok(format!("http://{}", local_address(listener)?))
 }

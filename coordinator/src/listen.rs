@@ -1,7 +1,32 @@
-//! Where a coordinator listens, and who is at the other end of a connection.
+//! Where a coordinator listens, and who is at the other end of a connection: the one way in which gRPC, the board and the
+//! embedded S3 endpoint accept.
+//!
+//! - [`Listener`] accepts, by TLS where that is wanted: handshakes run beside accepting, within a time and a number
+//! - [`ServerTls`] is what TLS is spoken with; it follows its files ([`tls`])
+//! - [`http`] serves HTTP/1.1 on what was accepted
+//! - [`certificate`] reads what a certificate says
+//!
+//! **Invariant:** whoever is slow, silent or one too many costs a place among many, and never a task that runs for ever.
+
+mod accept;
+mod certificate;
+mod connection;
+pub mod http;
+mod live;
+mod seldom;
+#[cfg(test)]
+mod tests;
+pub mod tls;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+
+use atelier_proto::holder::Holder;
+
+pub use self::accept::{Listener, Protocol};
+pub use self::certificate::NoHolder;
+pub use self::connection::Connection;
+pub use self::tls::{ServerTls, TlsError, TlsFiles};
 
 /// The other end of a connection, as far as the connection itself tells.
 #[derive(Debug, Clone)]
@@ -9,6 +34,16 @@ pub struct Peer {
     /// Where it calls from.
     pub address: SocketAddr,
     /// The certificate that it showed, if it did: DER, of an authority that this coordinator trusts, and neither expired
-    /// nor revoked.
+    /// nor revoked when the connection was made.
     pub certificate: Option<Arc<[u8]>>,
+}
+
+impl Peer {
+    /// Whom its certificate names, if it showed one.
+    ///
+    /// # Errors
+    /// When the certificate names nobody, or several.
+    pub fn holder(&self) -> Option<Result<Holder, NoHolder>> {
+        self.certificate.as_deref().map(certificate::holder)
+    }
 }

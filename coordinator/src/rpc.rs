@@ -11,6 +11,7 @@ mod watch;
 
 pub(crate) use self::watch::Pulses;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,14 +21,15 @@ use atelier_proto::v1;
 use atelier_proto::v1::fleet_server::FleetServer;
 use atelier_proto::v1::grids_server::GridsServer;
 use atelier_proto::v1::nodes_server::NodesServer;
-use tokio::net::TcpListener;
+use futures::Stream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
+use tonic::transport::server::Connected;
 
 use crate::dispatch::Dispatcher;
 use crate::ledger::Ledger;
+use crate::listen::{Connection, Listener, Peer};
 use crate::scaler::Scaling;
 use crate::submissions::Submissions;
 
@@ -75,7 +77,7 @@ pub enum ServeError {
 }
 
 /// Serves until shutdown; calls in hand are then finished.
-pub async fn serve(context: Context, listener: TcpListener) -> Result<(), ServeError> {
+pub async fn serve(context: Context, listener: Listener) -> Result<(), ServeError> {
     let (health, health_service) = tonic_health::server::health_reporter();
     health
         .set_serving::<GridsServer<grids::GridsService>>()
@@ -106,10 +108,24 @@ pub async fn serve(context: Context, listener: TcpListener) -> Result<(), ServeE
         .add_service(fleet)
         .add_service(health_service)
         .add_service(reflection)
-        .serve_with_incoming_shutdown(
-            TcpIncoming::from(listener).with_nodelay(Some(true)),
-            shutdown.cancelled_owned(),
-        )
+        .serve_with_incoming_shutdown(incoming(listener), shutdown.cancelled_owned())
         .await?;
     Ok(())
+}
+
+/// What is accepted, as tonic takes it.
+fn incoming(listener: Listener) -> impl Stream<Item = Result<Connection, Infallible>> {
+    futures::stream::unfold(listener, async |mut listener| {
+        let connection = listener.accept().await;
+        Some((Ok(connection), listener))
+    })
+}
+
+/// Each request has the [`Peer`] of its connection among its extensions.
+impl Connected for Connection {
+    type ConnectInfo = Peer;
+
+    fn connect_info(&self) -> Peer {
+        self.peer().clone()
+    }
 }

@@ -40,6 +40,7 @@ use tokio_util::sync::CancellationToken;
 use self::backend::Backend;
 use self::files::{FileName, Files};
 use self::index::{Index, IndexError};
+use crate::listen::Listener;
 
 /// The index in the folder.
 const INDEX_FILE: &str = "index.db";
@@ -171,15 +172,8 @@ impl EmbeddedS3 {
         })
     }
 
-    /// Serves until shutdown; then answers what is under way, for a bounded time, and closes the index.
-    ///
-    /// # Errors
-    /// When the listener cannot be used.
-    pub async fn serve(
-        self,
-        listener: tokio::net::TcpListener,
-        shutdown: CancellationToken,
-    ) -> std::io::Result<()> {
+    /// Serves at all listeners until shutdown; then answers what is under way, for a bounded time, and closes the index.
+    pub async fn serve(self, listeners: Vec<Listener>, shutdown: CancellationToken) {
         let Self {
             backend,
             credentials,
@@ -187,10 +181,9 @@ impl EmbeddedS3 {
         } = self;
         let secret = credentials.secret_access_key.expose_secret().to_owned();
         let auth = s3s::auth::SimpleAuth::from_single(credentials.access_key_id, secret);
-        let served = server::serve(backend.clone(), auth, listener, shutdown).await;
+        server::serve(backend.clone(), auth, listeners, shutdown).await;
         backend.close().await;
         drop(lock);
-        served
     }
 }
 

@@ -36,11 +36,11 @@ pub struct Embedded {
     pub local: Storage,
 }
 
-/// Opens the embedded bucket, to be served at `address`.
+/// Opens the embedded bucket, to be served at `public_url`, and at the address `local` to this process alone.
 pub async fn open_embedded(
     folder: &DataFolder,
-    address: SocketAddr,
-    public_url: Option<String>,
+    local: SocketAddr,
+    public_url: String,
     clock: Clock,
 ) -> Result<Embedded, EmbeddedError> {
     let credentials = load_or_make(&folder.credentials())?;
@@ -55,8 +55,8 @@ pub async fn open_embedded(
     let endpoint = EmbeddedS3::open(&objects, EMBEDDED_BUCKET, credentials.clone(), clock).await?;
     Ok(Embedded {
         endpoint,
-        public: storage(public_url.unwrap_or_else(|| format!("http://{address}"))),
-        local: storage(format!("http://{}", callable(address))),
+        public: storage(public_url),
+        local: storage(format!("http://{}", callable(local))),
     })
 }
 

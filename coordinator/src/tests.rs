@@ -35,6 +35,8 @@ impl Coordinator {
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
         let config = Config {
             listen: any,
+            tls: None,
+            connections_max: 16,
             board_key: None,
             board: None,
             data: data.to_owned(),

@@ -4,6 +4,7 @@
 
 mod download;
 mod error;
+mod trust;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -103,8 +104,19 @@ impl Bucket {
     /// machine are looked for.
     ///
     /// # Errors
-    /// None today; the signature leaves room for configurations that cannot be used.
+    /// None today: what is wrong with where it is shows at the first call.
     pub async fn connect(storage: &Storage) -> Result<Self, BucketError> {
+        Self::connect_trusting(storage, None).await
+    }
+
+    /// The same for an endpoint whose certificate may be of the authorities in this PEM file, if not of the system's.
+    ///
+    /// # Errors
+    /// When the file cannot be used.
+    pub async fn connect_trusting(
+        storage: &Storage,
+        authorities: Option<&Path>,
+    ) -> Result<Self, BucketError> {
         let region = Region::new(storage.region.clone());
         let mut signer = None;
         let mut config = if let Some(keys) = &storage.credentials {
@@ -130,6 +142,9 @@ impl Bucket {
             .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS_MAX));
         if let Some(endpoint) = &storage.endpoint {
             config = config.endpoint_url(endpoint);
+        }
+        if let Some(authorities) = authorities {
+            config = config.http_client(trust::client(authorities)?);
         }
         let endpoint = storage
             .endpoint

@@ -1,5 +1,6 @@
 //! The command line: what can be asked for, and the words that explain it.
 
+mod access;
 mod fleet;
 mod instance;
 mod simulated;
@@ -12,6 +13,7 @@ use atelier_proto::settings::Preset;
 use atelier_proto::telemetry::LogFormat;
 use clap::{Args, Parser, Subcommand};
 
+pub use self::access::AccessArgs;
 pub(crate) use self::fleet::check_labels_count;
 pub use self::fleet::{DollarsPerHour, FleetArgs, Label, LabelsError};
 pub use self::instance::{AwsName, InstanceArgs};
@@ -66,6 +68,7 @@ pub enum Command {
     #[command(after_help = "\
 Examples:
   atelier-node run --coordinator http://10.0.0.7:7878 --label gpu=h100 --dollars-per-hour 2.99
+  atelier-node run --coordinator https://studio.lan:7878 --ca ca.pem --cert studio-1.pem --key studio-1-key.pem
   atelier-node run --coordinator http://10.0.0.7:7878 --ec2 --lifecycle-group painters --lifecycle-hook leave
   atelier-node run --renderer simulated --simulated-nodes 1000 --simulated-uploads off --log warn")]
     Run(RunArgs),
@@ -183,6 +186,9 @@ pub struct RunArgs {
         value_name = "URL"
     )]
     pub coordinator: String,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at its type")]
+    pub access: AccessArgs,
     /// By what cells are rendered. `simulated` renders nothing: its cells take time, and become pictures of one colour. It
     /// is there to put load on coordinators and buckets, and has no use for weights, device, precision, memory, batch,
     /// cache and checkpoints
@@ -245,7 +251,7 @@ pub struct RunArgs {
     /// Address where Prometheus finds this node's metrics, as in 127.0.0.1:9091 [default: nowhere]
     #[arg(long, env = "ATELIER_METRICS", value_name = "ADDRESS")]
     pub metrics: Option<SocketAddr>,
-    /// Serve metrics beyond this machine, to whoever asks
+    /// Serve metrics beyond this machine, to whoever asks, and send the token beyond it without TLS, too
     #[arg(long, env = "ATELIER_INSECURE")]
     pub insecure: bool,
     /// Leave when standard input ends, so that whoever started this node takes it along

@@ -34,6 +34,7 @@ use std::time::Duration;
 
 use atelier_gallery::bucket::{Bucket, BucketError};
 use atelier_proto::clock::Stopwatch;
+use atelier_proto::connect::{AccessError, Route, TlsFault};
 use atelier_proto::ids::NodeId;
 use atelier_proto::storage::{IncompleteStorage, Storage};
 use atelier_proto::v1;
@@ -42,7 +43,6 @@ use backon::{ExponentialBuilder, Retryable as _};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tonic::transport::Channel;
 use tonic::{Code, Status};
 
 use self::checkpoints::CHECKPOINT_PUTS_MAX;
@@ -111,6 +111,17 @@ pub enum SessionError {
         /// What was given.
         url: String,
     },
+    /// What this node was told of whom to trust and who it is cannot be used.
+    #[error(transparent)]
+    Access(AccessError),
+    /// There is no secure way to the coordinator.
+    #[error("there is no secure connection to the coordinator at {url}: {fault}\nhint: {}", fault.hint)]
+    Insecure {
+        /// Where it should be.
+        url: String,
+        /// What TLS says, and what to do.
+        fault: TlsFault,
+    },
     /// Nobody answered in time.
     #[error(
         "cannot reach the coordinator at {url}: {}\n\
@@ -137,7 +148,7 @@ pub enum SessionError {
 /// What every task of a session shares.
 struct Session {
     node: NodeId,
-    nodes: NodesClient<Channel>,
+    nodes: NodesClient<Route>,
     bucket: Bucket,
     /// Turns of cells at the bucket.
     at_bucket: Arc<Semaphore>,
@@ -235,6 +246,12 @@ pub async fn run(
     Ok(())
 }
 
+/// Whether the same call may succeed later, at the start, where whom we do not trust now we do not trust in a second
+/// either. Later on what is wrong may be mended while the node lives.
+fn is_passing_at_start(status: &Status) -> bool {
+    TlsFault::of(status).is_none() && is_passing(status)
+}
+
 /// Whether the same call may succeed later.
 fn is_passing(status: &Status) -> bool {
     matches!(
@@ -284,7 +301,7 @@ async fn register(
         link.nodes.clone().register(request).await
     };
     call.retry(at_start(config))
-        .when(is_passing)
+        .when(is_passing_at_start)
         .notify(|status, after| link.not_there_yet(status, after))
         .await
         .map(tonic::Response::into_inner)

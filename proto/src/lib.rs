@@ -6,20 +6,26 @@
 //! - [`storage`]: where the bytes live
 //! - [`prices`]: what cloud machines cost, for estimates
 //! - [`suggest`]: "did you mean"
+//! - [`connect`]: the way to a coordinator: whom a program trusts, and how it says who it is
+//! - [`holder`]: whose a certificate is; [`pem`], [`watched`]: the files of TLS, read again when they change
 //! - [`clock`], [`shutdown`], [`telemetry`], [`listen`]: how every program keeps time, ends, logs and listens
 //!
 //! This crate knows no S3, no database and no torch.
 
 pub mod clock;
+pub mod connect;
 pub mod fault;
+pub mod holder;
 pub mod ids;
 pub mod listen;
+pub mod pem;
 pub mod prices;
 pub mod settings;
 pub mod shutdown;
 pub mod storage;
 pub mod suggest;
 pub mod telemetry;
+pub mod watched;
 
 /// The generated messages, clients and servers of `atelier.v1`.
 #[expect(

@@ -1,5 +1,6 @@
 //! What the coordinator of a stack says, where it can be reached.
 
+use atelier_proto::connect::Access;
 use serde::Serialize;
 
 use super::stack::Stack;
@@ -55,8 +56,8 @@ pub fn coordinators(stack: &Stack, profile: Option<&Profile>) -> Vec<String> {
 }
 
 /// Asks them.
-pub async fn work(urls: &[String]) -> Result<Work, Error> {
-    let coordinator = Coordinator::new(urls)?;
+pub async fn work(urls: &[String], access: Access) -> Result<Work, Error> {
+    let coordinator = Coordinator::with_access(urls, access)?;
     let fleet = coordinator.fleet().await?;
     let filter = GridFilter {
         // Those of a grid that is paused are lost just as well.

@@ -1,6 +1,5 @@
 //! `atelier audit`: whether a grid is as it is told.
 
-use atelier_gallery::bucket::Bucket;
 use atelier_proto::ids::GridId;
 use clap::Args;
 use serde::Serialize;
@@ -97,7 +96,7 @@ pub async fn run(context: &Context, args: AuditArgs) -> Result<Exit, Error> {
 async fn auditing(context: &Context, args: &AuditArgs) -> Result<Audited, Error> {
     let coordinator = &context.coordinator;
     let grid = grid_ref::resolve(coordinator, &args.grid).await?;
-    let bucket = Bucket::connect(&coordinator.storage().await?).await?;
+    let bucket = coordinator.bucket().await?;
     audit(&context.printer, coordinator, &bucket, grid, args.deep).await
 }
 

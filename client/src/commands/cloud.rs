@@ -7,10 +7,12 @@ pub mod up;
 
 use std::time::Duration;
 
+use atelier_proto::connect::Access;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
+use crate::cli::AccessArgs;
 use crate::cloud::Cloud;
 use crate::cloud::stack::Stack;
 use crate::cloud::wait::Waiting;
@@ -66,12 +68,15 @@ fn stack_name(text: &str) -> Result<String, String> {
 pub async fn run(
     printer: Printer,
     shutdown: CancellationToken,
+    access: &AccessArgs,
     command: CloudCommand,
 ) -> Result<Exit, Error> {
     match command {
-        CloudCommand::Up(args) => Box::pin(up::run(&printer, &shutdown, *args)).await,
-        CloudCommand::Status(args) => Box::pin(status::run(&printer, &shutdown, args)).await,
-        CloudCommand::Down(args) => Box::pin(down::run(&printer, &shutdown, args)).await,
+        CloudCommand::Up(args) => Box::pin(up::run(&printer, &shutdown, access, *args)).await,
+        CloudCommand::Status(args) => {
+            Box::pin(status::run(&printer, &shutdown, access, args)).await
+        }
+        CloudCommand::Down(args) => Box::pin(down::run(&printer, &shutdown, access, args)).await,
     }
 }
 
@@ -85,6 +90,8 @@ struct Desk<'a> {
     profiles: Profiles,
     /// The one of the stack's name.
     profile: Option<Profile>,
+    /// How one comes to its coordinators.
+    access: Access,
     poll_interval: Duration,
 }
 
@@ -92,12 +99,14 @@ impl<'a> Desk<'a> {
     async fn open(
         printer: &'a Printer,
         shutdown: &'a CancellationToken,
+        access: &AccessArgs,
         stack: StackArgs,
     ) -> Result<Self, Error> {
         // A file that cannot be read is told before anything is done.
         let profiles = Profiles::of_user()?;
         let profile = profiles.all()?.remove(&stack.name);
         let remembered = profile.as_ref().and_then(|profile| profile.region.clone());
+        let access = access.access(profile.as_ref().map(|profile| (&profiles, profile)))?;
         Ok(Self {
             printer,
             shutdown,
@@ -105,6 +114,7 @@ impl<'a> Desk<'a> {
             name: stack.name,
             profiles,
             profile,
+            access,
             poll_interval: stack.poll_interval,
         })
     }

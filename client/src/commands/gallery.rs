@@ -42,7 +42,8 @@ impl GalleryArgs {
             only: self.only,
             favourites: favourites.transpose().map_err(FetchError::from)?,
         };
-        Ok((Bucket::connect(&storage).await?, grid, selection))
+        let bucket = context.coordinator.bucket_at(&storage).await?;
+        Ok((bucket, grid, selection))
     }
 }
 

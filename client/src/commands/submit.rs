@@ -3,7 +3,6 @@
 
 use std::path::{Path, PathBuf};
 
-use atelier_gallery::bucket::Bucket;
 use atelier_proto::ids::{GridId, RequestId};
 use atelier_proto::settings::{PRESET_KEY, Preset};
 use clap::Args;
@@ -191,7 +190,7 @@ async fn favourites(
         ..Selection::default()
     };
     let bringing = Box::pin(async {
-        let bucket = Bucket::connect(&context.coordinator.storage().await?).await?;
+        let bucket = context.coordinator.bucket().await?;
         let (manifest, _) = read_manifest(&bucket, grid).await?;
         let manifest = selection.of(&manifest).map_err(FetchError::from)?;
         like::plans(&bucket, &manifest, wishes, inputs).await
@@ -231,8 +230,7 @@ pub async fn submit_plan(context: &Context, plan: Plan) -> Result<Submitted, Err
     tell_skipped(printer, &plan);
     let preparing = Box::pin(async {
         // The bucket is tried before the pictures are, which takes longer.
-        let storage = context.coordinator.storage().await?;
-        let bucket = Bucket::connect(&storage).await?;
+        let bucket = context.coordinator.bucket().await?;
         bucket.check().await?;
 
         let paths = plan.paths();

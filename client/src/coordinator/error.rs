@@ -2,6 +2,7 @@
 
 use std::error::Error as _;
 
+use atelier_proto::connect::{AccessError, TlsFault};
 use tonic::{Code, Status, TimeoutExpired};
 
 use crate::exit::Exit;
@@ -30,15 +31,16 @@ pub enum RpcError {
         cause: String,
     },
     /// There is no secure way to it.
-    #[error("there is no secure connection to the coordinator at {url}: {problem}\nhint: {hint}")]
+    #[error("there is no secure connection to the coordinator at {url}: {fault}\nhint: {}", fault.hint)]
     Insecure {
         /// Where it should be.
         url: String,
-        /// What TLS says.
-        problem: String,
-        /// What to do.
-        hint: &'static str,
+        /// What TLS says, and what to do.
+        fault: TlsFault,
     },
+    /// What this client was told of whom to trust and who it is cannot be used.
+    #[error(transparent)]
+    Access(#[from] AccessError),
     /// It answers, and cannot do its work.
     #[error(
         "the coordinator at {url} cannot serve this now: {}",
@@ -124,12 +126,9 @@ impl RpcError {
     pub(super) fn new(url: &str, status: &Status) -> Self {
         let url = url.to_owned();
         let message = status.message().to_owned();
-        if let Some(error) = tls_error(status) {
-            return Self::Insecure {
-                url,
-                problem: error.to_string(),
-                hint: tls_hint(error),
-            };
+        if let Some(fault) = TlsFault::of(status) {
+            let fault = fault.clone();
+            return Self::Insecure { url, fault };
         }
         match status.code() {
             _ if is_broken_off(status) => Self::Unreachable {
@@ -156,12 +155,11 @@ impl RpcError {
         }
     }
 
-    /// The error for a client that cannot speak TLS at all.
-    pub(super) fn no_tls(url: &str, error: &tonic::transport::Error) -> Self {
-        Self::Insecure {
-            url: url.to_owned(),
-            problem: deepest_text(error),
-            hint: "this system names no authorities that it trusts: install its ca-certificates, or name a file with SSL_CERT_FILE",
+    /// The error for a coordinator to which there is no way.
+    pub(super) fn access(error: AccessError) -> Self {
+        match error {
+            AccessError::BadUrl(url) => Self::BadUrl { url },
+            other => Self::Access(other),
         }
     }
 
@@ -180,7 +178,7 @@ impl RpcError {
     /// The exit code that tells scripts of it.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::BadUrl { .. } | Self::Refused { .. } => Exit::BadInput,
+            Self::BadUrl { .. } | Self::Access(_) | Self::Refused { .. } => Exit::BadInput,
             Self::NotFound { .. } => Exit::NotFound,
             Self::NotNow { .. } => Exit::NotNow,
             Self::Unreachable { .. }
@@ -202,6 +200,7 @@ impl RpcError {
             | Self::TimedOut { .. }
             | Self::Failed { .. } => true,
             Self::BadUrl { .. }
+            | Self::Access(_)
             | Self::Insecure { .. }
             | Self::Denied { .. }
             | Self::Refused { .. }
@@ -224,50 +223,11 @@ pub(super) fn is_broken_off(status: &Status) -> bool {
     }
 }
 
-/// What TLS has against the connection, if it is that.
-pub(super) fn tls_error(status: &Status) -> Option<&rustls::Error> {
-    let mut causes = std::iter::successors(status.source(), |&cause| cause.source());
-    causes.find_map(|cause| {
-        // An I/O error does not name what it wraps as its source.
-        let io = cause.downcast_ref::<std::io::Error>();
-        let wrapped = io.and_then(std::io::Error::get_ref);
-        wrapped.and_then(|error| error.downcast_ref::<rustls::Error>())
-    })
-}
-
-fn tls_hint(error: &rustls::Error) -> &'static str {
-    use rustls::CertificateError as Why;
-    match error {
-        rustls::Error::InvalidCertificate(Why::UnknownIssuer | Why::BadSignature) => {
-            "this system does not trust who issued its certificate; SSL_CERT_FILE names a file with those that it is to trust"
-        }
-        rustls::Error::InvalidCertificate(
-            Why::NotValidForName | Why::NotValidForNameContext { .. },
-        ) => "its certificate is for another name: say that one with --coordinator",
-        rustls::Error::InvalidCertificate(
-            Why::Expired
-            | Why::ExpiredContext { .. }
-            | Why::NotValidYet
-            | Why::NotValidYetContext { .. },
-        ) => "check this machine's clock; if it is right, the certificate must be renewed",
-        rustls::Error::InvalidMessage(_) => {
-            "what listens there speaks no TLS: name it by http:// if it is within your own network"
-        }
-        _ => "check that a coordinator is served there by TLS",
-    }
-}
-
 /// The innermost text: "Connection refused" says more than "transport error".
 fn deepest_cause(status: &Status) -> String {
-    match status.source() {
-        Some(cause) => deepest_text(cause),
-        None => status.message().to_owned(),
-    }
-}
-
-fn deepest_text(error: &(dyn std::error::Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |&cause| cause.source());
-    causes.last().map(ToString::to_string).unwrap_or_default()
+    let causes = std::iter::successors(status.source(), |&cause| cause.source());
+    let deepest = causes.last().map(ToString::to_string);
+    deepest.unwrap_or_else(|| status.message().to_owned())
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! What is asked of nodes.
 
+use atelier_proto::connect::Route;
 use atelier_proto::ids::NodeId;
 use atelier_proto::v1;
 use atelier_proto::v1::fleet_client::FleetClient;
-use tonic::transport::Channel;
 
 use super::view::{FleetBounds, FleetView, NodeView};
 use super::{ANSWER_BYTES_MAX, Coordinator, RpcError};
@@ -14,7 +14,7 @@ const PAGE_NODES: u32 = 1000;
 /// Nodes that are listed at most.
 const NODES_MAX: usize = 100_000;
 
-fn client(channel: Channel) -> FleetClient<Channel> {
+fn client(channel: Route) -> FleetClient<Route> {
     FleetClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX)
 }
 

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use atelier_proto::connect::Route;
 use atelier_proto::ids::{CellId, GridId, RequestId};
 use atelier_proto::storage::Storage;
 use atelier_proto::v1;
 use atelier_proto::v1::grids_client::GridsClient;
-use tonic::transport::Channel;
 use tonic::{Status, Streaming};
 
 use super::view::{Accepted, Change, GridState, GridView, Summary};
@@ -31,7 +31,7 @@ pub struct GridFilter {
     pub name: String,
 }
 
-fn client(channel: Channel) -> GridsClient<Channel> {
+fn client(channel: Route) -> GridsClient<Route> {
     GridsClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX)
 }
 

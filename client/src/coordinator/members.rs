@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
+use atelier_proto::connect::{Access, Route};
+use tonic::transport::Endpoint;
 
 use super::RpcError;
 
@@ -26,15 +27,15 @@ pub(super) struct Members {
 #[derive(Debug)]
 pub(super) struct Member {
     pub(super) url: String,
-    pub(super) channel: Channel,
+    pub(super) route: Route,
     position: usize,
 }
 
 impl Members {
-    pub(super) fn new(urls: &[impl AsRef<str>]) -> Result<Self, RpcError> {
+    pub(super) fn new(urls: &[impl AsRef<str>], access: &Access) -> Result<Self, RpcError> {
         let members = urls.iter().enumerate();
         let mut members = members
-            .map(|(position, url)| Member::new(url.as_ref(), position))
+            .map(|(position, url)| Member::new(url.as_ref(), position, access))
             .collect::<Result<Vec<_>, _>>()?
             .into_iter();
         let first = members.next().ok_or_else(|| bad_url(""))?;
@@ -79,33 +80,22 @@ impl Members {
 }
 
 impl Member {
-    fn new(url: &str, position: usize) -> Result<Self, RpcError> {
-        let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|_| bad_url(url))?;
-        if endpoint.uri().host().is_none_or(str::is_empty) {
-            return Err(bad_url(url));
-        }
-        let endpoint = match endpoint.uri().scheme_str() {
-            Some("http") => endpoint,
-            Some("https") => {
-                let tls = ClientTlsConfig::new().with_native_roots();
-                endpoint
-                    .tls_config(tls)
-                    .map_err(|error| RpcError::no_tls(url, &error))?
-            }
-            _ => return Err(bad_url(url)),
-        };
-        let channel = endpoint
-            .connect_timeout(CONNECT_TIMEOUT)
-            .http2_keep_alive_interval(KEEP_ALIVE)
-            .keep_alive_timeout(KEEP_ALIVE)
-            .keep_alive_while_idle(true)
-            .connect_lazy();
+    fn new(url: &str, position: usize, access: &Access) -> Result<Self, RpcError> {
+        let route = access.route(&[url], tuned).map_err(RpcError::access)?;
         Ok(Self {
             url: url.to_owned(),
-            channel,
+            route,
             position,
         })
     }
+}
+
+fn tuned(endpoint: Endpoint) -> Endpoint {
+    endpoint
+        .connect_timeout(CONNECT_TIMEOUT)
+        .http2_keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(KEEP_ALIVE)
+        .keep_alive_while_idle(true)
 }
 
 fn bad_url(url: &str) -> RpcError {
@@ -118,9 +108,13 @@ fn bad_url(url: &str) -> RpcError {
 mod tests {
     use super::*;
 
+    fn members(urls: &[&str]) -> Result<Members, RpcError> {
+        Members::new(urls, &Access::default())
+    }
+
     #[tokio::test]
     async fn each_coordinator_has_its_turn_and_a_late_complaint_skips_none() {
-        let members = Members::new(&["http://a:1", "http://b:1", "http://c:1"]).unwrap();
+        let members = members(&["http://a:1", "http://b:1", "http://c:1"]).unwrap();
         let other_hand = members.clone();
         let first = members.current();
         assert_eq!(first.url, "http://a:1");
@@ -140,9 +134,9 @@ mod tests {
             ["http://a:1", "ftp://b:1"],
             ["https://", "http://a:1"],
         ] {
-            let error = Members::new(&urls).unwrap_err();
+            let error = members(&urls).unwrap_err();
             assert!(matches!(error, RpcError::BadUrl { .. }), "{error}");
         }
-        assert!(Members::new(&[] as &[&str]).is_err());
+        assert!(members(&[]).is_err());
     }
 }

@@ -1,8 +1,9 @@
 //! Views for tests, and what becomes of calls when coordinators come and go.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 
+use atelier_proto::connect::AccessOptions;
 use atelier_proto::ids::{CellId, Digest};
 use atelier_proto::settings::SettingsPatch;
 use atelier_proto::v1;
@@ -114,6 +115,8 @@ struct Pages {
     /// What it says instead of an answer.
     trouble: Option<Code>,
     calls: Arc<AtomicU32>,
+    /// How the last caller said who it is.
+    authorization: Arc<Mutex<Option<String>>>,
 }
 
 impl Pages {
@@ -136,6 +139,9 @@ impl Fleet for Pages {
         request: Request<v1::ListNodesRequest>,
     ) -> Result<Response<v1::ListNodesResponse>, Status> {
         self.calls.fetch_add(1, Ordering::SeqCst);
+        let authorization = request.metadata().get("authorization");
+        let authorization = authorization.map(|value| value.to_str().unwrap().to_owned());
+        *self.authorization.lock().unwrap() = authorization;
         if let Some(code) = self.trouble {
             return Err(Status::new(code, "troubled"));
         }
@@ -211,6 +217,30 @@ async fn pages_are_followed_at_whichever_coordinator_answers() {
     coordinator.clone().nodes(true).await.unwrap();
     assert_eq!(busy.calls.load(Ordering::SeqCst), 1);
     assert_eq!(healthy.calls.load(Ordering::SeqCst), 4);
+}
+
+#[tokio::test]
+async fn every_call_has_the_token_of_the_file_as_it_is_now() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("token");
+    std::fs::write(&path, "first\n").unwrap();
+    let pages = Pages::default();
+    let url = pages.serve().await;
+    let access = Access::new(AccessOptions {
+        token_file: Some(path.clone()),
+        ..AccessOptions::default()
+    });
+    let coordinator = Coordinator::with_access(&[&url], access.unwrap()).unwrap();
+    let said = async |coordinator: &Coordinator| {
+        coordinator.nodes(false).await.unwrap();
+        pages.authorization.lock().unwrap().take()
+    };
+    assert_eq!(said(&coordinator).await.as_deref(), Some("Bearer first"));
+    std::fs::write(&path, "rotated").unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(said(&coordinator).await.as_deref(), Some("Bearer rotated"));
+    assert_eq!(said(&Coordinator::new(&[&url]).unwrap()).await, None);
+    assert!(!format!("{coordinator:?}").contains("rotated"));
 }
 
 #[tokio::test]

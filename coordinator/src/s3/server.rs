@@ -1,4 +1,4 @@
-//! The HTTP side: connections, their bounds, shutdown, and what `s3s` leaves to its surroundings.
+//! The HTTP side: what `s3s` leaves to its surroundings.
 //!
 //! Lets pages of other origins read (galleries in a browser, by presigned URLs), and refuses what would let a client
 //! sidestep a bound: forms, which are collected in memory, and the old signature, which never ages.
@@ -7,92 +7,40 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{self, HeaderName};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use ::http::header::{self, HeaderName};
+use ::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
 use s3s::auth::SimpleAuth;
 use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{Body, S3Error, s3_error};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::backend::Backend;
 use super::chunks::{Chunked, Framing};
+use crate::listen::{Listener, http};
 
-const CONNECTIONS_MAX: usize = 512;
 /// Longer than clients keep idle connections, so that it is they who close them and no request meets a closed door.
-const HEADER_READ_MAX: Duration = Duration::from_mins(2);
-/// What requests under way are given at shutdown.
-const GRACE_PERIOD: Duration = Duration::from_secs(10);
-/// A pause after a failure to accept, which is mostly a lack of file descriptors.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+const HEAD_READ_MAX: Duration = Duration::from_mins(2);
 /// Room for the largest list of keys or parts that S3 allows.
 const XML_BYTES_MAX: usize = 16 << 20;
 /// How long a browser may remember the answer to a preflight.
 const PREFLIGHT_AGE_S: &str = "3600";
 
-/// Serves until shutdown, then waits for what is under way.
+/// Serves at all listeners until shutdown, then waits for what is under way.
 pub(super) async fn serve(
     backend: Backend,
     auth: SimpleAuth,
-    listener: TcpListener,
+    listeners: Vec<Listener>,
     shutdown: CancellationToken,
-) -> std::io::Result<()> {
-    // Everything that speaks S3 speaks HTTP/1.1, and telling the versions apart would wait without a limit.
-    let mut http = auto::Builder::new(TokioExecutor::new()).http1_only();
-    http.http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_READ_MAX);
-    let http = Arc::new(http);
+) {
     let service = service(backend, auth);
-    let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let (graceful, tasks, abandon) = (
-        GracefulShutdown::new(),
-        TaskTracker::new(),
-        CancellationToken::new(),
-    );
-
-    while let Some((stream, permit)) = next_connection(&listener, &permits, &shutdown).await {
+    let serving = listeners.into_iter().map(|listener| {
         let service = service.clone();
-        let answers = service_fn(move |request| answer(service.clone(), request));
-        let connection = http
-            .serve_connection(TokioIo::new(stream), answers)
-            .into_owned();
-        let connection = graceful.watch(connection);
-        let abandon = abandon.clone();
-        tasks.spawn(async move {
-            let ended = tokio::select! {
-                ended = connection => ended,
-                () = abandon.cancelled() => Ok(()),
-            };
-            if let Err(error) = ended {
-                tracing::debug!(%error, "an S3 connection broke");
-            }
-            drop(permit);
-        });
-    }
-
-    drop(listener);
-    tasks.close();
-    if tokio::time::timeout(GRACE_PERIOD, graceful.shutdown())
-        .await
-        .is_err()
-    {
-        tracing::warn!(
-            connections = tasks.len(),
-            "S3 requests were abandoned at shutdown"
-        );
-    }
-    abandon.cancel();
-    tasks.wait().await;
-    Ok(())
+        let answers = move |request| answer(service.clone(), request);
+        http::serve(listener, HEAD_READ_MAX, answers, shutdown.clone())
+    });
+    futures::future::join_all(serving).await;
 }
 
 fn service(backend: Backend, auth: SimpleAuth) -> S3Service {
@@ -102,36 +50,6 @@ fn service(backend: Backend, auth: SimpleAuth) -> S3Service {
     builder.set_auth(auth);
     builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
     builder.build()
-}
-
-/// The next connection and its place among all of them; `None` at shutdown.
-async fn next_connection(
-    listener: &TcpListener,
-    permits: &Arc<Semaphore>,
-    shutdown: &CancellationToken,
-) -> Option<(TcpStream, OwnedSemaphorePermit)> {
-    loop {
-        let accepted = async {
-            let permit = Arc::clone(permits).acquire_owned().await.ok();
-            (listener.accept().await, permit)
-        };
-        let (accepted, permit) = tokio::select! {
-            () = shutdown.cancelled() => return None,
-            accepted = accepted => accepted,
-        };
-        match accepted {
-            Ok((stream, _)) => {
-                if let Err(error) = stream.set_nodelay(true) {
-                    tracing::debug!(%error, "an S3 connection broke at once");
-                }
-                return Some((stream, permit?));
-            }
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept an S3 connection");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
 }
 
 async fn answer(

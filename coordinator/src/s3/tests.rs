@@ -22,6 +22,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{EmbeddedS3, S3Error};
+use crate::listen::{Listener, Protocol};
 
 const BUCKET: &str = "atelier";
 const ACCESS_KEY: &str = "AKTEST";
@@ -32,7 +33,7 @@ struct Endpoint {
     folder: TempDir,
     address: std::net::SocketAddr,
     shutdown: CancellationToken,
-    task: JoinHandle<std::io::Result<()>>,
+    task: JoinHandle<()>,
 }
 
 impl Endpoint {
@@ -45,7 +46,8 @@ impl Endpoint {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
-        let task = tokio::spawn(s3.serve(listener, shutdown.clone()));
+        let listener = Listener::new(listener, "S3", Protocol::Http, None, 64);
+        let task = tokio::spawn(s3.serve(vec![listener], shutdown.clone()));
         Self {
             folder,
             address,
@@ -56,7 +58,7 @@ impl Endpoint {
 
     async fn stop(self) -> TempDir {
         self.shutdown.cancel();
-        self.task.await.unwrap().unwrap();
+        self.task.await.unwrap();
         self.folder
     }
 

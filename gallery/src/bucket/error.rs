@@ -6,6 +6,8 @@ use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use atelier_proto::connect::TlsFault;
+use atelier_proto::pem::PemError;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
@@ -76,6 +78,9 @@ pub enum BucketError {
         /// What the search for credentials says.
         cause: String,
     },
+    /// The file of authorities to trust cannot be used.
+    #[error(transparent)]
+    Authorities(#[from] PemError),
     /// The endpoint does not accept who we are, or what we may.
     #[error("{endpoint} refuses these credentials for the bucket {bucket} ({code})\nhint: {hint}")]
     Refused {
@@ -178,6 +183,7 @@ impl BucketError {
             | Self::TooLarge { .. }
             | Self::DigestMismatch { .. }
             | Self::TooMany { .. }
+            | Self::Authorities(_)
             | Self::NoCredentials { .. }
             | Self::Refused { .. }
             | Self::OtherRegion { .. }
@@ -251,7 +257,10 @@ where
         },
         SdkError::DispatchFailure(failure) if !failure.is_user() => BucketError::Unreachable {
             endpoint,
-            cause: root_cause(error),
+            cause: match TlsFault::in_causes(error) {
+                Some(fault) => format!("{fault}; {}", fault.hint),
+                None => root_cause(error),
+            },
         },
         SdkError::ServiceError(service) => {
             let answer = Answer {

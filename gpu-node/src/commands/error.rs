@@ -187,14 +187,18 @@ impl CommandError {
             | Self::Weights(_)
             | Self::StoredWeights(StoredWeightsError::Weights(_))
             | Self::Choose(_)
-            | Self::Session(SessionError::BadUrl { .. }) => 2,
+            | Self::Session(SessionError::BadUrl { .. } | SessionError::Access(_)) => 2,
             // Another node may have the device, so it is no refusal of a cell; here it is wrong usage.
             Self::Executor(ExecutorError::Render(error))
                 if error.is_refusal() || matches!(error, RenderError::NoSuchDevice { .. }) =>
             {
                 2
             }
-            Self::Session(SessionError::Unreachable { .. } | SessionError::Refused(_)) => 4,
+            Self::Session(
+                SessionError::Unreachable { .. }
+                | SessionError::Insecure { .. }
+                | SessionError::Refused(_),
+            ) => 4,
             Self::Write { .. }
             | Self::Cache(_)
             | Self::StoredWeights(

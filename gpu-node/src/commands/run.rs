@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atelier_proto::clock::Stopwatch;
-use atelier_proto::listen::check_exposure;
+use atelier_proto::connect::{Access, AccessOptions};
+use atelier_proto::listen::{Protection, check_exposure};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -22,7 +23,7 @@ use crate::inputs::{InputCache, Inputs};
 use crate::log_tail::LogTail;
 use crate::metrics::{self, Metrics};
 use crate::render::open_libraries;
-use crate::session::{self, Equipment, Link, SessionConfig};
+use crate::session::{self, Equipment, Link, SessionConfig, SessionError};
 use crate::start_up::{Phase, StartUp};
 use crate::weights::{self, CacheError, Chosen, Network, Source, WeightsChoice, choose};
 
@@ -50,7 +51,7 @@ struct Node {
 pub(super) async fn run(args: RunArgs, log: LogTail) -> Result<(), CommandError> {
     check(&args)?;
     let departure = departure::on_signals(args.exit_with_stdin)?;
-    let link = Link::new(&args.coordinator)?;
+    let link = Link::new(&args.coordinator, access(&args)?)?;
     let instance = Arc::new(Instance::new(args.instance.options()));
     let leave_timeout = Duration::from(args.leave_timeout);
     let config = SessionConfig {
@@ -68,7 +69,11 @@ pub(super) async fn run(args: RunArgs, log: LogTail) -> Result<(), CommandError>
     let start_up = StartUp::new(metrics.clone());
     let metrics_url = match args.metrics {
         Some(address) => {
-            check_exposure(address, args.insecure)?;
+            let protection = Protection {
+                insecure: args.insecure,
+                ..Protection::default()
+            };
+            check_exposure(address, protection)?;
             let shutdown = departure.at_once().clone();
             Some(serve_metrics(address, metrics.clone(), shutdown).await?)
         }
@@ -94,6 +99,19 @@ pub(super) async fn run(args: RunArgs, log: LogTail) -> Result<(), CommandError>
         .complete_lifecycle(departure.reason(), within)
         .await;
     Ok(())
+}
+
+/// Whom this node trusts, and who it is.
+fn access(args: &RunArgs) -> Result<Access, SessionError> {
+    let options = AccessOptions {
+        authorities: args.access.ca.clone(),
+        certificate: args.access.cert.clone(),
+        key: args.access.key.clone(),
+        token_file: args.access.token_file.clone(),
+        token: AccessOptions::token_of_environment(),
+        insecure: args.insecure,
+    };
+    Access::new(options).map_err(SessionError::Access)
 }
 
 /// Refuses what does not go together.

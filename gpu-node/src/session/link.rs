@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atelier_gallery::bucket::{Bucket, BucketError};
+use atelier_proto::connect::{Access, AccessError, Route, TlsFault};
 use atelier_proto::storage::Storage;
 use atelier_proto::v1;
 use atelier_proto::v1::grids_client::GridsClient;
@@ -11,9 +12,12 @@ use atelier_proto::v1::nodes_client::NodesClient;
 use backon::Retryable as _;
 use tokio::sync::{OnceCell, Semaphore};
 use tonic::Status;
-use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
+use tonic::transport::Endpoint;
 
-use super::{CALL_TIMEOUT, SessionConfig, SessionError, at_start, connect, is_passing, timed};
+use super::{
+    CALL_TIMEOUT, SessionConfig, SessionError, at_start, connect, is_passing, is_passing_at_start,
+    timed,
+};
 
 /// Cells that ask the bucket for something at once, inputs and checkpoints aside; further ones wait. Each takes a
 /// connection.
@@ -27,8 +31,9 @@ const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
 #[derive(Debug, Clone)]
 pub struct Link {
     pub(super) url: String,
-    pub(super) nodes: NodesClient<Channel>,
-    grids: GridsClient<Channel>,
+    access: Access,
+    pub(super) nodes: NodesClient<Route>,
+    grids: GridsClient<Route>,
     pub(super) at_bucket: Arc<Semaphore>,
     bucket: Arc<OnceCell<Bucket>>,
 }
@@ -36,12 +41,13 @@ pub struct Link {
 impl Link {
     /// A link to the coordinator at this URL, or to those at these, separated by commas: calls are spread over them, and one
     /// that is away is passed over when a call is tried again. Nobody is asked yet.
-    pub fn new(url: &str) -> Result<Self, SessionError> {
-        let channel = channel(url)?;
+    pub fn new(url: &str, access: Access) -> Result<Self, SessionError> {
+        let route = route(&access, url)?;
         Ok(Self {
             url: url.to_owned(),
-            nodes: NodesClient::new(channel.clone()),
-            grids: GridsClient::new(channel),
+            access,
+            nodes: NodesClient::new(route.clone()),
+            grids: GridsClient::new(route),
             at_bucket: Arc::new(Semaphore::new(CELLS_AT_BUCKET_MAX)),
             bucket: Arc::default(),
         })
@@ -50,7 +56,7 @@ impl Link {
     /// The same with a connection to the coordinator of its own: one carries a bounded number of calls at once.
     pub fn with_own_connection(&self) -> Result<Self, SessionError> {
         Ok(Self {
-            nodes: NodesClient::new(channel(&self.url)?),
+            nodes: NodesClient::new(route(&self.access, &self.url)?),
             ..self.clone()
         })
     }
@@ -63,7 +69,7 @@ impl Link {
         };
         let response = call
             .retry(at_start(config))
-            .when(is_passing)
+            .when(is_passing_at_start)
             .notify(|status, after| self.not_there_yet(status, after))
             .await
             .map_err(|status| self.unanswered(status))?;
@@ -79,7 +85,7 @@ impl Link {
         used: bool,
     ) -> Result<Bucket, BucketError> {
         let connect = || async {
-            let bucket = Bucket::connect(storage).await?;
+            let bucket = Bucket::connect_trusting(storage, self.access.authorities()).await?;
             if used {
                 bucket.check().await?;
             }
@@ -100,8 +106,11 @@ impl Link {
 
     /// Why a call at the start has no answer.
     pub(super) fn unanswered(&self, status: Status) -> SessionError {
-        if is_passing(&status) {
-            let url = self.url.clone();
+        let url = self.url.clone();
+        if let Some(fault) = TlsFault::of(&status) {
+            let fault = fault.clone();
+            SessionError::Insecure { url, fault }
+        } else if is_passing(&status) {
             SessionError::Unreachable { url, status }
         } else {
             SessionError::Refused(status)
@@ -109,35 +118,16 @@ impl Link {
     }
 }
 
-fn channel(urls: &str) -> Result<Channel, SessionError> {
-    let endpoints = urls.split(',').map(|url| {
-        let endpoint = endpoint(url.trim())?
+fn route(access: &Access, urls: &str) -> Result<Route, SessionError> {
+    let urls: Vec<&str> = urls.split(',').map(str::trim).collect();
+    let tune = |endpoint: Endpoint| {
+        endpoint
             .connect_timeout(CONNECT_TIMEOUT)
             .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
-            .keep_alive_while_idle(true);
-        Ok(endpoint)
-    });
-    let endpoints: Vec<Endpoint> = endpoints.collect::<Result<_, SessionError>>()?;
-    Ok(match endpoints.as_slice() {
-        [one] => one.connect_lazy(),
-        _ => Channel::balance_list(endpoints.into_iter()),
-    })
-}
-
-fn endpoint(url: &str) -> Result<Endpoint, SessionError> {
-    let bad_url = || SessionError::BadUrl {
-        url: url.to_owned(),
+            .keep_alive_while_idle(true)
     };
-    let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|_| bad_url())?;
-    if endpoint.uri().host().is_none_or(str::is_empty) {
-        return Err(bad_url());
-    }
-    match endpoint.uri().scheme_str() {
-        Some("http") => Ok(endpoint),
-        // By the authorities that the system trusts, as the client does.
-        Some("https") => endpoint
-            .tls_config(ClientTlsConfig::new().with_native_roots())
-            .map_err(|_| bad_url()),
-        _ => Err(bad_url()),
-    }
+    access.route(&urls, tune).map_err(|error| match error {
+        AccessError::BadUrl(url) => SessionError::BadUrl { url },
+        other => SessionError::Access(other),
+    })
 }

@@ -4,6 +4,7 @@ mod puppet;
 
 use std::io::Write as _;
 
+use atelier_proto::connect::Access;
 use atelier_proto::ids::Digest;
 use atelier_proto::v1::nodes_server::NodesServer;
 use tokio::net::TcpListener;
@@ -63,7 +64,7 @@ async fn start(puppet: &Puppet, cell_time: Duration, failure_share: f64) -> Runn
     let session = {
         let departure = departure.clone();
         tokio::spawn(async move {
-            let link = Link::new(&url)?;
+            let link = Link::new(&url, Access::default())?;
             run(&config, &link, equipment, departure).await
         })
     };

@@ -7,6 +7,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::{Desk, StackArgs};
+use crate::cli::AccessArgs;
 use crate::cloud::CloudError;
 use crate::cloud::asked::{self, Work};
 use crate::cloud::stack::{BUCKET, COORDINATOR_GROUP, NODE_GROUP, Resource, Stack, Standing};
@@ -75,13 +76,14 @@ struct Remains {
 pub async fn run(
     printer: &Printer,
     shutdown: &CancellationToken,
+    access: &AccessArgs,
     args: DownArgs,
 ) -> Result<Exit, Error> {
     if !args.yes && !confirm::can_ask() {
         let command = "cloud down";
         return Err(Error::NobodyToAsk { command });
     }
-    let desk = Desk::open(printer, shutdown, args.stack).await?;
+    let desk = Desk::open(printer, shutdown, access, args.stack).await?;
     let looking = look(&desk, args.delete_bucket);
     let remains = desk.unless_interrupted(NOTHING_DONE, looking).await?;
     if remains.has_coordinator {
@@ -147,7 +149,9 @@ async fn check_grids(desk: &Desk<'_>, stack: &Stack, even_so: bool) -> Result<()
     let urls = asked::coordinators(stack, desk.profile.as_ref());
     let work = match urls.as_slice() {
         [] => Err("the stack names no endpoint".to_owned()),
-        urls => asked::work(urls).await.map_err(|error| first_line(&error)),
+        urls => asked::work(urls, desk.access.clone())
+            .await
+            .map_err(|error| first_line(&error)),
     };
     let refusal = match work {
         Ok(Work { grids: 0, .. }) => return Ok(()),

@@ -9,6 +9,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::{Desk, StackArgs, Told, in_lines};
+use crate::cli::AccessArgs;
 use crate::cloud::CloudError;
 use crate::cloud::asked::{self, Work};
 use crate::cloud::costs::Costs;
@@ -57,20 +58,21 @@ struct Status<'a> {
 pub async fn run(
     printer: &Printer,
     shutdown: &CancellationToken,
+    access: &AccessArgs,
     args: StatusArgs,
 ) -> Result<Exit, Error> {
     let prices = match &args.prices {
         Some(path) => Prices::load(path).map_err(CloudError::from)?,
         None => Prices::shipped(),
     };
-    let desk = Desk::open(printer, shutdown, args.stack).await?;
+    let desk = Desk::open(printer, shutdown, access, args.stack).await?;
     let looking = async {
         let stack = desk.cloud.atelier(&desk.name).await?;
         let group = group(&desk, &stack).await?;
         let reason = reason(&desk, &stack).await?;
         let work = match asked::coordinators(&stack, desk.profile.as_ref()) {
             urls if urls.is_empty() => None,
-            urls => Some(asked::work(&urls).await),
+            urls => Some(asked::work(&urls, desk.access.clone()).await),
         };
         Ok((stack, group, reason, work))
     };

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use self::plan::Plan;
 use super::arguments::TemplateArgs;
 use super::{Desk, StackArgs, Told};
+use crate::cli::AccessArgs;
 use crate::cloud::CloudError;
 use crate::cloud::costs::Costs;
 use crate::cloud::parameters::{Given, Values};
@@ -65,6 +66,7 @@ struct Up<'a> {
 pub async fn run(
     printer: &Printer,
     shutdown: &CancellationToken,
+    access: &AccessArgs,
     args: UpArgs,
 ) -> Result<Exit, Error> {
     if !args.yes && !confirm::can_ask() {
@@ -73,7 +75,7 @@ pub async fn run(
     }
     let (given, weights) = args.template.given().await?;
     let prices = prices(args.prices.as_deref())?;
-    let desk = Desk::open(printer, shutdown, args.stack).await?;
+    let desk = Desk::open(printer, shutdown, access, args.stack).await?;
     let looking = look(&desk, &given, weights.as_ref());
     let (before, values) = desk.unless_interrupted(NOTHING_DONE, looking).await?;
     let costs = Costs::of(&values, &prices);
@@ -304,6 +306,8 @@ fn keep_profile(desk: &Desk<'_>, before: Option<&Stack>, after: &Stack) -> Resul
     let profile = Profile {
         coordinators: vec![endpoint.to_owned()],
         region: Some(desk.cloud.region().to_owned()),
+        // Whom to trust there, and as whom to come, is for people to say.
+        ..desk.profile.clone().unwrap_or_default()
     };
     if let Some(replaced) = desk.profiles.put(name, &profile)?
         && replaced.coordinators != profile.coordinators

@@ -1,0 +1,245 @@
+//! Accepts connections, and sees to it that none of them is in the way of the others.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::server::TlsStream;
+
+use super::Peer;
+use super::connection::{Connection, Io};
+use super::live::Chain;
+use super::seldom::Seldom;
+use super::tls::ServerTls;
+
+/// How long a TLS handshake may take, and after it the first words.
+const OPENING_TIMEOUT: Duration = Duration::from_secs(10);
+/// Handshakes that are in hand at once; further connections wait to be accepted.
+const HANDSHAKES_MAX: usize = 256;
+/// How long somebody who was refused may take to hear why.
+const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
+/// Of what it still sends, so many bytes are taken meanwhile.
+const LINGER_BYTES_MAX: u64 = 64 << 10;
+/// A pause after a failure to accept, which is mostly a lack of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How often it is told that a listener is full, cannot accept, or refused a handshake.
+const TELL_INTERVAL: Duration = Duration::from_secs(30);
+
+/// What is spoken at a listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/2 alone.
+    Grpc,
+    /// HTTP/1.1 alone.
+    Http,
+}
+
+impl Protocol {
+    /// Its name in ALPN.
+    pub(super) fn alpn(self) -> &'static [u8] {
+        match self {
+            Self::Grpc => b"h2",
+            Self::Http => b"http/1.1",
+        }
+    }
+
+    /// What has to be said at once. The preface of HTTP/2 has a fixed length, and nothing else bounds the wait for it; for
+    /// the head of a request HTTP/1.1 has a limit of its own.
+    fn opening_bytes(self) -> usize {
+        match self {
+            Self::Grpc => 24,
+            Self::Http => 1,
+        }
+    }
+}
+
+/// Accepts connections at one address.
+#[derive(Debug)]
+pub struct Listener {
+    tcp: TcpListener,
+    /// For the log: `gRPC`, `the board`, `S3`.
+    what: &'static str,
+    protocol: Protocol,
+    tls: Option<ServerTls>,
+    places: Arc<Semaphore>,
+    handshakes: JoinSet<Option<Connection>>,
+    tell: Arc<Tell>,
+}
+
+#[derive(Debug)]
+struct Tell {
+    full: Seldom,
+    failed: Seldom,
+    refused: Seldom,
+}
+
+impl Listener {
+    /// Accepts at a socket, by TLS if that is given, `connections_max` at once; further ones wait until one ends.
+    pub fn new(
+        tcp: TcpListener,
+        what: &'static str,
+        protocol: Protocol,
+        tls: Option<ServerTls>,
+        connections_max: usize,
+    ) -> Self {
+        Self {
+            tcp,
+            what,
+            protocol,
+            tls,
+            places: Arc::new(Semaphore::new(connections_max)),
+            handshakes: JoinSet::new(),
+            tell: Arc::new(Tell {
+                full: Seldom::every(TELL_INTERVAL),
+                failed: Seldom::every(TELL_INTERVAL),
+                refused: Seldom::every(Duration::from_secs(1)),
+            }),
+        }
+    }
+
+    /// Where it listens.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.tcp.local_addr()
+    }
+
+    /// For the log.
+    pub(super) fn what(&self) -> &'static str {
+        self.what
+    }
+
+    /// The next connection that can be served. May be dropped and called again: nobody is lost by that.
+    pub async fn accept(&mut self) -> Connection {
+        loop {
+            let has_room = self.handshakes.len() < HANDSHAKES_MAX;
+            let (tcp, places) = (&self.tcp, &self.places);
+            let (tell, what) = (&self.tell, self.what);
+            let accepted = tokio::select! {
+                Some(made) = self.handshakes.join_next() => match made {
+                    Ok(Some(connection)) => return connection,
+                    Ok(None) | Err(_) => continue,
+                },
+                accepted = accept_one(tcp, places, tell, what), if has_room => accepted,
+            };
+            let (stream, address, place) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    if let Some(untold) = self.tell.failed.tell() {
+                        tracing::warn!(what, %error, untold, "cannot accept a connection");
+                    }
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(what, %error, "a connection broke at once");
+                continue;
+            }
+            let protocol = self.protocol;
+            let Some(tls) = &self.tls else {
+                let peer = Peer {
+                    address,
+                    certificate: None,
+                };
+                return connection(Io::Plain(stream), peer, place, protocol);
+            };
+            let (tls, tell) = (tls.clone(), self.tell.clone());
+            self.handshakes.spawn(async move {
+                let config = tls.config(protocol);
+                let stream = handshake(config.clone(), stream, address, what, &tell).await?;
+                let shown = stream.get_ref().1.peer_certificates();
+                let chain: Option<Chain> = shown.map(<[_]>::to_vec);
+                let certificate = chain.as_ref().and_then(|chain| chain.first());
+                let peer = Peer {
+                    address,
+                    certificate: certificate.map(|own| Arc::from(own.as_ref())),
+                };
+                let member = match chain {
+                    Some(chain) => Some(tls.enter(chain, &config, protocol)?),
+                    None => None,
+                };
+                Some(connection(Io::Tls(stream, member), peer, place, protocol))
+            });
+        }
+    }
+}
+
+fn connection(io: Io, peer: Peer, place: OwnedSemaphorePermit, protocol: Protocol) -> Connection {
+    Connection::new(io, peer, place, protocol.opening_bytes(), OPENING_TIMEOUT)
+}
+
+/// The next connection, and its place among all.
+async fn accept_one(
+    tcp: &TcpListener,
+    places: &Arc<Semaphore>,
+    tell: &Tell,
+    what: &str,
+) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    let place = match places.clone().try_acquire_owned() {
+        Ok(place) => place,
+        Err(_) => {
+            if let Some(untold) = tell.full.tell() {
+                tracing::warn!(
+                    what,
+                    untold,
+                    "there are as many connections as may be (--connections-max); new ones wait"
+                );
+            }
+            let place = places.clone().acquire_owned().await;
+            place.map_err(io::Error::other)?
+        }
+    };
+    let (stream, address) = tcp.accept().await?;
+    Ok((stream, address, place))
+}
+
+/// Makes TLS of a connection.
+async fn handshake(
+    config: Arc<ServerConfig>,
+    stream: TcpStream,
+    address: SocketAddr,
+    what: &str,
+    tell: &Tell,
+) -> Option<Box<TlsStream<TcpStream>>> {
+    let accepting = TlsAcceptor::from(config).accept(stream).into_fallible();
+    let told = |problem: &dyn std::fmt::Display| {
+        if let Some(untold) = tell.refused.tell() {
+            tracing::info!(what, %address, %problem, untold, "there is no TLS with somebody who connected");
+        }
+    };
+    match timeout(OPENING_TIMEOUT, accepting).await {
+        Ok(Ok(stream)) => Some(Box::new(stream)),
+        Ok(Err((error, stream))) => {
+            // Who connects and goes, as probes of load balancers do, is none to be told of.
+            if error.kind() != io::ErrorKind::UnexpectedEof {
+                told(&error);
+            }
+            linger(stream).await;
+            None
+        }
+        Err(_) => {
+            told(&"the handshake took too long");
+            None
+        }
+    }
+}
+
+/// Lets somebody who was refused read why: a socket that is closed with unread bytes in it takes back what it has sent.
+async fn linger(mut stream: TcpStream) {
+    let lingering = async {
+        stream.shutdown().await?;
+        let mut rest = stream.take(LINGER_BYTES_MAX);
+        let mut discarded = [0; 1024];
+        while rest.read(&mut discarded).await? > 0 {}
+        Ok::<_, io::Error>(())
+    };
+    // Whoever does not wait for it needs no answer.
+    let _ = timeout(LINGER_TIMEOUT, lingering).await;
+}
