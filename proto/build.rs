@@ -4,12 +4,13 @@ use std::path::Path;
 
 use prost::Message as _;
 
-const PROTOS: [&str; 5] = [
+const PROTOS: [&str; 6] = [
     "atelier/v1/settings.proto",
     "atelier/v1/common.proto",
     "atelier/v1/grids.proto",
     "atelier/v1/nodes.proto",
     "atelier/v1/fleet.proto",
+    "atelier/v1/tokens.proto",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

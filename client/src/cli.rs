@@ -28,7 +28,9 @@ use crate::commands::retry::RetryArgs;
 use crate::commands::share::ShareArgs;
 use crate::commands::show::ShowArgs;
 use crate::commands::submit::SubmitArgs;
+use crate::commands::tokens::TokensCommand;
 use crate::commands::watch::WatchArgs;
+use crate::commands::whoami::WhoamiArgs;
 use crate::coordinator::Coordinator;
 use crate::error::Error;
 use crate::exit::Exit;
@@ -177,6 +179,11 @@ pub enum Command {
     /// Say how many nodes there should be, and have one leave
     #[command(subcommand)]
     Fleet(FleetCommand),
+    /// Make tokens for those who call a coordinator that asks who they are, list them, and end them
+    #[command(subcommand)]
+    Tokens(TokensCommand),
+    /// Tell who the coordinator takes you for
+    Whoami(WhoamiArgs),
     /// Make an atelier on AWS, look at it, and remove it
     #[command(subcommand)]
     Cloud(CloudCommand),

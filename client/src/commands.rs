@@ -20,7 +20,9 @@ pub mod retry;
 pub mod share;
 pub mod show;
 pub mod submit;
+pub mod tokens;
 pub mod watch;
+pub mod whoami;
 
 use crate::cli::{Cli, Command};
 use crate::context::Context;
@@ -59,6 +61,8 @@ pub async fn run(cli: Cli, printer: &Printer) -> Result<Exit, Error> {
         Command::Fleet(command) => fleet::run(&context()?, command).await,
         Command::Cloud(command) => cloud::run(printer, shutdown, &cli.global.access, command).await,
         Command::Certs(command) => certs::run(&printer, command),
+        Command::Tokens(command) => tokens::run(&context()?, command).await,
+        Command::Whoami(args) => whoami::run(&context()?, args).await,
         // These two bring a coordinator of their own.
         Command::Local(args) => local::run(printer, shutdown, args).await,
         Command::Demo(args) => demo::run(printer, shutdown, args).await,

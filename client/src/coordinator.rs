@@ -10,6 +10,7 @@ mod grids;
 mod members;
 #[cfg(test)]
 pub(crate) mod tests;
+mod tokens;
 pub mod view;
 
 use std::time::Duration;
@@ -94,6 +95,20 @@ impl Coordinator {
             call(channel, request)
         });
         Ok(called.await?.0)
+    }
+
+    /// The same of a call that does its work anew each time it comes: it is not sent again.
+    async fn call_once<Message, Answer>(
+        &self,
+        message: Message,
+        call: impl AsyncFnOnce(Channel, Request<Message>) -> Result<Response<Answer>, Status>,
+    ) -> Result<Answer, RpcError> {
+        let member = self.members.current();
+        let mut request = Request::new(message);
+        request.set_timeout(CALL_TIMEOUT);
+        let answer = call(member.channel.clone(), request).await;
+        let answer = answer.map_err(|status| RpcError::new(&member.url, &status))?;
+        Ok(answer.into_inner())
     }
 
     /// The answer to a call, and the URL of the coordinator that gave it.

@@ -112,6 +112,15 @@ pub enum Error {
     /// The atelier on AWS.
     #[error(transparent)]
     Cloud(#[from] CloudError),
+    /// A file for a token cannot be made.
+    #[error("cannot write {}: {cause}\nhint: name a file that is not there yet, in a folder that you may write", path.display())]
+    TokenFile {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
     /// Whoever reads our standard output has gone, as `head` does; not worth a word.
     #[error("standard output was closed")]
     OutputClosed,
@@ -159,7 +168,7 @@ impl Error {
             Self::Certs(error) => error.exit(),
             Self::Cloud(error) => error.exit(),
             Self::OutputClosed => Exit::Ok,
-            Self::Output(_) => Exit::CannotWrite,
+            Self::Output(_) | Self::TokenFile { .. } => Exit::CannotWrite,
             Self::Interrupted(_) => Exit::Interrupted,
         }
     }

@@ -134,7 +134,7 @@ fn plan(
         reconstructions: wishes.reconstructions,
         priority: wishes.priority.unwrap_or_default(),
         labels: wishes.labels.iter().cloned().collect(),
-        submitter: wishes.submitter.to_owned(),
+        submitter: wishes.submitter.clone(),
         skipped: Vec::new(),
     }
 }

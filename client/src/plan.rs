@@ -17,6 +17,7 @@ pub use self::sweep::{SweptSetting, VariantPlan, variants};
 use crate::error::Error;
 use crate::grid_file;
 use crate::sources::{self, FoundArtist};
+use crate::submitter::Submitter;
 use crate::text::{counted, shortened};
 
 /// Characters in the name of a grid, photo or artist.
@@ -53,8 +54,8 @@ pub struct Plan {
     pub priority: i32,
     /// What nodes must have to get its cells.
     pub labels: BTreeMap<String, String>,
-    /// Who submits it; may be empty.
-    pub submitter: String,
+    /// Who submits it.
+    pub submitter: Submitter,
     /// Files that lay beside the pictures and are none by their names.
     pub skipped: Vec<PathBuf>,
 }
@@ -73,7 +74,7 @@ pub struct Wishes<'a> {
     /// Labels, besides those of a grid file.
     pub labels: &'a [(String, String)],
     /// Who submits.
-    pub submitter: &'a str,
+    pub submitter: Submitter,
 }
 
 /// A photo of a grid.
@@ -156,7 +157,7 @@ impl Plan {
             reconstructions: wishes.reconstructions,
             priority: wishes.priority.unwrap_or_default(),
             labels: wishes.labels.iter().cloned().collect(),
-            submitter: wishes.submitter.to_owned(),
+            submitter: wishes.submitter.clone(),
             skipped,
         };
         plan.check()?;
@@ -179,7 +180,7 @@ impl Plan {
             reconstructions: wishes.reconstructions || file.reconstructions,
             priority: wishes.priority.or(file.priority).unwrap_or_default(),
             labels,
-            submitter: wishes.submitter.to_owned(),
+            submitter: wishes.submitter.clone(),
             skipped: file.skipped,
         };
         plan.check()?;

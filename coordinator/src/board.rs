@@ -1,16 +1,19 @@
 //! The live board: grids and nodes as they stand, in a browser, and the galleries of the bucket, growing while they are
-//! rendered. Whoever has its key can act there, too.
+//! rendered. Whoever has its key can act there, too; where everybody says who they are, people log in, and each sees and does what
+//! their role lets them.
 //!
 //! [`status`] is what is shown of all, [`live`] of one grid; a page keeps it up to date by server-sent events, and comes back by
 //! itself when the coordinator does. A gallery is the page that lies in the bucket, with the files beside it ([`objects`]).
-//! [`acts`] is what people do, [`access`] who may.
+//! [`acts`] is what people do, [`access`] who may, [`session`] how they log in.
 
 mod access;
 mod acts;
 mod live;
 mod objects;
+mod session;
 mod status;
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
@@ -21,6 +24,7 @@ use atelier_gallery::page::PALETTE;
 use atelier_gallery::picture;
 use atelier_proto::clock::Stopwatch;
 use atelier_proto::ids::GridId;
+use axum::Extension;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Path, Request, State};
@@ -34,19 +38,23 @@ use axum::middleware::{self, Next};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use futures::Stream;
+use futures::{Stream, StreamExt as _};
 use hyper::body::Incoming;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
-use tower_service::Service as _;
+use tower::Service as _;
 
 pub use self::access::{Key, KeyError};
 use self::live::Live;
+use self::session::Visitor;
 use self::status::Status;
+use crate::identity::Identities;
+use crate::identity::audit::Audit;
 use crate::ledger::Ledger;
 use crate::listen::{Listener, http};
 use crate::metrics;
 use crate::scaler::{Overview, Scaling};
+use crate::scope;
 use crate::store::StoreError;
 use crate::submissions::Submissions;
 
@@ -80,12 +88,14 @@ const HTML: &str = "text/html; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// The board's own files, by their paths.
-const FILES: [(&str, &str, &str); 9] = [
+const FILES: [(&str, &str, &str); 11] = [
     ("/", HTML, include_str!("board/page/index.html")),
     ("/board.js", SCRIPT, include_str!("board/page/board.js")),
     ("/dom.js", SCRIPT, include_str!("board/page/dom.js")),
     ("/feed.js", SCRIPT, include_str!("board/page/feed.js")),
     ("/session.js", SCRIPT, include_str!("board/page/session.js")),
+    ("/login", HTML, include_str!("board/page/login.html")),
+    ("/login.js", SCRIPT, include_str!("board/page/login.js")),
     ("/live.js", SCRIPT, include_str!("board/page/live.js")),
     ("/submit", HTML, include_str!("board/page/submit.html")),
     ("/submit.js", SCRIPT, include_str!("board/page/submit.js")),
@@ -96,20 +106,49 @@ const FILES: [(&str, &str, &str); 9] = [
 static STYLE: LazyLock<String> =
     LazyLock::new(|| format!("{PALETTE}{}", include_str!("board/page/board.css")));
 
+/// What a board is made of.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    /// The truth.
+    pub ledger: Arc<Ledger>,
+    /// Where galleries lie.
+    pub bucket: Bucket,
+    /// Who takes in grids.
+    pub submissions: Submissions,
+    /// How the fleet follows the backlog.
+    pub scaling: Arc<Scaling>,
+    /// Who calls.
+    pub identities: Identities,
+    /// Where it is written down what they do.
+    pub audit: Arc<Audit>,
+    /// What lets people act where nobody is asked who they are.
+    pub key: Key,
+    /// Whether it is served by TLS.
+    pub tls: bool,
+    /// Until when it serves.
+    pub shutdown: CancellationToken,
+}
+
 /// What the board shows.
 #[derive(Debug, Clone)]
 pub struct Board {
-    ledger: Arc<Ledger>,
-    bucket: Bucket,
-    submissions: Submissions,
-    scaling: Arc<Scaling>,
-    key: Key,
-    shutdown: CancellationToken,
+    parts: Parts,
     pages: Arc<Semaphore>,
     uploads: Arc<Semaphore>,
     sizes: acts::Sizes,
-    last: Arc<Mutex<Option<Last>>>,
+    last: Arc<Mutex<HashMap<Option<String>, Last>>>,
 }
+
+impl std::ops::Deref for Board {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.parts
+    }
+}
+
+/// Submitters for whom it is remembered what was shown last.
+const LAST_MAX: usize = 200;
 
 /// What was shown last, for the pages that ask at the same time.
 #[derive(Debug, Clone)]
@@ -126,22 +165,10 @@ enum Followed {
 }
 
 impl Board {
-    /// A board of what this ledger and this bucket hold, until `shutdown`. Whoever has the key can act there.
-    pub fn new(
-        ledger: Arc<Ledger>,
-        bucket: Bucket,
-        submissions: Submissions,
-        scaling: Arc<Scaling>,
-        key: Key,
-        shutdown: CancellationToken,
-    ) -> Self {
+    /// A board of these parts.
+    pub fn new(parts: Parts) -> Self {
         Self {
-            ledger,
-            bucket,
-            submissions,
-            scaling,
-            key,
-            shutdown,
+            parts,
             pages: Arc::new(Semaphore::new(PAGES_MAX)),
             uploads: Arc::new(Semaphore::new(UPLOADS_MAX)),
             sizes: acts::Sizes::default(),
@@ -166,29 +193,47 @@ impl Board {
     }
 
     fn router(self) -> Router {
-        let acts = Router::new()
-            .route("/api/session", get(async || StatusCode::NO_CONTENT))
+        // What stands before whatever is for some only.
+        let before = |door| middleware::from_fn_with_state((self.clone(), door), access::enter);
+        let steering = Router::new()
             .route("/api/nodes/{node}", post(acts::order_node))
+            .layer(DefaultBodyLimit::max(ASKED_BYTES_MAX))
+            .layer(before(access::STEERING));
+        let submitting = Router::new()
             .route("/api/estimate", post(acts::estimate))
             .route("/api/grids", post(acts::submit))
             .layer(DefaultBodyLimit::max(ASKED_BYTES_MAX));
         let inputs = Router::new()
             .route("/api/inputs", post(acts::keep_input))
             .layer(DefaultBodyLimit::max(picture::BYTES_MAX as usize));
-        let with_key = middleware::from_fn_with_state(self.clone(), access::with_key);
-        let mut router = acts.merge(inputs).layer(with_key);
-        for (path, content_type, text) in FILES {
-            router = router.route(path, get(async move || page(content_type, text)));
-        }
-        router
-            .route("/board.css", get(async || page("text/css", STYLE.as_str())))
+        let submitting = submitting.merge(inputs).layer(before(access::SUBMITTING));
+        let metrics = Router::new()
             .route("/metrics", get(tell_metrics))
-            .route("/healthz", get(health))
+            .layer(before(access::METRICS));
+        let looking = Router::new()
             .route("/events", get(events))
             .route("/grids/{grid}/live", get(live_page))
             .route("/grids/{grid}/live/events", get(live_events))
             .route("/grids/{grid}/", get(objects::gallery))
             .route("/grids/{grid}/{*path}", get(objects::object))
+            .layer(before(access::LOOKING));
+        let session = Router::new()
+            .route(
+                "/api/session",
+                get(session::tell).post(session::begin).delete(session::end),
+            )
+            .layer(DefaultBodyLimit::max(session::BYTES_MAX));
+        let mut router = steering
+            .merge(submitting)
+            .merge(metrics)
+            .merge(looking)
+            .merge(session);
+        for (path, content_type, text) in FILES {
+            router = router.route(path, get(async move || page(content_type, text)));
+        }
+        router
+            .route("/board.css", get(async || page("text/css", STYLE.as_str())))
+            .route("/healthz", get(health))
             .fallback(async || (StatusCode::NOT_FOUND, "there is no such page"))
             .with_state(self)
     }
@@ -262,22 +307,30 @@ fn unavailable(error: &StoreError) -> Response {
 }
 
 /// How everything stands, now and whenever it changes.
-async fn events(State(board): State<Board>) -> Response {
-    board.follow(Followed::All)
+async fn events(State(board): State<Board>, Extension(visitor): Extension<Visitor>) -> Response {
+    board.follow(Followed::All, &visitor)
 }
 
 /// One grid as it is painted.
-async fn live_page(State(board): State<Board>, Path(grid): Path<String>) -> Response {
-    match board.known(&grid).await {
+async fn live_page(
+    State(board): State<Board>,
+    Extension(visitor): Extension<Visitor>,
+    Path(grid): Path<String>,
+) -> Response {
+    match board.known(&grid, &visitor).await {
         Some(_) => page(HTML, include_str!("board/page/live.html")),
         None => no_such_grid(),
     }
 }
 
 /// How it stands, now and whenever it changes.
-async fn live_events(State(board): State<Board>, Path(grid): Path<String>) -> Response {
-    match board.known(&grid).await {
-        Some(grid) => board.follow(Followed::Grid(grid)),
+async fn live_events(
+    State(board): State<Board>,
+    Extension(visitor): Extension<Visitor>,
+    Path(grid): Path<String>,
+) -> Response {
+    match board.known(&grid, &visitor).await {
+        Some(grid) => board.follow(Followed::Grid(grid), &visitor),
         None => no_such_grid(),
     }
 }
@@ -287,26 +340,34 @@ fn no_such_grid() -> Response {
 }
 
 impl Board {
-    /// A grid, if it is one of this coordinator.
-    async fn known(&self, grid: &str) -> Option<GridId> {
+    /// A grid, if it is one of this coordinator, and there for this visitor.
+    async fn known(&self, grid: &str, visitor: &Visitor) -> Option<GridId> {
         let grid = grid.parse().ok()?;
+        let caller = &visitor.admitted.caller;
+        scope::own(&self.ledger, grid, caller).await.ok()?;
         self.ledger.store().summary(grid).await.ok()?;
         Some(grid)
     }
 
-    fn follow(self, followed: Followed) -> Response {
+    fn follow(self, followed: Followed, visitor: &Visitor) -> Response {
         let Ok(turn) = self.pages.clone().try_acquire_owned() else {
             let text = "too many pages are open; try again later";
             return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
         };
-        Sse::new(self.changes(followed, turn))
+        let identities = self.identities.clone();
+        let over = visitor.admitted.clone();
+        // Whoever is not let in any more sees nothing more.
+        let until_over = async move { identities.until_over(&over).await };
+        let scope = visitor.admitted.caller.confined_to().map(str::to_owned);
+        let changes = self.changes(followed, scope, turn);
+        Sse::new(changes.take_until(Box::pin(until_over)))
             .keep_alive(KeepAlive::default())
             .into_response()
     }
 
-    async fn text(&self, followed: Followed) -> Result<Arc<str>, BoardError> {
+    async fn text(&self, followed: Followed, scope: Option<&str>) -> Result<Arc<str>, BoardError> {
         match followed {
-            Followed::All => self.text_of_all().await,
+            Followed::All => self.text_of_all(scope).await,
             Followed::Grid(grid) => {
                 let live = Live::read(&self.ledger, grid).await?;
                 Ok(serde_json::to_string(&live)?.into())
@@ -314,21 +375,26 @@ impl Board {
         }
     }
 
-    /// How everything stands, as JSON, at most some moments old.
-    async fn text_of_all(&self) -> Result<Arc<str>, BoardError> {
+    /// How everything stands, or what is there for one submitter, as JSON, at most some moments old.
+    async fn text_of_all(&self, scope: Option<&str>) -> Result<Arc<str>, BoardError> {
+        let scope = scope.map(str::to_owned);
         let mut last = self.last.lock().await;
         if let Some(last) = last
-            .as_ref()
+            .get(&scope)
             .filter(|last| last.read.elapsed() < EVENT_INTERVAL / 2)
         {
             return Ok(last.text.clone());
         }
-        let status = Status::read(&self.ledger, &self.scaling).await?;
+        let status = Status::read(&self.ledger, &self.scaling, scope.as_deref()).await?;
         let text: Arc<str> = serde_json::to_string(&status)?.into();
-        *last = Some(Last {
+        if last.len() >= LAST_MAX {
+            last.clear();
+        }
+        let shown = Last {
             read: Stopwatch::start(),
             text: text.clone(),
-        });
+        };
+        last.insert(scope, shown);
         Ok(text)
     }
 
@@ -336,42 +402,46 @@ impl Board {
     fn changes(
         self,
         followed: Followed,
+        scope: Option<String>,
         turn: OwnedSemaphorePermit,
     ) -> impl Stream<Item = Result<Event, Infallible>> {
         let bell = self.ledger.changed_bell();
-        let begin = (self, turn, bell, None::<Arc<str>>);
-        futures::stream::unfold(begin, move |(board, turn, mut bell, before)| async move {
-            loop {
-                if before.is_some() {
-                    let waited = async {
-                        tokio::time::sleep(EVENT_INTERVAL).await;
-                        // Over when it rings, and when it has not for a while.
-                        let _ = tokio::time::timeout(EVENT_INTERVAL_MAX, bell.changed()).await;
-                    };
-                    board.shutdown.run_until_cancelled(waited).await?;
-                }
-                bell.mark_unchanged();
-                let text = match board.text(followed).await {
-                    Ok(text) => text,
-                    // It was deleted meanwhile.
-                    Err(BoardError::Store(StoreError::UnknownGrid(_))) => return None,
-                    Err(error) => {
-                        tracing::warn!(%error, "the board cannot be brought up to date; trying again");
-                        let wait = tokio::time::sleep(EVENT_INTERVAL_MAX);
-                        board.shutdown.run_until_cancelled(wait).await?;
-                        continue;
+        let begin = (self, scope, turn, bell, None::<Arc<str>>);
+        futures::stream::unfold(
+            begin,
+            move |(board, scope, turn, mut bell, before)| async move {
+                loop {
+                    if before.is_some() {
+                        let waited = async {
+                            tokio::time::sleep(EVENT_INTERVAL).await;
+                            // Over when it rings, and when it has not for a while.
+                            let _ = tokio::time::timeout(EVENT_INTERVAL_MAX, bell.changed()).await;
+                        };
+                        board.shutdown.run_until_cancelled(waited).await?;
                     }
-                };
-                if before.as_ref() != Some(&text) {
-                    let name = match followed {
-                        Followed::All => "status",
-                        Followed::Grid(_) => "grid",
+                    bell.mark_unchanged();
+                    let text = match board.text(followed, scope.as_deref()).await {
+                        Ok(text) => text,
+                        // It was deleted meanwhile.
+                        Err(BoardError::Store(StoreError::UnknownGrid(_))) => return None,
+                        Err(error) => {
+                            tracing::warn!(%error, "the board cannot be brought up to date; trying again");
+                            let wait = tokio::time::sleep(EVENT_INTERVAL_MAX);
+                            board.shutdown.run_until_cancelled(wait).await?;
+                            continue;
+                        }
                     };
-                    let event = Event::default().event(name).data(&*text);
-                    return Some((Ok(event), (board, turn, bell, Some(text))));
+                    if before.as_ref() != Some(&text) {
+                        let name = match followed {
+                            Followed::All => "status",
+                            Followed::Grid(_) => "grid",
+                        };
+                        let event = Event::default().event(name).data(&*text);
+                        return Some((Ok(event), (board, scope, turn, bell, Some(text))));
+                    }
                 }
-            }
-        })
+            },
+        )
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a coordinator is told when it starts: the command line and the environment, checked and made into a [`Config`].
 
 mod fleet;
+mod identity;
 mod tls;
 
 use std::net::SocketAddr;
@@ -13,6 +14,7 @@ use clap::{Parser, Subcommand};
 use secrecy::SecretString;
 
 pub use self::fleet::{FleetArgs, FleetError};
+pub use self::identity::{IdentityArgs, IdentityConfig, IdentityError};
 pub use self::tls::TlsArgs;
 use crate::collector::Keeping;
 use crate::domain::lease::LeaseRules;
@@ -170,6 +172,9 @@ pub struct Cli {
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented at its type")]
     pub fleet: FleetArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at its type")]
+    pub identity: IdentityArgs,
     /// Listen beyond this machine although there is no TLS, or nobody is asked who they are
     #[arg(long, env = "ATELIER_INSECURE")]
     pub insecure: bool,
@@ -235,6 +240,8 @@ pub struct Config {
     pub cells_max: u32,
     /// How the fleet follows the backlog.
     pub scaling: Scaling,
+    /// Who may call.
+    pub identity: IdentityConfig,
 }
 
 /// Where the truth lives.
@@ -281,6 +288,9 @@ pub enum ConfigError {
     /// The fleet cannot be scaled so.
     #[error(transparent)]
     Fleet(#[from] FleetError),
+    /// Nobody knows who may call.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// Nobody could call the endpoint by this address.
     #[error(
         "the S3 endpoint listens on {address}, which is no address that nodes and clients can call\n\
@@ -296,10 +306,11 @@ impl TryFrom<Cli> for Config {
     type Error = ConfigError;
 
     fn try_from(cli: Cli) -> Result<Self, ConfigError> {
+        let tls = cli.tls.tls_cert.is_some();
+        let identity = cli.identity.config(tls)?;
         let protection = Protection {
-            tls: cli.tls.tls_cert.is_some(),
-            // Nobody is asked who they are in this version.
-            identity: false,
+            tls,
+            identity: identity.is_required,
             insecure: cli.insecure,
         };
         check_exposure(cli.listen, protection)?;
@@ -360,6 +371,7 @@ impl TryFrom<Cli> for Config {
             },
             cells_max: cli.cells_max,
             scaling: Scaling::try_from(cli.fleet)?,
+            identity,
         })
     }
 }

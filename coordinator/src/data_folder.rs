@@ -88,6 +88,11 @@ impl DataFolder {
         self.path.join("s3-credentials.toml")
     }
 
+    /// The token of the first operator.
+    pub fn operator_token(&self) -> PathBuf {
+        self.path.join("operator-token")
+    }
+
     /// The key of the board.
     pub fn board_key(&self) -> PathBuf {
         self.path.join("board-key")

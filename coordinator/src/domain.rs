@@ -16,3 +16,4 @@ pub mod lease;
 pub mod node;
 pub mod share;
 pub mod summary;
+pub mod token;

@@ -10,6 +10,9 @@ use crate::backup::BackupError;
 use crate::board::KeyError;
 use crate::config::ConfigError;
 use crate::data_folder::DataFolderError;
+use crate::identity::audit::AuditError;
+use crate::identity::oidc::KeysError;
+use crate::identity::operator::OperatorTokenError;
 use crate::listen::TlsError;
 use crate::rpc::ServeError;
 use crate::storage::EmbeddedError;
@@ -59,6 +62,15 @@ pub enum RunError {
     /// The board's key.
     #[error(transparent)]
     BoardKey(#[from] KeyError),
+    /// The token of the first operator.
+    #[error(transparent)]
+    OperatorToken(#[from] OperatorTokenError),
+    /// The OpenID Connect issuer.
+    #[error("--oidc-issuer: {0}")]
+    Oidc(#[from] KeysError),
+    /// The audit log.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     /// The board ended.
     #[error("the board ended: {0}")]
     ServeBoard(#[source] io::Error),
@@ -84,8 +96,11 @@ impl RunError {
             | Self::Store(_)
             | Self::Embedded(_)
             | Self::BoardKey(_)
-            | Self::Backup(_) => 8,
+            | Self::Backup(_)
+            | Self::OperatorToken(_)
+            | Self::Audit(_) => 8,
             Self::NoListener
+            | Self::Oidc(_)
             | Self::ServeGrpc(_)
             | Self::ServeBoard(_)
             | Self::Task(_)

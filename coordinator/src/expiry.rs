@@ -99,7 +99,7 @@ mod tests {
         let [silent, other] = [node(), node()];
         for node in [&silent, &other] {
             let now = ledger.now();
-            ledger.store().register_node(node, now).await.unwrap();
+            ledger.store().register_node(node, None, now).await.unwrap();
         }
         let attempts_of = async |node: &Node| -> Vec<u32> {
             let wanted = Wanted {

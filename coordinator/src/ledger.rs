@@ -4,12 +4,13 @@
 //! whoever misses one looks again after [`POLL_INTERVAL`], which is also how a change by another process is seen.
 //!
 //! What is kept here beside that only saves work, and is true or told to be old: what never changes of a grid
-//! ([`facts`]), what was measured ([`measurements`]), which nodes were heard of ([`sightings`]). Events of cells that come
+//! ([`facts`], [`owners`]), what was measured ([`measurements`]), which nodes were heard of ([`sightings`]). Events of cells that come
 //! at the same time are committed together ([`commits`]).
 
 mod commits;
 mod facts;
 mod measurements;
+mod owners;
 mod sightings;
 
 use std::sync::Arc;
@@ -23,12 +24,14 @@ use tokio::sync::watch;
 use self::commits::Commits;
 use self::facts::FactsCache;
 use self::measurements::Measurements;
+use self::owners::Owners;
 use self::sightings::Sightings;
+use crate::domain::access::Caller;
 use crate::domain::cell::{Cell, Event};
 use crate::domain::effort::Speeds;
 use crate::domain::facts::GridFacts;
 use crate::domain::lease::LeaseRules;
-use crate::domain::node::{Health, NodeState};
+use crate::domain::node::{Health, Node, NodeState};
 use crate::domain::share::Shares;
 use crate::store::{Measurement, NewGrid, Steering, Store, StoreError, Submitted, Verdict};
 
@@ -55,6 +58,8 @@ pub struct Ledger {
     rules: Arc<Rules>,
     commits: Commits,
     facts: FactsCache,
+    submitters: Owners<GridId>,
+    node_identities: Owners<NodeId>,
     measurements: Measurements,
     sightings: Sightings,
     queued: watch::Sender<()>,
@@ -71,6 +76,8 @@ impl Ledger {
             clock,
             rules,
             facts: FactsCache::default(),
+            submitters: Owners::default(),
+            node_identities: Owners::default(),
             measurements: Measurements::default(),
             sightings: Sightings::default(),
             queued: watch::Sender::new(()),
@@ -117,6 +124,19 @@ impl Ledger {
         self.facts.get(grid, fetch).await
     }
 
+    /// Who submitted a grid, which never changes. That there is such a grid is only certain where something else is asked of it.
+    ///
+    /// # Errors
+    /// When there never was such a grid, or the store fails.
+    pub async fn submitter(&self, grid: GridId) -> Result<Arc<str>, StoreError> {
+        if let Some(submitter) = self.submitters.get(&grid) {
+            return Ok(submitter);
+        }
+        let submitter: Arc<str> = self.store.summary(grid).await?.submitter.into();
+        self.submitters.insert(grid, submitter.clone());
+        Ok(submitter)
+    }
+
     /// What is known of how long cells take; some seconds old.
     pub fn speeds(&self) -> Arc<Speeds> {
         self.measurements.speeds()
@@ -127,16 +147,50 @@ impl Ledger {
         self.measurements.note(measurement);
     }
 
-    /// Notes that a node was heard of.
+    /// Keeps what a node says of itself, and whose it is; see [`Store::register_node`].
+    pub async fn register_node(&self, node: &Node, caller: &Caller) -> Result<(), StoreError> {
+        let identity = caller.name();
+        self.store.register_node(node, identity, self.now()).await?;
+        if let Some(identity) = identity {
+            self.node_identities.insert(node.id, identity.into());
+        }
+        Ok(())
+    }
+
+    /// Notes that somebody called as a node.
     ///
     /// # Errors
-    /// [`StoreError::UnknownNode`] if it has not registered.
-    pub async fn node_seen(&self, node: NodeId) -> Result<(), StoreError> {
+    /// [`StoreError::UnknownNode`] if it has not registered, [`StoreError::ForeignNode`] if it belongs to another identity.
+    pub async fn node_seen(&self, node: NodeId, caller: &Caller) -> Result<(), StoreError> {
+        self.check_identity(node, caller).await?;
         if !self.sightings.knows(node) {
             self.store.node(node).await?;
         }
         self.sightings.note(node, self.now());
         Ok(())
+    }
+
+    async fn check_identity(&self, node: NodeId, caller: &Caller) -> Result<(), StoreError> {
+        let Some(name) = caller.name() else {
+            return Ok(());
+        };
+        let known = self.node_identities.get(&node);
+        let identity = if let Some(identity) = known {
+            identity
+        } else {
+            let identity: Arc<str> = self.store.node(node).await?.identity.into();
+            if identity.is_empty() {
+                // From before it was asked who calls: it registers once more, and is its identity's from then on.
+                return Err(StoreError::UnknownNode(node));
+            }
+            self.node_identities.insert(node, identity.clone());
+            identity
+        };
+        if *identity == *name {
+            Ok(())
+        } else {
+            Err(StoreError::ForeignNode(node))
+        }
     }
 
     /// Keeps how a node gets on; see [`Store::set_health`].

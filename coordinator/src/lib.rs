@@ -4,6 +4,7 @@
 //! - [`store`]: the truth, in `SQLite` or PostgreSQL
 //! - [`ledger`]: the store with its clock, its rules and the bells that tell of changes
 //! - [`submissions`]: takes grids in; [`dispatch`]: gives cells to nodes; [`estimates`]: how long they take
+//! - [`identity`]: who calls; [`scope`]: whose a grid is
 //! - [`rpc`]: the gRPC services; [`board`]: the same for browsers; [`metrics`]: the fleet for Prometheus
 //! - [`lead`]: what one coordinator does for all: [`expiry`] takes cells back when a lease is over, [`publisher`] writes
 //!   `gallery.json` and `index.html`, [`collector`] removes what is to be forgotten,
@@ -22,6 +23,7 @@ pub mod dispatch;
 pub mod domain;
 pub mod estimates;
 pub mod expiry;
+pub mod identity;
 pub mod lead;
 pub mod ledger;
 pub mod listen;
@@ -30,6 +32,7 @@ pub mod publisher;
 pub mod rpc;
 pub mod s3;
 pub mod scaler;
+pub mod scope;
 pub mod storage;
 pub mod store;
 pub mod submissions;
@@ -50,6 +53,7 @@ use atelier_proto::clock::Clock;
 use atelier_proto::storage::Storage;
 use secrecy::ExposeSecret as _;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -58,6 +62,10 @@ use self::config::{BucketConfig, Config, DatabaseConfig};
 use self::data_folder::DataFolder;
 use self::dispatch::Dispatcher;
 pub use self::error::RunError;
+use self::identity::audit::Audit;
+use self::identity::oidc::Oidc;
+use self::identity::operator::OperatorToken;
+use self::identity::{Asking, Identities};
 use self::ledger::Ledger;
 use self::listen::{Listener, Protocol, ServerTls};
 use self::store::Store;
@@ -179,6 +187,8 @@ pub async fn run(
             None => None,
         },
     };
+    let (identities, audit) = find_out_who_calls(&config, &folder, &store, &clock, &tasks)?;
+    tasks.spawn(reopen_on_hangup(audit.clone(), shutdown.clone())?);
     let ledger = Arc::new(Ledger::new(store.clone(), clock, config.rules));
     let scaling = Arc::new(config.scaling);
     let submissions = Submissions::new(ledger.clone(), bucket.clone(), config.cells_max);
@@ -189,6 +199,8 @@ pub async fn run(
         submissions: submissions.clone(),
         dispatcher: Dispatcher::start(ledger.clone(), &tasks, shutdown.clone()),
         scaling: scaling.clone(),
+        identities: identities.clone(),
+        audit: audit.clone(),
         shutdown: shutdown.clone(),
         tasks: tasks.clone(),
         pulses: rpc::Pulses::default(),
@@ -198,14 +210,17 @@ pub async fn run(
     if let Some(listener) = listeners.board {
         let key = config.board_key.unwrap_or_else(|| folder.board_key());
         let key = Key::load_or_make(&key)?;
-        let board = Board::new(
-            ledger.clone(),
-            bucket.clone(),
+        let board = Board::new(board::Parts {
+            ledger: ledger.clone(),
+            bucket: bucket.clone(),
             submissions,
-            scaling.clone(),
+            scaling: scaling.clone(),
+            identities,
+            audit,
             key,
-            shutdown.clone(),
-        );
+            tls: tls.is_some(),
+            shutdown: shutdown.clone(),
+        });
         let listener = doors.open(listener, "the board", Protocol::Http);
         serve(Box::pin(async {
             board.serve(listener).await.map_err(RunError::ServeBoard)
@@ -241,6 +256,53 @@ pub async fn run(
         server.await.map_err(RunError::Task)??;
     }
     Ok(())
+}
+
+/// Who calls, and where it is written down what they do.
+fn find_out_who_calls(
+    config: &Config,
+    folder: &DataFolder,
+    store: &Arc<dyn Store>,
+    clock: &Clock,
+    tasks: &TaskTracker,
+) -> Result<(Identities, Arc<Audit>), RunError> {
+    let told = &config.identity;
+    let audit = Audit::open(told.audit_log.as_deref(), clock.clone())?;
+    let asking = if told.is_required {
+        let file = told.operator_token.clone();
+        let file = file.unwrap_or_else(|| folder.operator_token());
+        let oidc = match &told.oidc {
+            Some(issuer) => Some(Arc::new(Oidc::new(issuer.clone(), clock.clone())?)),
+            None => None,
+        };
+        if let Some(oidc) = oidc.clone() {
+            tasks.spawn(async move { oidc.warm_up().await });
+        }
+        Asking::Everybody {
+            operator: OperatorToken::load_or_make(&file)?,
+            oidc,
+        }
+    } else {
+        Asking::Nobody
+    };
+    let identities = Identities::new(asking, store.clone(), clock.clone());
+    Ok((identities, Arc::new(audit)))
+}
+
+/// Opens the audit log anew at each SIGHUP, as those send it who move logs away.
+fn reopen_on_hangup(
+    audit: Arc<Audit>,
+    shutdown: CancellationToken,
+) -> Result<impl Future<Output = ()>, RunError> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    Ok(async move {
+        let reopening = async {
+            while hangup.recv().await.is_some() {
+                audit.reopen();
+            }
+        };
+        shutdown.run_until_cancelled(reopening).await;
+    })
 }
 
 async fn open_store(config: &Config, folder: &DataFolder) -> Result<Arc<dyn Store>, RunError> {

@@ -18,7 +18,7 @@ mod seldom;
 mod tests;
 pub mod tls;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use atelier_proto::holder::Holder;
@@ -39,6 +39,12 @@ pub struct Peer {
 }
 
 impl Peer {
+    /// Somebody of whom nothing is known.
+    pub const UNKNOWN: Self = Self {
+        address: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
+        certificate: None,
+    };
+
     /// Whom its certificate names, if it showed one.
     ///
     /// # Errors

@@ -1,12 +1,15 @@
 //! The gRPC services: each call is parsed into the domain's types, answered, and put into the wire's types again.
 //!
-//! Only this folder names tonic. [`convert`] holds both directions, [`status`] the one mapping of errors.
+//! Only this folder names tonic. [`admission`] is the one door, [`convert`] holds both directions, [`status`] the one mapping
+//! of errors.
 
+pub(crate) mod admission;
 mod convert;
 mod fleet;
 mod grids;
 mod nodes;
 mod status;
+mod tokens;
 mod watch;
 
 pub(crate) use self::watch::Pulses;
@@ -21,13 +24,20 @@ use atelier_proto::v1;
 use atelier_proto::v1::fleet_server::FleetServer;
 use atelier_proto::v1::grids_server::GridsServer;
 use atelier_proto::v1::nodes_server::NodesServer;
+use atelier_proto::v1::tokens_server::TokensServer;
 use futures::Stream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tonic::Request;
 use tonic::transport::Server;
 use tonic::transport::server::Connected;
 
+use self::admission::Admission;
+use self::status::RpcError;
 use crate::dispatch::Dispatcher;
+use crate::domain::access::Admitted;
+use crate::identity::Identities;
+use crate::identity::audit::{About, Audit};
 use crate::ledger::Ledger;
 use crate::listen::{Connection, Listener, Peer};
 use crate::scaler::Scaling;
@@ -57,12 +67,28 @@ pub struct Context {
     pub dispatcher: Dispatcher,
     /// How the fleet follows the backlog.
     pub scaling: Arc<Scaling>,
+    /// Who calls.
+    pub identities: Identities,
+    /// Where it is written down what they do.
+    pub audit: Arc<Audit>,
     /// Ends whatever waits.
     pub shutdown: CancellationToken,
     /// The tasks that outlive their call.
     pub tasks: TaskTracker,
     /// What is seen of the grids that are watched.
     pub(crate) pulses: Pulses,
+}
+
+/// Who makes a call, and how they showed it. The door has put it there; without the door nobody is let in.
+fn admitted<T>(request: &Request<T>) -> Result<Admitted, RpcError> {
+    let admitted = request.extensions().get::<Admitted>();
+    admitted.cloned().ok_or(RpcError::NotAdmitted)
+}
+
+/// Where a call says what it is about.
+fn about<T>(request: &Request<T>) -> About {
+    let about = request.extensions().get::<About>();
+    about.cloned().unwrap_or_default()
 }
 
 /// Why the services ended.
@@ -88,24 +114,35 @@ pub async fn serve(context: Context, listener: Listener) -> Result<(), ServeErro
     health
         .set_serving::<FleetServer<fleet::FleetService>>()
         .await;
+    health
+        .set_serving::<TokensServer<tokens::TokensService>>()
+        .await;
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(v1::FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()?;
     let shutdown = context.shutdown.clone();
+    let admission = Admission {
+        identities: context.identities.clone(),
+        audit: context.audit.clone(),
+    };
     let grids = GridsServer::new(grids::GridsService::new(context.clone()))
         .max_decoding_message_size(CLIENT_MESSAGE_BYTES_MAX);
     let nodes = NodesServer::new(nodes::NodesService::new(context.clone()))
         .max_decoding_message_size(NODE_MESSAGE_BYTES_MAX);
-    let fleet = FleetServer::new(fleet::FleetService::new(context))
+    let fleet = FleetServer::new(fleet::FleetService::new(context.clone()))
+        .max_decoding_message_size(NODE_MESSAGE_BYTES_MAX);
+    let tokens = TokensServer::new(tokens::TokensService::new(context))
         .max_decoding_message_size(NODE_MESSAGE_BYTES_MAX);
     Server::builder()
         .concurrency_limit_per_connection(CALLS_PER_CONNECTION_MAX)
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_INTERVAL))
+        .layer(admission)
         .add_service(grids)
         .add_service(nodes)
         .add_service(fleet)
+        .add_service(tokens)
         .add_service(health_service)
         .add_service(reflection)
         .serve_with_incoming_shutdown(incoming(listener), shutdown.cancelled_owned())

@@ -11,7 +11,7 @@ mod conformance;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use atelier_proto::ids::{CellId, GridId, NodeId, RequestId};
+use atelier_proto::ids::{CellId, GridId, NodeId, RequestId, TokenId};
 use jiff::Timestamp;
 
 use crate::domain::attempt::FailedAttempt;
@@ -24,6 +24,7 @@ use crate::domain::lease::LeaseRules;
 use crate::domain::node::{Health, Node, NodeRecord};
 use crate::domain::share::{Line, Shares};
 use crate::domain::summary::{Changes, GridState, GridSummary};
+use crate::domain::token::{SecretHash, SessionRecord, TokenRecord};
 
 /// A grid to be kept.
 #[derive(Debug)]
@@ -151,6 +152,14 @@ pub enum StoreError {
     /// No node has registered with this id.
     #[error("no node has registered as {0}")]
     UnknownNode(NodeId),
+    /// The node was registered by somebody else.
+    #[error(
+        "the node {0} belongs to another identity\nhint: start the node anew, so that it makes an id of its own"
+    )]
+    ForeignNode(NodeId),
+    /// No token has this id.
+    #[error("no token has the id {0}")]
+    UnknownToken(TokenId),
     /// A submission's id was used for other content.
     #[error("the request {request} made the grid {grid} of other content")]
     RequestReused {
@@ -350,8 +359,17 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     /// because what whoever forgets it has seen of it is no more so.
     async fn forget_grid(&self, grid: GridId, is_deleted: bool) -> Result<(), StoreError>;
 
-    /// Keeps what a node says of itself, anew if it has said so before.
-    async fn register_node(&self, node: &Node, now: Timestamp) -> Result<(), StoreError>;
+    /// Keeps what a node says of itself, anew if it has said so before. It belongs to the identity of this name from then on;
+    /// `None`: nobody was asked, and whose it is stays as it was.
+    ///
+    /// # Errors
+    /// [`StoreError::ForeignNode`] if it belongs to another one.
+    async fn register_node(
+        &self,
+        node: &Node,
+        identity: Option<&str>,
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
 
     /// A node as it stands.
     async fn node(&self, node: NodeId) -> Result<NodeRecord, StoreError>;
@@ -431,6 +449,34 @@ pub trait Store: std::fmt::Debug + Send + Sync {
 
     /// Keeps how the fleet stands.
     async fn set_fleet_standing(&self, standing: &Standing) -> Result<(), StoreError>;
+
+    /// Keeps a token.
+    async fn create_token(&self, token: &TokenRecord) -> Result<(), StoreError>;
+
+    /// A token, if there is one of this id.
+    async fn token(&self, token: TokenId) -> Result<Option<TokenRecord>, StoreError>;
+
+    /// Tokens, newest first, older than `before`.
+    async fn tokens(
+        &self,
+        before: Option<TokenId>,
+        tokens_max: u32,
+    ) -> Result<Vec<TokenRecord>, StoreError>;
+
+    /// Ends a token; one that was ended before stays so.
+    async fn revoke_token(&self, token: TokenId, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Keeps when a token was last shown.
+    async fn token_used(&self, token: TokenId, at: Timestamp) -> Result<(), StoreError>;
+
+    /// Keeps that somebody is logged in at the board.
+    async fn begin_session(&self, session: &SessionRecord) -> Result<(), StoreError>;
+
+    /// Who is logged in by this secret, if somebody is.
+    async fn session(&self, secret: SecretHash) -> Result<Option<SessionRecord>, StoreError>;
+
+    /// Ends a session.
+    async fn end_session(&self, secret: SecretHash) -> Result<(), StoreError>;
 
     /// The nodes that hold cells of a grid now.
     async fn nodes_at(&self, grid: GridId) -> Result<Vec<DeviceAndPrice>, StoreError>;

@@ -10,6 +10,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
+use crate::domain::access::{Caller, ForeignSubmitter};
 use crate::domain::effort::{Estimate, Worker};
 use crate::domain::field::InvalidField;
 use crate::domain::grid::{Draft, GridSpec};
@@ -33,6 +34,9 @@ pub enum SubmissionError {
     /// The store does not take it.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// It is submitted for somebody else.
+    #[error(transparent)]
+    Submitter(#[from] ForeignSubmitter),
     /// One of its pictures is not there.
     #[error(
         "{field}: {sha256} is not in the bucket\nhint: put it under inputs/{sha256} and submit again"
@@ -53,8 +57,10 @@ pub enum SubmissionError {
 pub struct Submission {
     /// The same one again makes no second grid.
     pub request: RequestId,
-    /// Who submits it.
+    /// Who is named as its submitter; empty: whoever calls.
     pub submitter: String,
+    /// What the caller's system calls its user, where nobody is asked who they are.
+    pub user: String,
     /// Among the grids of its submitter.
     pub priority: i32,
     /// What it would be.
@@ -91,30 +97,41 @@ impl Submissions {
         }
     }
 
-    /// Keeps a grid; true if it is new.
+    /// Keeps a grid that somebody submits; true if it is new.
     ///
     /// # Errors
-    /// When a field is wrong, a picture is missing, or the store or the bucket fails.
+    /// When a field is wrong, it is submitted for somebody else, a picture is missing, or the store or the bucket fails.
     pub async fn accept(
         &self,
         submission: Submission,
+        caller: &Caller,
     ) -> Result<(Submitted, bool), SubmissionError> {
+        let owner = caller.submitter(&submission.submitter, &submission.user)?;
+        let request = request_of(submission.request, caller);
         let spec = GridSpec::accept(submission.draft, self.cells_max)?;
         // Those that wait here find a grid that was made meanwhile, if they are its repetitions.
         let _turn = self.turns.acquire().await;
         // A grid that was accepted once stays so, whatever has become of its inputs.
-        let known = self.ledger.store().submitted(submission.request).await?;
+        let known = self.ledger.store().submitted(request).await?;
         if known.is_none() {
             self.check_inputs(&spec).await?;
         }
         let grid = NewGrid {
             grid: GridId::generate(),
-            request: submission.request,
-            submitter: submission.submitter,
+            request,
+            submitter: owner,
             priority: submission.priority,
             spec,
         };
-        let (submitted, created) = self.ledger.create_grid(grid).await?;
+        let kept = self.ledger.create_grid(grid).await;
+        let (submitted, created) = kept.map_err(|error| match error {
+            // By the id that its sender knows.
+            StoreError::RequestReused { grid, .. } => StoreError::RequestReused {
+                request: submission.request,
+                grid,
+            },
+            other => other,
+        })?;
         tracing::info!(grid = %submitted.grid, cells = submitted.cells, created, "submitted");
         Ok((submitted, created))
     }
@@ -177,10 +194,44 @@ impl Submissions {
     }
 }
 
+/// The id under which a request is kept. Ids of identities are their own: whoever learns somebody else's learns nothing of what
+/// was made by it, and takes nothing of it.
+fn request_of(request: RequestId, caller: &Caller) -> RequestId {
+    let Caller::Known(identity) = caller else {
+        return request;
+    };
+    let whose = format!("{}:{}:{request}", identity.role, identity.name);
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&Digest::of(whose.as_bytes()).as_bytes()[..16]);
+    uuid::Builder::from_custom_bytes(bytes).into_uuid().into()
+}
+
 /// The sum of what is known of all; none of nothing.
 fn sum<T: std::iter::Sum>(values: impl ExactSizeIterator<Item = Option<T>>) -> Option<T> {
     if values.len() == 0 {
         return None;
     }
     values.sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::access::{Identity, Role};
+
+    #[test]
+    fn a_request_is_its_identitys_own() {
+        let known = |name: &str, role| {
+            let name = name.to_owned();
+            Caller::Known(Identity { name, role })
+        };
+        let request = RequestId::generate();
+        let of = |caller: &Caller| request_of(request, caller);
+        let ann = known("ann", Role::Client);
+        assert_eq!(of(&ann), of(&ann));
+        assert_ne!(of(&ann), of(&known("bob", Role::Client)));
+        assert_ne!(of(&ann), of(&known("ann", Role::Operator)));
+        assert_ne!(of(&ann), request);
+        assert_eq!(of(&Caller::Anyone), request);
+    }
 }

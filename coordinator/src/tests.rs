@@ -56,6 +56,8 @@ impl Coordinator {
             },
             cells_max: 3,
             scaling: Scaling::default(),
+            identity: crate::config::IdentityConfig::default(),
+            tls: false,
         };
         let listeners = Listeners::bind(&config).await.unwrap();
         let shutdown = CancellationToken::new();

@@ -83,6 +83,11 @@ uuid_id!(
     RequestId,
     "request id"
 );
+uuid_id!(
+    /// Names one token; it is no secret.
+    TokenId,
+    "token id"
+);
 
 /// Names one cell of one grid: the grid, and the cell's place in it.
 ///

@@ -10,7 +10,7 @@ use crate::coordinator::GridFilter;
 use crate::coordinator::view::{GridState, Summary};
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::submitter;
+use crate::submitter::Submitter;
 use crate::text::{printable, shortened};
 
 /// Grids that are listed unless more are asked for.
@@ -27,7 +27,8 @@ pub struct ListArgs {
     /// Grids in this state; may be said several times
     #[arg(long = "state", value_name = "STATE")]
     pub states: Vec<WantedState>,
-    /// Grids that you submitted: by `ATELIER_SUBMITTER`, or else by your user's name
+    /// Grids that you submitted: by `ATELIER_SUBMITTER`, or else by the name by which the coordinator knows you, or
+    /// your user's
     #[arg(long, conflicts_with = "submitter")]
     pub mine: bool,
     /// Grids of this submitter
@@ -66,7 +67,7 @@ impl From<WantedState> for GridState {
 pub async fn run(context: &Context, args: ListArgs) -> Result<Exit, Error> {
     let printer = &context.printer;
     let limit = args.limit;
-    let filter = filter(args, submitter::own);
+    let filter = filter(args, || Submitter::own(None));
     let (grids, has_more) = context.coordinator.list(&filter, limit).await?;
     if printer.json_wanted() {
         printer.json(&grids)?;
@@ -87,10 +88,18 @@ pub async fn run(context: &Context, args: ListArgs) -> Result<Exit, Error> {
     Ok(Exit::Ok)
 }
 
-fn filter(args: ListArgs, own: impl FnOnce() -> String) -> GridFilter {
+fn filter(args: ListArgs, own: impl FnOnce() -> Submitter) -> GridFilter {
+    let (submitter, mine) = match args.mine.then(own) {
+        None => (args.submitter, None),
+        Some(Submitter {
+            named: Some(named), ..
+        }) => (Some(named), None),
+        Some(Submitter { named: None, user }) => (None, Some(user)),
+    };
     GridFilter {
         states: args.states.into_iter().map(GridState::from).collect(),
-        submitter: args.submitter.or_else(|| args.mine.then(own)),
+        submitter,
+        mine,
         name: args.name.unwrap_or_default(),
     }
 }
@@ -145,7 +154,10 @@ mod tests {
             name: None,
             limit: 1,
         };
-        let own = || "ann".to_owned();
+        let own = || Submitter {
+            named: None,
+            user: "ann".to_owned(),
+        };
         assert_eq!(filter(args(), own), GridFilter::default());
         let mine = ListArgs {
             states: vec![WantedState::Active, WantedState::Paused],
@@ -155,10 +167,24 @@ mod tests {
         };
         let wanted = GridFilter {
             states: vec![GridState::Active, GridState::Paused],
-            submitter: Some("ann".to_owned()),
+            mine: Some("ann".to_owned()),
             name: "ride".to_owned(),
+            ..GridFilter::default()
         };
         assert_eq!(filter(mine, own), wanted);
+        let mine = ListArgs {
+            mine: true,
+            ..args()
+        };
+        let lab = || Submitter {
+            named: Some("lab".to_owned()),
+            ..own()
+        };
+        let filtered = filter(mine, lab);
+        assert_eq!(
+            (filtered.submitter.as_deref(), filtered.mine),
+            (Some("lab"), None)
+        );
         let nobodys = ListArgs {
             submitter: Some(String::new()),
             ..args()

@@ -51,6 +51,13 @@ fn table(nodes: &[NodeView], now: Timestamp) -> String {
     if has_prices {
         headings.push("$/H");
     }
+    // A node may be called what it likes; whose it is matters where that is somebody else.
+    let has_identities = nodes
+        .iter()
+        .any(|node| !node.identity.is_empty() && node.identity != node.name);
+    if has_identities {
+        headings.push("IDENTITY");
+    }
     headings.extend(["LAST SEEN", "REASON"]);
     let mut table = plain_table(&headings);
     for node in nodes {
@@ -68,6 +75,9 @@ fn table(nodes: &[NodeView], now: Timestamp) -> String {
         ];
         if has_prices {
             row.push(node.dollars_per_hour.map(dollars).unwrap_or_default());
+        }
+        if has_identities {
+            row.push(printable(&shortened(&node.identity, 64)));
         }
         // Clocks differ: what was seen in our future was seen now.
         let since = |seen| now.duration_since(seen).try_into().unwrap_or_default();
@@ -98,6 +108,7 @@ mod tests {
         let mut nodes = [first, second];
         let plain = table(&nodes, now);
         nodes[1].dollars_per_hour = Some(2.5);
+        nodes[0].identity = "studio".to_owned();
         insta::assert_snapshot!("nodes", format!("{plain}\n\n{}", table(&nodes, now)));
     }
 }

@@ -19,7 +19,7 @@ use crate::like::{self, LikeError};
 use crate::plan::{Plan, Wishes};
 use crate::printer::{Printer, Tone};
 use crate::progress::{counter, follow};
-use crate::submitter::{self, SUBMITTER_VARIABLE};
+use crate::submitter::{SUBMITTER_VARIABLE, Submitter};
 use crate::text::{counted, printable, shortened};
 
 /// Files passed over that are named one by one.
@@ -106,7 +106,8 @@ pub struct SubmitArgs {
         value_parser = clap::value_parser!(i32).range(PRIORITY_MIN..=PRIORITY_MAX)
     )]
     pub priority: Option<i32>,
-    /// Who submits, for fair shares and lists [default: your user's name]
+    /// Who submits, for fair shares and lists; where the coordinator asks who calls, only operators name others [default:
+    /// the name by which it knows you, or else your user's]
     #[arg(long, env = SUBMITTER_VARIABLE, value_name = "NAME")]
     pub submitter: Option<String>,
     /// A label that nodes must have to get cells of the grid, as in gpu=h100; may be said several times
@@ -143,14 +144,13 @@ pub async fn run(context: &Context, args: SubmitArgs) -> Result<Exit, Error> {
         .iter()
         .map(|name| format!("{PRESET_KEY}={name}"));
     let settings: Vec<String> = preset.chain(args.settings).collect();
-    let owner = args.submitter.unwrap_or_else(submitter::own);
     let wishes = Wishes {
         name: args.name.as_deref(),
         settings: &settings,
         reconstructions: args.reconstructions,
         priority: args.priority,
         labels: &args.labels,
-        submitter: &owner,
+        submitter: Submitter::own(args.submitter),
     };
     if let Some(list) = &args.like {
         // The plans name files in it.

@@ -5,6 +5,7 @@ mod fleet;
 mod grids;
 mod nodes;
 mod submission;
+mod tokens;
 
 use atelier_proto::ids::{CellId, MalformedId};
 use atelier_proto::settings::{SettingsError, SettingsPatch};
@@ -26,7 +27,7 @@ pub enum ConvertError {
     /// A state that this client does not know.
     #[error("it names an unknown state of a {what} ({value})")]
     UnknownState {
-        /// A grid, cell, attempt or node.
+        /// A grid, cell, attempt, node or token.
         what: &'static str,
         /// The number on the wire.
         value: i32,

@@ -175,6 +175,18 @@ impl RpcError {
         }
     }
 
+    /// The same error of a call about a token.
+    pub(super) fn of_tokens(self) -> Self {
+        match self {
+            Self::NotFound { url, message, .. } => Self::NotFound {
+                url,
+                message,
+                shown_by: "tokens list --all",
+            },
+            other => other,
+        }
+    }
+
     /// The exit code that tells scripts of it.
     pub fn exit(&self) -> Exit {
         match self {

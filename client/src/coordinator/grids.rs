@@ -27,6 +27,8 @@ pub struct GridFilter {
     pub states: Vec<GridState>,
     /// Those of this submitter.
     pub submitter: Option<String>,
+    /// Those that the caller submitted, whom this system calls so.
+    pub mine: Option<String>,
     /// Those whose name has this text in it, whatever its case; empty: any.
     pub name: String,
 }

@@ -104,6 +104,7 @@ pub(crate) fn node(id: &str, name: &str) -> NodeView {
         cells_held: 0,
         cells_done: 0,
         dollars_per_hour: None,
+        identity: String::new(),
         registered_at: None,
         last_seen_at: None,
     }

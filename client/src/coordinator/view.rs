@@ -4,6 +4,7 @@ mod attempt;
 mod cell;
 mod fleet;
 mod node;
+mod token;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,6 +19,7 @@ pub use self::attempt::{AttemptOutcome, FailedAttempt};
 pub use self::cell::{CellNames, CellState, CellView, PictureView};
 pub use self::fleet::{FleetBounds, FleetView, MachineCounts, ScaleMode};
 pub use self::node::{NodeState, NodeView};
+pub use self::token::{Proof, Role, TokenView, WhoView};
 use crate::text::dollars;
 
 /// What a submission became.

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::plan::{Plan, Wishes};
+use crate::submitter::Submitter;
 
 const GOOD: &str = r#"name = "Good"
 photos = ["photos/*.png"]
@@ -133,11 +134,14 @@ fn a_file_says_its_share_of_the_nodes_and_the_command_line_outweighs_it() {
     let wishes = Wishes {
         priority: Some(0),
         labels: &[("zone", "us"), ("spot", "")].map(|(name, value)| (name.into(), value.into())),
-        submitter: "ann",
+        submitter: Submitter {
+            named: None,
+            user: "ann".to_owned(),
+        },
         ..Wishes::default()
     };
     let plan = Plan::from_file(&path, &wishes).unwrap();
-    assert_eq!((plan.priority, plan.submitter.as_str()), (0, "ann"));
+    assert_eq!((plan.priority, plan.submitter.user.as_str()), (0, "ann"));
     assert_eq!(labels(&plan), "gpu=h100 spot= zone=us");
 }
 

@@ -38,11 +38,13 @@ impl Plan {
     }
 
     fn check_submitter(&self) -> Result<(), PlanError> {
-        let characters = self.submitter.chars().count();
+        let submitter = self.submitter.named.as_ref();
+        let submitter = submitter.unwrap_or(&self.submitter.user);
+        let characters = submitter.chars().count();
         if characters > SUBMITTER_CHARACTERS_MAX {
             return Err(PlanError::SubmitterLength { characters });
         }
-        check_characters("the submitter", "--submitter", &self.submitter)
+        check_characters("the submitter", "--submitter", submitter)
     }
 
     fn check_labels(&self) -> Result<(), PlanError> {

@@ -2,6 +2,13 @@
 
 use super::*;
 
+fn named(submitter: &str) -> Submitter {
+    Submitter {
+        named: Some(submitter.to_owned()),
+        user: String::new(),
+    }
+}
+
 fn swept(key: &str, values: &[&str]) -> SweptSetting {
     let value = |written: &&str| {
         let value = atelier_proto::settings::parse_value(written);
@@ -36,7 +43,7 @@ fn plan(artists: &[&str]) -> Plan {
         reconstructions: false,
         priority: 0,
         labels: BTreeMap::new(),
-        submitter: "ann".to_owned(),
+        submitter: named("ann"),
         skipped: Vec::new(),
     }
 }
@@ -104,7 +111,7 @@ fn a_submitter_and_labels_have_lengths_and_no_control_characters() {
         let labels = labels.iter();
         let labels = labels.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let plan = Plan {
-            submitter: submitter.to_owned(),
+            submitter: named(submitter),
             labels: labels.collect(),
             ..plan(&["Monet"])
         };

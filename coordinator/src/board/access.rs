@@ -1,22 +1,27 @@
-//! Who may act at the board: whoever has its key. Looking is free.
+//! Who may look and act at the board. Where nobody is asked who they are, looking is free, and whoever has the board's key acts;
+//! elsewhere each does what their role lets them, by the same table as by gRPC.
 //!
-//! The key comes in a header that only the board's own page sets, so no page from elsewhere can act for somebody who has the
-//! board open: a browser sends no such header across sites without asking, and is never told yes. Browsers also say from
-//! where they act; whatever is not from here is refused before the key is looked at.
+//! A browser shows who it is by a cookie ([`session`]) that pages from elsewhere cannot have sent along with what they ask.
+//! Browsers also say from where they act; whatever is not from here is refused before the cookie is looked at. Programs show a
+//! token, or the key, in a header.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-use atelier_proto::ids::Digest;
 use axum::extract::{Request, State};
-use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
+use axum::http::header::{HOST, ORIGIN};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::Board;
+use super::session::{self, Visitor};
 use crate::credentials::write_private;
+use crate::domain::access::{self, Admitted, Caller, NotAllowed, Proof, Role, Who};
+use crate::domain::token::SecretHash;
+use crate::identity::audit::{About, Act, DONE};
+use crate::identity::mark;
 
 /// Fewest characters of a key: nobody guesses that many.
 const KEY_CHARS_MIN: usize = 16;
@@ -88,30 +93,148 @@ impl Key {
     }
 
     /// Whether somebody has it. How long the answer takes tells nothing of how much is right.
-    fn is(&self, given: &str) -> bool {
-        Digest::of(given.as_bytes()) == Digest::of(self.0.expose_secret().as_bytes())
+    pub(super) fn is(&self, given: &str) -> bool {
+        self.hash().is_of(given)
+    }
+
+    /// Tells this key from another one, and lets nobody in.
+    pub(super) fn mark(&self) -> String {
+        mark(self.hash())
+    }
+
+    fn hash(&self) -> SecretHash {
+        SecretHash::of(self.0.expose_secret())
     }
 }
 
-/// Lets whoever has the key act.
-pub(super) async fn with_key(State(board): State<Board>, request: Request, next: Next) -> Response {
-    let headers = request.headers();
-    if !is_from_here(headers) {
-        let text = "this was asked by a page from elsewhere";
+/// Who may do one kind of thing at the board: those who may make the call that does the same.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Door {
+    /// For the audit log, and for who is refused.
+    name: &'static str,
+    /// `None`: see `who`.
+    call: Option<&'static str>,
+    who: Who,
+    /// Whether something is changed: then also where nobody is asked who they are the key is wanted.
+    acts: bool,
+}
+
+pub(super) const LOOKING: Door = Door {
+    name: "Board.Look",
+    call: Some("Grids.List"),
+    who: Who::Identified,
+    acts: false,
+};
+pub(super) const SUBMITTING: Door = Door {
+    name: "Board.Submit",
+    call: Some("Grids.Submit"),
+    who: Who::Identified,
+    acts: true,
+};
+pub(super) const STEERING: Door = Door {
+    name: "Board.Steer",
+    call: Some("Fleet.Drain"),
+    who: Who::Identified,
+    acts: true,
+};
+pub(super) const METRICS: Door = Door {
+    name: "Board.Metrics",
+    call: None,
+    who: access::METRICS,
+    acts: false,
+};
+
+impl Door {
+    /// Whether it is open to somebody.
+    pub(super) fn check(self, admitted: &Admitted) -> Result<(), NotAllowed> {
+        if self.acts && admitted.caller == Caller::Anyone && admitted.proof != Proof::BoardKey {
+            return Err(NotAllowed {
+                call: self.name.to_owned(),
+                needed: "whoever has the board's key".to_owned(),
+                name: String::new(),
+                held: Role::ReadOnly,
+            });
+        }
+        let who = self
+            .call
+            .and_then(access::rule)
+            .map_or(self.who, |rule| rule.who);
+        access::check_role(&admitted.caller, self.name, who)
+    }
+}
+
+/// Lets those through whom a door is open to.
+pub(super) async fn enter(
+    State((board, door)): State<(Board, Door)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let peer = session::peer(request.extensions());
+    let tell = |who: Option<&Admitted>, on: &str, outcome: &str| {
+        board.audit.record(&Act {
+            who,
+            from: peer.address.ip(),
+            call: door.name,
+            on,
+            outcome,
+            reason: "",
+        });
+    };
+    if door.acts && !is_from_here(request.headers()) {
+        tell(None, "", "from elsewhere");
+        return from_elsewhere();
+    }
+    let is_free = !board.identities.asks() && !door.acts;
+    let visitor = if is_free {
+        Ok(Some(Admitted::ANYONE))
+    } else {
+        session::visitor(&board, request.headers(), &peer).await
+    };
+    let admitted = match visitor {
+        Ok(Some(admitted)) => admitted,
+        Ok(None) => {
+            // A page that asks before somebody has logged in is no news.
+            if door.acts {
+                tell(None, "", "unauthenticated");
+            }
+            return session::ask_to_log_in(&board, &request);
+        }
+        Err(refused) => {
+            tell(None, "", "unauthenticated");
+            return session::refuse(&board, &refused);
+        }
+    };
+    if let Err(denied) = door.check(&admitted) {
+        tell(Some(&admitted), "", "denied");
+        let text = denied.to_string().replace("\nhint: ", "; ");
         return (StatusCode::FORBIDDEN, text).into_response();
     }
-    let given = headers
-        .get(AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.strip_prefix("Bearer "));
-    if given.is_some_and(|given| board.key.is(given)) {
-        return next.run(request).await;
+    let about = About::default();
+    request.extensions_mut().insert(Visitor {
+        admitted: admitted.clone(),
+        about: about.clone(),
+    });
+    let answer = next.run(request).await;
+    if door.acts {
+        let status = answer.status();
+        let outcome = if status.is_success() {
+            DONE.to_owned()
+        } else {
+            status.as_u16().to_string()
+        };
+        tell(Some(&admitted), about.text(), &outcome);
     }
-    (StatusCode::UNAUTHORIZED, "this is not the board's key").into_response()
+    answer
+}
+
+/// What a page from elsewhere is told.
+pub(super) fn from_elsewhere() -> Response {
+    let text = "this was asked by a page from elsewhere";
+    (StatusCode::FORBIDDEN, text).into_response()
 }
 
 /// Whether a browser, which says so, acts for a page of this board. Other programs do not say.
-fn is_from_here(headers: &HeaderMap) -> bool {
+pub(super) fn is_from_here(headers: &HeaderMap) -> bool {
     let Some(origin) = headers.get(ORIGIN) else {
         return true;
     };

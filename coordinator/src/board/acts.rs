@@ -8,6 +8,7 @@ use atelier_gallery::keys::input_key;
 use atelier_gallery::picture::{self, PictureError};
 use atelier_proto::ids::{Digest, NodeId, RequestId};
 use atelier_proto::settings::{SettingsError, SettingsPatch};
+use axum::Extension;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::JsonRejection;
@@ -17,6 +18,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
 use super::Board;
+use super::session::Visitor;
 use crate::domain::field::{InvalidField, Problem, check_text};
 use crate::domain::grid::{Artist, Draft, Input, Painting, Photo};
 use crate::domain::node::{Health, Labels, NodeState, TEXT_CHARS_MAX};
@@ -63,6 +65,7 @@ impl IntoResponse for ActError {
             | Self::Submission(SubmissionError::Field(_) | SubmissionError::InputMissing { .. }) => {
                 StatusCode::UNPROCESSABLE_ENTITY
             }
+            Self::Submission(SubmissionError::Submitter(_)) => StatusCode::FORBIDDEN,
             Self::Submission(SubmissionError::Store(StoreError::TooManyOpen { .. })) => {
                 StatusCode::TOO_MANY_REQUESTS
             }
@@ -105,6 +108,7 @@ enum OrderedState {
 /// Lets a node work, finish what it holds and leave, or get no work.
 pub(super) async fn order_node(
     State(board): State<Board>,
+    Extension(visitor): Extension<Visitor>,
     Path(node): Path<String>,
     ordered: Result<Json<Ordered>, JsonRejection>,
 ) -> Result<StatusCode, ActError> {
@@ -117,6 +121,7 @@ pub(super) async fn order_node(
         OrderedState::Draining => NodeState::Draining { reason },
         OrderedState::Quarantined => NodeState::Quarantined { reason },
     };
+    visitor.about.say(&format!("{node} {}", state.word()));
     tracing::info!(%node, state = state.word(), reason = state.reason(), "said at the board");
     let health = Health {
         state,
@@ -330,6 +335,7 @@ pub(super) struct Made {
 /// Makes a grid.
 pub(super) async fn submit(
     State(board): State<Board>,
+    Extension(visitor): Extension<Visitor>,
     asked: Result<Json<Asked>, JsonRejection>,
 ) -> Result<(StatusCode, Json<Made>), ActError> {
     let Json(asked) = asked?;
@@ -343,9 +349,12 @@ pub(super) async fn submit(
         request,
         draft: board.draft(&asked).await?,
         submitter: asked.submitter,
+        user: String::new(),
         priority: 0,
     };
-    let (submitted, _) = board.submissions.accept(submission).await?;
+    let caller = &visitor.admitted.caller;
+    let (submitted, _) = board.submissions.accept(submission, caller).await?;
     let id = submitted.grid.to_string();
+    visitor.about.say(&id);
     Ok((StatusCode::CREATED, Json(Made { id })))
 }

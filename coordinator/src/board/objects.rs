@@ -1,15 +1,26 @@
 //! Galleries as they lie in the bucket.
+//!
+//! Whoever can write into the bucket can write a page, and it is shown from where the board is. So it may load what lies beside it
+//! and nothing else: neither ask the board for something, nor open a window or a frame of it, nor send a form there.
 
 use atelier_gallery::bucket::BucketError;
 use atelier_gallery::contact_sheet;
 use atelier_gallery::keys::GridKeys;
 use atelier_proto::ids::GridId;
+use axum::Extension;
 use axum::extract::{Path, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 
 use super::Board;
+use super::session::Visitor;
+use crate::scope;
+use crate::store::StoreError;
 
 /// The largest file that is handed out.
 const BYTES_MAX: u64 = 256 << 20;
@@ -19,26 +30,60 @@ const FOLDERS: [&str; 3] = ["pictures", "thumbnails", "originals"];
 const PREVIEWS: &str = "previews";
 
 /// The page of a gallery.
-pub(super) async fn gallery(State(board): State<Board>, Path(grid): Path<String>) -> Response {
-    hand_out(&board, &grid, "index.html").await
+pub(super) async fn gallery(
+    State(board): State<Board>,
+    Extension(visitor): Extension<Visitor>,
+    headers: HeaderMap,
+    Path(grid): Path<String>,
+) -> Response {
+    hand_out(&board, &visitor, &headers, &grid, "index.html").await
 }
 
 /// A file of a gallery.
 pub(super) async fn object(
     State(board): State<Board>,
+    Extension(visitor): Extension<Visitor>,
+    headers: HeaderMap,
     Path((grid, path)): Path<(String, String)>,
 ) -> Response {
     if path.is_empty() {
         return Redirect::to(&format!("/grids/{grid}/")).into_response();
     }
-    hand_out(&board, &grid, &path).await
+    hand_out(&board, &visitor, &headers, &grid, &path).await
 }
 
-async fn hand_out(board: &Board, grid: &str, path: &str) -> Response {
+/// What a file of a gallery may do. Its page runs its script and loads what lies under its own folder: `sandbox` keeps it from
+/// windows, forms and frames. It stays of the board's origin, because a browser sends no session to a page that is of none.
+fn policy(content_type: &str, grid: GridId, host: Option<&str>) -> String {
+    if !content_type.starts_with("text/html") {
+        return "default-src 'none'; sandbox".to_owned();
+    }
+    let host = host.and_then(|host| host.parse::<Authority>().ok());
+    // Nobody without a host comes by a browser.
+    let folder = host.map_or("'none'".to_owned(), |host| format!("{host}/grids/{grid}/"));
+    format!(
+        "sandbox allow-scripts allow-same-origin allow-downloads; default-src 'none'; script-src 'unsafe-inline'; \
+         style-src 'unsafe-inline'; img-src {folder} data: blob:; connect-src {folder}; base-uri 'none'; form-action 'none'; \
+         frame-ancestors 'none'"
+    )
+}
+
+async fn hand_out(
+    board: &Board,
+    visitor: &Visitor,
+    asked: &HeaderMap,
+    grid: &str,
+    path: &str,
+) -> Response {
     let not_found = || (StatusCode::NOT_FOUND, "there is no such file").into_response();
     let (Ok(grid), Some(content_type)) = (grid.parse::<GridId>(), content_type(path)) else {
         return not_found();
     };
+    match scope::own(&board.ledger, grid, &visitor.admitted.caller).await {
+        Ok(()) => {}
+        Err(StoreError::UnknownGrid(_)) => return not_found(),
+        Err(error) => return super::unavailable(&error),
+    }
     let key = format!("{}{path}", GridKeys::new(grid).prefix());
     match board.bucket.get(&key, BYTES_MAX).await {
         Ok(bytes) => {
@@ -46,6 +91,7 @@ async fn hand_out(board: &Board, grid: &str, path: &str) -> Response {
             let mut set = |name, value| headers.insert(name, HeaderValue::from_static(value));
             set(CONTENT_TYPE, content_type);
             set(X_CONTENT_TYPE_OPTIONS, "nosniff");
+            set(REFERRER_POLICY, "no-referrer");
             // A picture never changes after it is done.
             let is_final = !FILES.contains(&path) && !path.starts_with(PREVIEWS);
             set(
@@ -56,6 +102,11 @@ async fn hand_out(board: &Board, grid: &str, path: &str) -> Response {
                     "no-cache"
                 },
             );
+            let host = asked.get(HOST).and_then(|host| host.to_str().ok());
+            // An authority and an id have no character that a header has not.
+            if let Ok(policy) = policy(content_type, grid, host).parse() {
+                headers.insert(CONTENT_SECURITY_POLICY, policy);
+            }
             (headers, bytes).into_response()
         }
         Err(BucketError::NotFound { .. }) => not_found(),
@@ -98,6 +149,26 @@ fn content_type(path: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_page_of_a_gallery_reaches_its_own_folder_and_nothing_else() {
+        let grid = GridId::generate();
+        let html = "text/html; charset=utf-8";
+        let page = policy(html, grid, Some("atelier.example:7880"));
+        let folder = format!("connect-src atelier.example:7880/grids/{grid}/;");
+        assert!(page.contains(&folder), "{page}");
+        assert!(
+            !page.contains("'self'") && !page.contains("allow-popups"),
+            "{page}"
+        );
+        for host in [None, Some("a b; script-src *"), Some("")] {
+            assert!(
+                policy(html, grid, host).contains("connect-src 'none'"),
+                "{host:?}"
+            );
+        }
+        assert!(policy("image/png", grid, None).ends_with("sandbox"));
+    }
 
     #[test]
     fn only_files_of_galleries_are_handed_out() {

@@ -98,13 +98,21 @@ struct Node {
 }
 
 impl Status {
-    /// How everything stands now.
-    pub(super) async fn read(ledger: &Ledger, scaling: &Scaling) -> Result<Self, StoreError> {
+    /// How everything stands now, with the grids of one submitter or of all.
+    pub(super) async fn read(
+        ledger: &Ledger,
+        scaling: &Scaling,
+        submitter: Option<&str>,
+    ) -> Result<Self, StoreError> {
         let store = ledger.store();
         let records = nodes(ledger).await?;
         let held = store.cells_held().await?;
         let mut grids = Vec::new();
-        for summary in store.grids(&Filter::default(), None, GRIDS_MAX).await? {
+        let filter = Filter {
+            submitter: submitter.map(str::to_owned),
+            ..Filter::default()
+        };
+        for summary in store.grids(&filter, None, GRIDS_MAX).await? {
             grids.push(Grid {
                 id: summary.grid.to_string(),
                 standing: standing_among(ledger, summary, &records).await?,
@@ -113,10 +121,12 @@ impl Status {
         let speeds = ledger.speeds();
         let nodes = records.into_iter().map(|record| {
             let held = held.get(&record.node.id).cloned().unwrap_or_default();
-            let renders = held.0.keys().map(|grid| {
+            let renders = held.0.keys().filter_map(|grid| {
                 let id = grid.to_string();
                 let shown = grids.iter().find(|shown| shown.id == id);
-                shown.map_or(id, |shown| shown.standing.name.clone())
+                // What others have painted is theirs.
+                let unknown = submitter.is_none().then_some(id);
+                shown.map_or(unknown, |shown| Some(shown.standing.name.clone()))
             });
             Node {
                 id: record.node.id.to_string(),
@@ -250,6 +260,7 @@ mod tests {
             registered_at: Timestamp::UNIX_EPOCH,
             last_seen_at: Timestamp::UNIX_EPOCH,
             cells_done: 0,
+            identity: String::new(),
         };
         let reason = "spot".to_owned();
         let leaving = record("b", NodeState::Draining { reason });

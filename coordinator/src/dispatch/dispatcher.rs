@@ -253,7 +253,7 @@ mod tests {
             let node = node();
             let now = self.ledger.now();
             let store = self.ledger.store();
-            store.register_node(&node, now).await.unwrap();
+            store.register_node(&node, None, now).await.unwrap();
             node.id
         }
 

@@ -146,6 +146,8 @@ pub struct NodeRecord {
     pub last_seen_at: Timestamp,
     /// Cells that it has completed.
     pub cells_done: u64,
+    /// Name of the identity that it belongs to: the first that registered it; empty: nobody was asked.
+    pub identity: String,
 }
 
 impl Node {

@@ -5,6 +5,7 @@
 mod fleet;
 mod from_wire;
 mod to_wire;
+mod tokens;
 
 pub(super) use self::fleet::{bounds, fleet};
 pub(super) use self::from_wire::{
@@ -12,8 +13,9 @@ pub(super) use self::from_wire::{
     node_id, page, places, priority, progress, quarantine, submission,
 };
 pub(super) use self::to_wire::{
-    cell, failed_attempt, grid, leased_cell, node_record, summary, wire_duration,
+    cell, failed_attempt, grid, leased_cell, node_record, summary, timestamp, wire_duration,
 };
+pub(super) use self::tokens::{new_token, token, token_id, wire_role};
 
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,7 @@ use tracing::field::{Empty, display};
 
 use super::convert::Page;
 use super::status::RpcError;
-use super::{Context, convert};
+use super::{Context, about, convert};
 use crate::domain::node::{Health, NodeState};
 use crate::scaler::Overview;
 use crate::store::HeldCells;
@@ -125,6 +125,7 @@ impl Fleet for FleetService {
         &self,
         request: Request<v1::DrainRequest>,
     ) -> Result<Response<v1::DrainResponse>, Status> {
+        about(&request).say(&request.get_ref().node_id);
         let request = request.into_inner();
         let node = request.node_id.clone();
         let state = convert::drain(request).map_err(RpcError::from)?;
@@ -137,6 +138,7 @@ impl Fleet for FleetService {
         &self,
         request: Request<v1::UndrainRequest>,
     ) -> Result<Response<v1::UndrainResponse>, Status> {
+        about(&request).say(&request.get_ref().node_id);
         self.undrain_one(&request.get_ref().node_id).await?;
         Ok(Response::new(v1::UndrainResponse {}))
     }
@@ -146,6 +148,7 @@ impl Fleet for FleetService {
         &self,
         request: Request<v1::QuarantineRequest>,
     ) -> Result<Response<v1::QuarantineResponse>, Status> {
+        about(&request).say(&request.get_ref().node_id);
         let request = request.into_inner();
         let node = request.node_id.clone();
         let state = convert::quarantine(request).map_err(RpcError::from)?;
@@ -158,6 +161,12 @@ impl Fleet for FleetService {
         &self,
         request: Request<v1::ScaleRequest>,
     ) -> Result<Response<v1::ScaleResponse>, Status> {
+        let v1::ScaleRequest {
+            nodes_min,
+            nodes_max,
+            ..
+        } = request.get_ref();
+        about(&request).say(&format!("{nodes_min} to {nodes_max} nodes"));
         self.set_bounds(request.get_ref()).await?;
         Ok(Response::new(v1::ScaleResponse {}))
     }

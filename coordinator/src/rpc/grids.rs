@@ -10,9 +10,10 @@ use tracing::field::{Empty, display};
 
 use super::convert::Page;
 use super::status::RpcError;
-use super::{Context, convert, watch};
-use crate::estimates;
+use super::{Context, about, admitted, convert, watch};
+use crate::domain::access::Admitted;
 use crate::store::{Steering, Submitted};
+use crate::{estimates, scope};
 
 /// Failed attempts told of one grid.
 const FAILED_ATTEMPTS_MAX: u32 = 10_000;
@@ -28,10 +29,26 @@ impl GridsService {
         Self { context }
     }
 
-    async fn accept(&self, request: v1::SubmitRequest) -> Result<v1::SubmitResponse, RpcError> {
-        let submission = convert::submission(request)?;
+    /// A grid that a call names, if it is there for its caller.
+    async fn own<T>(&self, request: &Request<T>, grid: &str) -> Result<GridId, RpcError> {
+        let grid = convert::grid_id(grid)?;
+        Span::current().record("grid", display(grid));
+        about(request).say(&grid);
+        let by = admitted(request)?;
+        scope::own(&self.context.ledger, grid, &by.caller).await?;
+        Ok(grid)
+    }
+
+    async fn accept(
+        &self,
+        request: Request<v1::SubmitRequest>,
+    ) -> Result<v1::SubmitResponse, RpcError> {
+        let (by, about) = (admitted(&request)?, about(&request));
+        let submission = convert::submission(request.into_inner())?;
+        let submissions = &self.context.submissions;
         let (Submitted { grid, cells }, created) =
-            self.context.submissions.accept(submission).await?;
+            submissions.accept(submission, &by.caller).await?;
+        about.say(&grid);
         Span::current().record("grid", display(grid));
         Ok(v1::SubmitResponse {
             grid_id: grid.to_string(),
@@ -58,9 +75,15 @@ impl GridsService {
         })
     }
 
-    async fn page(&self, request: &v1::ListRequest) -> Result<v1::ListResponse, RpcError> {
+    async fn page(
+        &self,
+        request: &v1::ListRequest,
+        by: &Admitted,
+    ) -> Result<v1::ListResponse, RpcError> {
         let Page { entries, before } = convert::page(request.page_size, &request.page_token)?;
-        let filter = convert::filter(request)?;
+        let Some(filter) = convert::filter(request, &by.caller)? else {
+            return Ok(v1::ListResponse::default());
+        };
         let ledger = &self.context.ledger;
         // One more than asked for tells whether there is a further page.
         let mut grids = ledger.store().grids(&filter, before, entries + 1).await?;
@@ -79,34 +102,30 @@ impl GridsService {
         })
     }
 
-    async fn steer(&self, grid: &str, steering: Steering) -> Result<(), RpcError> {
-        let grid = convert::grid_id(grid)?;
-        Span::current().record("grid", display(grid));
+    async fn steer(&self, grid: GridId, steering: Steering) -> Result<(), RpcError> {
         let steered = self.context.ledger.steer(grid, steering).await?;
         tracing::info!(?steering, steered, "steered");
         Ok(())
     }
 
-    async fn end(&self, grid: &str) -> Result<v1::CancelResponse, RpcError> {
-        let grid = convert::grid_id(grid)?;
-        Span::current().record("grid", display(grid));
+    async fn end(&self, grid: GridId) -> Result<v1::CancelResponse, RpcError> {
         let cancelled = self.context.ledger.cancel_grid(grid).await?;
         tracing::info!(cancelled, "cancelled");
         Ok(v1::CancelResponse { cancelled })
     }
 
-    async fn queue_again(&self, request: &v1::RetryRequest) -> Result<v1::RetryResponse, RpcError> {
-        let grid = convert::grid_id(&request.grid_id)?;
-        Span::current().record("grid", display(grid));
+    async fn queue_again(
+        &self,
+        grid: GridId,
+        request: &v1::RetryRequest,
+    ) -> Result<v1::RetryResponse, RpcError> {
         let places = convert::places(grid, &request.cell_ids)?;
         let queued = self.context.ledger.retry(grid, places.as_deref()).await?;
         tracing::info!(queued, "queued again");
         Ok(v1::RetryResponse { queued })
     }
 
-    async fn forget(&self, grid: &str) -> Result<(), RpcError> {
-        let grid = convert::grid_id(grid)?;
-        Span::current().record("grid", display(grid));
+    async fn forget(&self, grid: GridId) -> Result<(), RpcError> {
         self.context.ledger.delete_grid(grid).await?;
         tracing::info!("deleted");
         Ok(())
@@ -128,7 +147,7 @@ impl Grids for GridsService {
         &self,
         request: Request<v1::SubmitRequest>,
     ) -> Result<Response<v1::SubmitResponse>, Status> {
-        Ok(Response::new(self.accept(request.into_inner()).await?))
+        Ok(Response::new(self.accept(request).await?))
     }
 
     #[tracing::instrument(name = "Grids.Get", skip_all, fields(grid = Empty))]
@@ -136,8 +155,7 @@ impl Grids for GridsService {
         &self,
         request: Request<v1::GetRequest>,
     ) -> Result<Response<v1::GetResponse>, Status> {
-        let grid = convert::grid_id(&request.get_ref().grid_id).map_err(RpcError::from)?;
-        Span::current().record("grid", display(grid));
+        let grid = self.own(&request, &request.get_ref().grid_id).await?;
         Ok(Response::new(self.describe(grid).await?))
     }
 
@@ -146,7 +164,8 @@ impl Grids for GridsService {
         &self,
         request: Request<v1::ListRequest>,
     ) -> Result<Response<v1::ListResponse>, Status> {
-        Ok(Response::new(self.page(request.get_ref()).await?))
+        let by = admitted(&request)?;
+        Ok(Response::new(self.page(request.get_ref(), &by).await?))
     }
 
     type WatchStream = ReceiverStream<Result<v1::WatchResponse, Status>>;
@@ -156,9 +175,8 @@ impl Grids for GridsService {
         &self,
         request: Request<v1::WatchRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
+        let grid = self.own(&request, &request.get_ref().grid_id).await?;
         let request = request.into_inner();
-        let grid = convert::grid_id(&request.grid_id).map_err(RpcError::from)?;
-        Span::current().record("grid", display(grid));
         let asked = watch::Asked {
             grid,
             after_sequence: request.after_sequence,
@@ -173,8 +191,8 @@ impl Grids for GridsService {
         &self,
         request: Request<v1::PauseRequest>,
     ) -> Result<Response<v1::PauseResponse>, Status> {
-        self.steer(&request.get_ref().grid_id, Steering::Pause)
-            .await?;
+        let grid = self.own(&request, &request.get_ref().grid_id).await?;
+        self.steer(grid, Steering::Pause).await?;
         Ok(Response::new(v1::PauseResponse {}))
     }
 
@@ -183,8 +201,8 @@ impl Grids for GridsService {
         &self,
         request: Request<v1::ResumeRequest>,
     ) -> Result<Response<v1::ResumeResponse>, Status> {
-        self.steer(&request.get_ref().grid_id, Steering::Resume)
-            .await?;
+        let grid = self.own(&request, &request.get_ref().grid_id).await?;
+        self.steer(grid, Steering::Resume).await?;
         Ok(Response::new(v1::ResumeResponse {}))
     }
 
@@ -193,7 +211,8 @@ impl Grids for GridsService {
         &self,
         request: Request<v1::CancelRequest>,
     ) -> Result<Response<v1::CancelResponse>, Status> {
-        Ok(Response::new(self.end(&request.get_ref().grid_id).await?))
+        let grid = self.own(&request, &request.get_ref().grid_id).await?;
+        Ok(Response::new(self.end(grid).await?))
     }
 
     #[tracing::instrument(name = "Grids.Retry", skip_all, fields(grid = Empty))]
@@ -201,7 +220,9 @@ impl Grids for GridsService {
         &self,
         request: Request<v1::RetryRequest>,
     ) -> Result<Response<v1::RetryResponse>, Status> {
-        Ok(Response::new(self.queue_again(request.get_ref()).await?))
+        let grid = self.own(&request, &request.get_ref().grid_id).await?;
+        let queued = self.queue_again(grid, request.get_ref()).await?;
+        Ok(Response::new(queued))
     }
 
     #[tracing::instrument(name = "Grids.SetPriority", skip_all, fields(grid = Empty))]
@@ -209,10 +230,9 @@ impl Grids for GridsService {
         &self,
         request: Request<v1::SetPriorityRequest>,
     ) -> Result<Response<v1::SetPriorityResponse>, Status> {
-        let request = request.get_ref();
-        let priority = convert::priority(request.priority).map_err(RpcError::from)?;
-        self.steer(&request.grid_id, Steering::Priority(priority))
-            .await?;
+        let grid = self.own(&request, &request.get_ref().grid_id).await?;
+        let priority = convert::priority(request.get_ref().priority).map_err(RpcError::from)?;
+        self.steer(grid, Steering::Priority(priority)).await?;
         Ok(Response::new(v1::SetPriorityResponse {}))
     }
 
@@ -221,7 +241,8 @@ impl Grids for GridsService {
         &self,
         request: Request<v1::DeleteRequest>,
     ) -> Result<Response<v1::DeleteResponse>, Status> {
-        self.forget(&request.get_ref().grid_id).await?;
+        let grid = self.own(&request, &request.get_ref().grid_id).await?;
+        self.forget(grid).await?;
         Ok(Response::new(v1::DeleteResponse {}))
     }
 }

@@ -8,8 +8,9 @@ use tracing::Span;
 use tracing::field::{Empty, display};
 
 use super::status::RpcError;
-use super::{Context, convert};
+use super::{Context, about, admitted, convert};
 use crate::dispatch::Answer;
+use crate::domain::access::Admitted;
 use crate::domain::cell::{Event, Refusal};
 use crate::domain::effort::Effort;
 use crate::domain::field::{InvalidField, Problem, check_count};
@@ -30,16 +31,17 @@ impl NodesService {
         Self { context }
     }
 
-    /// The node that calls, which must have registered.
-    async fn caller(&self, node: &str) -> Result<NodeId, RpcError> {
+    /// The node that calls, which must have registered, and as the same identity.
+    async fn caller(&self, by: &Admitted, node: &str) -> Result<NodeId, RpcError> {
         let node = convert::node_id(node)?;
         Span::current().record("node", display(node));
-        self.context.ledger.node_seen(node).await?;
+        self.context.ledger.node_seen(node, &by.caller).await?;
         Ok(node)
     }
 
     async fn introduce(
         &self,
+        by: &Admitted,
         request: v1::RegisterRequest,
     ) -> Result<v1::RegisterResponse, RpcError> {
         let mut node = convert::node(request)?;
@@ -47,7 +49,7 @@ impl NodesService {
             node.dollars_per_hour = node.listed_price(&self.context.scaling.prices);
         }
         let ledger = &self.context.ledger;
-        ledger.store().register_node(&node, ledger.now()).await?;
+        ledger.register_node(&node, &by.caller).await?;
         tracing::info!(
             node = %node.id, name = node.name, instance = node.instance_id, device = node.device, version = node.version, "registered"
         );
@@ -59,14 +61,22 @@ impl NodesService {
         })
     }
 
-    async fn work_for(&self, request: &v1::LeaseRequest) -> Result<Answer, RpcError> {
+    async fn work_for(
+        &self,
+        by: &Admitted,
+        request: &v1::LeaseRequest,
+    ) -> Result<Answer, RpcError> {
         let (ask, wait) = convert::lease(request)?;
-        self.caller(&request.node_id).await?;
+        self.caller(by, &request.node_id).await?;
         Ok(self.context.dispatcher.give(ask, wait).await?)
     }
 
-    async fn keep(&self, request: v1::RenewRequest) -> Result<v1::RenewResponse, RpcError> {
-        let node = self.caller(&request.node_id).await?;
+    async fn keep(
+        &self,
+        by: &Admitted,
+        request: v1::RenewRequest,
+    ) -> Result<v1::RenewResponse, RpcError> {
+        let node = self.caller(by, &request.node_id).await?;
         if let Some(reason) = convert::leaving(&request.leaving)? {
             self.see_leaving(node, reason).await?;
         }
@@ -119,8 +129,8 @@ impl NodesService {
         Ok(())
     }
 
-    async fn deliver(&self, request: v1::CompleteRequest) -> Result<(), RpcError> {
-        let node = self.caller(&request.node_id).await?;
+    async fn deliver(&self, by: &Admitted, request: v1::CompleteRequest) -> Result<(), RpcError> {
+        let node = self.caller(by, &request.node_id).await?;
         let (cell, holder) = convert::held_cell(node, request.cell)?;
         let ledger = &self.context.ledger;
         let facts = ledger.facts(cell.grid).await?;
@@ -144,8 +154,8 @@ impl NodesService {
         Ok(())
     }
 
-    async fn give_up(&self, request: v1::FailRequest) -> Result<(), RpcError> {
-        let node = self.caller(&request.node_id).await?;
+    async fn give_up(&self, by: &Admitted, request: v1::FailRequest) -> Result<(), RpcError> {
+        let node = self.caller(by, &request.node_id).await?;
         let (cell, holder) = convert::held_cell(node, request.cell)?;
         let (refused, reason) = convert::failure(request.kind, &request.reason)?;
         let event = Event::Fail {
@@ -178,8 +188,8 @@ impl NodesService {
         Ok(verdict.ok_or(StoreError::Conflict(cell))??)
     }
 
-    async fn take_back(&self, request: v1::ReleaseRequest) -> Result<(), RpcError> {
-        let node = self.caller(&request.node_id).await?;
+    async fn take_back(&self, by: &Admitted, request: v1::ReleaseRequest) -> Result<(), RpcError> {
+        let node = self.caller(by, &request.node_id).await?;
         check_count("cells", request.cells.len(), 0, RELEASE_CELLS_MAX)?;
         if request.reason.chars().count() > crate::domain::node::TEXT_CHARS_MAX {
             let problem = Problem::Length {
@@ -218,7 +228,10 @@ impl Nodes for NodesService {
         &self,
         request: Request<v1::RegisterRequest>,
     ) -> Result<Response<v1::RegisterResponse>, Status> {
-        Ok(Response::new(self.introduce(request.into_inner()).await?))
+        let by = admitted(&request)?;
+        about(&request).say(&request.get_ref().node_id);
+        let introduced = self.introduce(&by, request.into_inner()).await?;
+        Ok(Response::new(introduced))
     }
 
     #[tracing::instrument(name = "Nodes.Lease", skip_all, fields(node = Empty))]
@@ -226,7 +239,8 @@ impl Nodes for NodesService {
         &self,
         request: Request<v1::LeaseRequest>,
     ) -> Result<Response<v1::LeaseResponse>, Status> {
-        let answer = self.work_for(request.get_ref()).await?;
+        let by = admitted(&request)?;
+        let answer = self.work_for(&by, request.get_ref()).await?;
         let (given, drain) = match answer {
             Answer::Cells(given) => (given, false),
             Answer::Drain => (Vec::new(), true),
@@ -243,7 +257,8 @@ impl Nodes for NodesService {
         &self,
         request: Request<v1::RenewRequest>,
     ) -> Result<Response<v1::RenewResponse>, Status> {
-        Ok(Response::new(self.keep(request.into_inner()).await?))
+        let by = admitted(&request)?;
+        Ok(Response::new(self.keep(&by, request.into_inner()).await?))
     }
 
     #[tracing::instrument(name = "Nodes.Complete", skip_all, fields(node = Empty))]
@@ -251,7 +266,8 @@ impl Nodes for NodesService {
         &self,
         request: Request<v1::CompleteRequest>,
     ) -> Result<Response<v1::CompleteResponse>, Status> {
-        self.deliver(request.into_inner()).await?;
+        let by = admitted(&request)?;
+        self.deliver(&by, request.into_inner()).await?;
         Ok(Response::new(v1::CompleteResponse {}))
     }
 
@@ -260,7 +276,8 @@ impl Nodes for NodesService {
         &self,
         request: Request<v1::FailRequest>,
     ) -> Result<Response<v1::FailResponse>, Status> {
-        self.give_up(request.into_inner()).await?;
+        let by = admitted(&request)?;
+        self.give_up(&by, request.into_inner()).await?;
         Ok(Response::new(v1::FailResponse {}))
     }
 
@@ -269,7 +286,8 @@ impl Nodes for NodesService {
         &self,
         request: Request<v1::ReleaseRequest>,
     ) -> Result<Response<v1::ReleaseResponse>, Status> {
-        self.take_back(request.into_inner()).await?;
+        let by = admitted(&request)?;
+        self.take_back(&by, request.into_inner()).await?;
         Ok(Response::new(v1::ReleaseResponse {}))
     }
 }

@@ -3,7 +3,9 @@
 //! | what happened | code |
 //! |---|---|
 //! | a field is wrong | `InvalidArgument`, with its path |
-//! | there is no such grid, cell or node | `NotFound` |
+//! | it is not known who calls, or the call is not for them | `Unauthenticated` and `PermissionDenied`, by [`super::admission`] |
+//! | a node or a name of somebody else | `PermissionDenied` |
+//! | there is no such grid, cell, node or token | `NotFound` |
 //! | a request id with other content | `AlreadyExists` |
 //! | the attempt no longer holds the cell | `Aborted` |
 //! | the cell or the grid has ended or not ended, an input is not in the bucket | `FailedPrecondition` |
@@ -15,6 +17,7 @@ use atelier_gallery::bucket::BucketError;
 use atelier_proto::ids::Digest;
 use tonic::{Code, Status};
 
+use crate::domain::access::ForeignSubmitter;
 use crate::domain::cell::Refusal;
 use crate::domain::field::InvalidField;
 use crate::store::{Rejection, StoreError};
@@ -37,6 +40,12 @@ pub(super) enum RpcError {
     Bucket(#[from] BucketError),
     #[error("the coordinator is shutting down")]
     ShuttingDown,
+    #[error(transparent)]
+    ForeignSubmitter(#[from] ForeignSubmitter),
+    #[error("no random numbers for a token: {0}")]
+    Random(getrandom::Error),
+    #[error("nobody has looked who calls")]
+    NotAdmitted,
 }
 
 impl RpcError {
@@ -48,6 +57,8 @@ impl RpcError {
             Self::InputMissing { .. } => Code::FailedPrecondition,
             // Whatever the bucket says of the coordinator's call, the caller can only wait until it is mended.
             Self::Bucket(_) | Self::ShuttingDown => Code::Unavailable,
+            Self::ForeignSubmitter(_) => Code::PermissionDenied,
+            Self::Random(_) | Self::NotAdmitted => Code::Internal,
         }
     }
 }
@@ -59,15 +70,18 @@ impl From<SubmissionError> for RpcError {
             SubmissionError::Store(error) => Self::Store(error),
             SubmissionError::Bucket(error) => Self::Bucket(error),
             SubmissionError::InputMissing { field, sha256 } => Self::InputMissing { field, sha256 },
+            SubmissionError::Submitter(error) => Self::ForeignSubmitter(error),
         }
     }
 }
 
 fn store_code(error: &StoreError) -> Code {
     match error {
-        StoreError::UnknownGrid(_) | StoreError::UnknownCell(_) | StoreError::UnknownNode(_) => {
-            Code::NotFound
-        }
+        StoreError::UnknownGrid(_)
+        | StoreError::UnknownCell(_)
+        | StoreError::UnknownNode(_)
+        | StoreError::UnknownToken(_) => Code::NotFound,
+        StoreError::ForeignNode(_) => Code::PermissionDenied,
         StoreError::RequestReused { .. } => Code::AlreadyExists,
         StoreError::TooManyOpen { .. } => Code::ResourceExhausted,
         StoreError::WrongState { .. } => Code::FailedPrecondition,
@@ -110,7 +124,7 @@ impl From<RpcError> for Status {
     fn from(error: RpcError) -> Self {
         let code = error.code();
         match (&error, code) {
-            (RpcError::Store(_), Code::Internal) => {
+            (_, Code::Internal) => {
                 tracing::error!(%error, "a call failed");
                 Self::internal("the coordinator failed; its log says why")
             }

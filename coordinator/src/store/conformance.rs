@@ -80,7 +80,7 @@ async fn register(store: &dyn Store) -> NodeId {
         labels: [("zone".to_owned(), "a".to_owned())].into(),
         dollars_per_hour: Some(3.6),
     };
-    store.register_node(&node, at(0)).await.unwrap();
+    store.register_node(&node, None, at(0)).await.unwrap();
     node.id
 }
 
@@ -131,6 +131,8 @@ pub(super) async fn all(store: &dyn Store) {
     service::what_was_handed_out_counts_against_its_grid_and_its_submitter(store).await;
     service::measurements_are_kept(store).await;
     service::the_fleet_is_kept(store).await;
+    service::a_node_belongs_to_the_identity_that_registered_it(store).await;
+    service::tokens_and_sessions_are_kept(store).await;
     cells::what_is_counted_is_what_there_is(store).await;
     cells::leases_that_are_over_are_found(store).await;
     cells::what_is_unknown_is_said_so(store).await;

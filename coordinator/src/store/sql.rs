@@ -1,7 +1,7 @@
 //! The truth in SQL: `SQLite` in the data folder, or PostgreSQL for several coordinators.
 //!
 //! Both take the same statements, written once over sqlx's `Any`; in what they differ is [`dialect`]'s. [`open`] makes the
-//! connections, [`grids`], [`cells`], [`nodes`] and [`fleet`] hold the statements, [`apply`] those that persist verdicts, [`rows`]
+//! connections, [`grids`], [`cells`], [`nodes`], [`fleet`] and [`tokens`] hold the statements, [`apply`] those that persist verdicts, [`rows`]
 //! turns rows into the domain's types, [`fetch`] gets many at once.
 //!
 //! Every write is a transaction that is durable when it returns. `SQLite` has one writer; in PostgreSQL a row of `grids`
@@ -17,12 +17,13 @@ mod leadership;
 mod nodes;
 mod open;
 mod rows;
+mod tokens;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use atelier_proto::ids::{CellId, Digest, GridId, NodeId, RequestId};
+use atelier_proto::ids::{CellId, Digest, GridId, NodeId, RequestId, TokenId};
 use jiff::Timestamp;
 use sqlx::pool::PoolConnection;
 use sqlx::{Any, AnyConnection, AnyPool, PgPool, Transaction};
@@ -44,6 +45,7 @@ use crate::domain::lease::LeaseRules;
 use crate::domain::node::{Health, Node, NodeRecord};
 use crate::domain::share::{Line, Shares};
 use crate::domain::summary::{Changes, GridSummary};
+use crate::domain::token::{SecretHash, SessionRecord, TokenRecord};
 
 /// The channel on which coordinators of one PostgreSQL tell each other that cells were queued.
 const CHANNEL: &str = "atelier_queued";
@@ -286,9 +288,14 @@ impl Store for SqlStore {
         Ok(transaction.commit().await?)
     }
 
-    async fn register_node(&self, node: &Node, now: Timestamp) -> Result<(), StoreError> {
+    async fn register_node(
+        &self,
+        node: &Node,
+        identity: Option<&str>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let mut transaction = self.write().await?;
-        nodes::register(&mut transaction, node, now).await?;
+        nodes::register(&mut transaction, node, identity, now).await?;
         Ok(transaction.commit().await?)
     }
 
@@ -428,6 +435,52 @@ impl Store for SqlStore {
     async fn set_fleet_standing(&self, standing: &Standing) -> Result<(), StoreError> {
         let mut transaction = self.write().await?;
         fleet::keep(&mut transaction, Part::Standing, standing).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    async fn create_token(&self, token: &TokenRecord) -> Result<(), StoreError> {
+        let mut transaction = self.write().await?;
+        tokens::insert(&mut transaction, token).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    async fn token(&self, token: TokenId) -> Result<Option<TokenRecord>, StoreError> {
+        tokens::one(&mut *self.read_once().await?, token).await
+    }
+
+    async fn tokens(
+        &self,
+        before: Option<TokenId>,
+        tokens_max: u32,
+    ) -> Result<Vec<TokenRecord>, StoreError> {
+        tokens::list(&mut *self.read_once().await?, before, tokens_max).await
+    }
+
+    async fn revoke_token(&self, token: TokenId, now: Timestamp) -> Result<(), StoreError> {
+        let mut transaction = self.write().await?;
+        tokens::revoke(&mut transaction, token, now).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    async fn token_used(&self, token: TokenId, at: Timestamp) -> Result<(), StoreError> {
+        let mut transaction = self.write().await?;
+        tokens::used(&mut transaction, token, at).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    async fn begin_session(&self, session: &SessionRecord) -> Result<(), StoreError> {
+        let mut transaction = self.write().await?;
+        tokens::begin_session(&mut transaction, session).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    async fn session(&self, secret: SecretHash) -> Result<Option<SessionRecord>, StoreError> {
+        tokens::session(&mut *self.read_once().await?, secret).await
+    }
+
+    async fn end_session(&self, secret: SecretHash) -> Result<(), StoreError> {
+        let mut transaction = self.write().await?;
+        tokens::end_session(&mut transaction, secret).await?;
         Ok(transaction.commit().await?)
     }
 

@@ -34,6 +34,7 @@ impl TryFrom<v1::Node> for NodeView {
             cells_held: wire.cells_held,
             cells_done: wire.cells_done,
             dollars_per_hour: wire.dollars_per_hour,
+            identity: wire.identity,
             registered_at: time(wire.registered_at.map(|it| (it.seconds, it.nanos)))?,
             last_seen_at: time(wire.last_seen_at.map(|it| (it.seconds, it.nanos)))?,
         })

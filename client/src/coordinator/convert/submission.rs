@@ -16,6 +16,7 @@ pub(in crate::coordinator) fn submission(
     plan: &Plan,
     inputs: &CheckedInputs,
 ) -> v1::SubmitRequest {
+    let (submitter, user) = plan.submitter.wire();
     let input = |path: &Path| inputs.get(path).map(wire_input);
     let photos = plan.photos.iter().map(|photo| v1::Photo {
         name: photo.name.clone(),
@@ -59,7 +60,8 @@ pub(in crate::coordinator) fn submission(
         variants: variants.collect(),
         settings: Some((&plan.settings).into()),
         reconstructions: plan.reconstructions,
-        submitter: plan.submitter.clone(),
+        submitter,
+        user,
         priority: plan.priority,
         labels: plan.labels.clone().into_iter().collect(),
     }
@@ -79,6 +81,7 @@ pub(in crate::coordinator) fn page_wanted(
     page_size: u32,
     page_token: String,
 ) -> v1::ListRequest {
+    let user = filter.mine.clone();
     let states = filter.states.iter().map(|state| match state {
         GridState::Active => v1::GridState::Active,
         GridState::Paused => v1::GridState::Paused,
@@ -92,5 +95,7 @@ pub(in crate::coordinator) fn page_wanted(
         states: states.map(i32::from).collect(),
         submitter: filter.submitter.clone(),
         name_contains: filter.name.clone(),
+        mine: user.is_some(),
+        user: user.unwrap_or_default(),
     }
 }

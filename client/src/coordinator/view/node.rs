@@ -59,6 +59,8 @@ pub struct NodeView {
     pub cells_done: u32,
     /// US dollars that an hour of it costs.
     pub dollars_per_hour: Option<f64>,
+    /// Name of the identity that it belongs to; empty where the coordinator asks nobody.
+    pub identity: String,
     /// When it began.
     pub registered_at: Option<Timestamp>,
     /// When it was last heard of.

@@ -1,8 +1,8 @@
-// The board: grids and nodes as the coordinator tells them, and for whoever has the key what can be done to a node.
+// The board: grids and nodes as the coordinator tells them, and for whoever may what can be done to a node.
 
 import { SPACE, bdi, button, cellsDone, dollars, element, hasEnded, patch, roughly, say, showEach } from "./dom.js";
 import { follow } from "./feed.js";
-import { mayAct, post, whenKnown } from "./session.js";
+import { looker, post, whenKnown } from "./session.js";
 
 /** Longest wait for a node to be shown in its new state before its buttons can be pressed again, milliseconds. */
 const TURN = 10_000;
@@ -50,7 +50,7 @@ function nodeRow(node) {
     element("td", {}, String(node.cells_done)),
     element("td", {}, node.speed === null ? "" : speed(node.speed)),
     element("td", {}, cost),
-    mayAct() ? element("td", { class: "acts" }, ...actions(node)) : null,
+    looker().may_steer ? element("td", { class: "acts" }, ...actions(node)) : null,
   );
 }
 

@@ -1,6 +1,7 @@
 // What the coordinator tells, whenever it tells it.
 
 import { say } from "./dom.js";
+import { askAgain } from "./session.js";
 
 /** Wait before a stream that the server refused is asked for again, milliseconds. */
 const WAIT = 5_000;
@@ -26,6 +27,8 @@ export function follow(path, name, news, show) {
       if (events.readyState !== EventSource.CLOSED) return;
       clearTimeout(timer);
       timer = setTimeout(turn, WAIT);
+      // It may be that nobody is let in here any more who has not logged in anew.
+      askAgain();
     });
   };
   const turn = () => {

@@ -1,13 +1,12 @@
-// Who may act: whoever came by the address that `atelier local` prints. It ends with `#key=…`, which no page keeps in sight; it
-// stays with the tab.
+// Who looks, and what they may do. A browser shows who it is by a cookie that no script can read. It gets one for a token, or for
+// the key with which the address ends that `atelier local` prints: `#key=…`, which no page keeps in sight.
 
-import { element } from "./dom.js";
+import { bdi, button, element } from "./dom.js";
 
-/** Where the tab keeps the key. */
-const PLACE = "atelier-key";
 /** Wait before a coordinator that did not answer is asked again, milliseconds. */
 const WAIT = 3_000;
 const SILENT = "The coordinator does not answer; try again when it does.";
+const NOBODY = { named: false, name: null, role: null, may_submit: false, may_steer: false, may_name: false };
 
 /** What was not done; `message` is a sentence to be shown as it is, and `mayPass` whether asking again can help. */
 export class Refusal extends Error {
@@ -17,57 +16,89 @@ export class Refusal extends Error {
   }
 }
 
-let isKnown = false;
+let who = NOBODY;
 const listeners = [];
 
-/** Calls `listener` with whether this page may act, once that is known and whenever it changes. */
+/** Calls `listener` with what this page may do, once that is known and whenever it changes. */
 export function whenKnown(listener) {
   listeners.push(listener);
 }
 
-function tell(mayAct, text) {
-  isKnown = mayAct;
-  document.body.classList.toggle("may-act", mayAct);
-  for (const part of document.querySelectorAll("[data-acts]")) part.hidden = !mayAct;
-  const line = document.getElementById("session");
-  if (line) {
-    line.hidden = mayAct;
-    line.replaceChildren(text, " To act here, open the address that ", element("code", {}, "atelier local"), " prints.");
-  }
-  for (const listener of listeners) listener(mayAct);
+/** Who looks: a name and a role where people have some, and what they may do. */
+export function looker() {
+  return who;
 }
 
-/** The key of the address goes into the tab, and out of what is seen, copied and kept in the history. */
-function takeKey() {
+function tell(told, ...words) {
+  who = told;
+  for (const part of document.querySelectorAll("[data-submits]")) part.hidden = !told.may_submit;
+  for (const part of document.querySelectorAll("[data-steers]")) part.hidden = !told.may_steer;
+  for (const part of document.querySelectorAll("[data-names]")) part.hidden = !told.may_name;
+  const line = document.getElementById("session");
+  if (line) {
+    line.hidden = words.length === 0;
+    line.replaceChildren(...words);
+  }
+  for (const listener of listeners) listener(told);
+}
+
+function show(told) {
+  if (told.name !== null) {
+    tell(told, bdi(told.name), " (" + told.role + ") ", button("Log out", {}, logOut));
+  } else if (told.may_submit) {
+    tell(told);
+  } else {
+    tell(told, "Read-only. To act here, open the address that ", element("code", {}, "atelier local"), " prints.");
+  }
+}
+
+/** Who the coordinator takes this browser for; `null`: it must log in first. Throws a `Refusal` when there is no answer. */
+export async function whoIsThis() {
+  const answer = await fetch("/api/session", { cache: "no-store" }).catch(() => null);
+  if (answer?.status === 401) return null;
+  if (!answer?.ok) throw new Refusal(SILENT, true);
+  return answer.json();
+}
+
+/** Has the coordinator know this browser by a token, or by the board's key. Throws a `Refusal` when that is wrong. */
+export async function logIn(token) {
+  return post("/api/session", { token });
+}
+
+async function logOut() {
+  await fetch("/api/session", { method: "DELETE" }).catch(() => null);
+  location.assign("/login");
+}
+
+/** The key of the address goes out of what is seen, copied and kept in the history. */
+async function takeKey() {
   const found = /^#key=([^&]*)/.exec(location.hash);
   if (!found) return;
   history.replaceState(history.state, "", location.pathname + location.search);
-  sessionStorage.setItem(PLACE, found[1]);
+  await logIn(found[1]).catch(() => {});
 }
 
-function headers() {
-  return { Authorization: "Bearer " + sessionStorage.getItem(PLACE) };
+/** Asks who looks, now that this may have changed. */
+export function askAgain() {
+  if (who.named) ask();
 }
 
-/** Asks whether the key is right. */
 async function ask() {
-  const key = sessionStorage.getItem(PLACE);
-  if (key === null) {
-    tell(false, "Read-only.");
-    return;
+  try {
+    await takeKey();
+    const told = await whoIsThis();
+    if (told) show(told);
+    else location.replace("/login?to=" + encodeURIComponent(location.pathname + location.search));
+  } catch {
+    setTimeout(ask, WAIT);
   }
-  // What cannot stand in a header is no key.
-  const answer = /^[\x21-\x7e]+$/.test(key)
-    ? await fetch("/api/session", { headers: headers(), cache: "no-store" }).catch(() => null)
-    : { status: 401 };
-  if (answer?.status === 204) tell(true, "");
-  else if (answer?.status === 401) forget();
-  else setTimeout(ask, WAIT);
 }
 
+/** After a refusal: what was true of this page is so no more, but what somebody has written into it stays. */
 function forget() {
-  sessionStorage.removeItem(PLACE);
-  tell(false, "Read-only: the key of this page is not right any more.");
+  const link = element("a", { href: "/login", target: "_blank", rel: "noopener" }, "log in anew");
+  if (who.named) tell({ ...NOBODY, named: true }, "You are logged out: ", link, " and come back.");
+  else tell(NOBODY, "Read-only: the key of this page is not right any more.");
 }
 
 /**
@@ -78,7 +109,7 @@ function forget() {
 export async function post(path, body, signal = null) {
   const isFile = body instanceof Blob;
   const type = isFile ? "application/octet-stream" : "application/json";
-  const options = { method: "POST", headers: { ...headers(), "Content-Type": type }, signal };
+  const options = { method: "POST", headers: { "Content-Type": type }, signal };
   let answer, text;
   try {
     answer = await fetch(path, { ...options, body: isFile ? body : JSON.stringify(body) });
@@ -87,7 +118,7 @@ export async function post(path, body, signal = null) {
     if (error.name === "AbortError") throw error;
     throw new Refusal(SILENT, true);
   }
-  if (answer.status === 401) forget();
+  if (answer.status === 401 && path !== "/api/session") forget();
   if (!answer.ok) {
     const mayPass = answer.status >= 500 || answer.status === 429 || answer.status === 401;
     throw new Refusal(text.trim() || "The coordinator answers " + answer.status + ".", mayPass);
@@ -95,16 +126,14 @@ export async function post(path, body, signal = null) {
   return text === "" ? null : JSON.parse(text);
 }
 
-takeKey();
-// An address with another key, in a tab that shows this page, loads nothing anew.
-addEventListener("hashchange", () => {
-  takeKey();
-  ask();
-});
-// Modules of the page itself have begun to listen by then.
-addEventListener("DOMContentLoaded", ask);
-
-/** Whether this page may act, as far as is known. */
-export function mayAct() {
-  return isKnown;
+// The page on which people log in asks by itself.
+if (location.pathname !== "/login") {
+  // An address with another key, in a tab that shows this page, loads nothing anew.
+  addEventListener("hashchange", ask);
+  // Whoever has logged in anew in another tab comes back to this one.
+  addEventListener("focus", () => {
+    if (who.name === null) askAgain();
+  });
+  // Modules of the page itself have begun to listen by then.
+  addEventListener("DOMContentLoaded", ask);
 }

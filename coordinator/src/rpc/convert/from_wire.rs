@@ -7,6 +7,7 @@ use atelier_proto::settings::SettingsPatch;
 use atelier_proto::v1;
 
 use crate::dispatch::Ask;
+use crate::domain::access::Caller;
 use crate::domain::block::Wanted;
 use crate::domain::cell::{CellResult, Progress};
 use crate::domain::field::{InvalidField, Problem, check_count, check_text};
@@ -41,9 +42,9 @@ const LEASE_WAIT_MAX: Duration = Duration::from_mins(1);
 const PAGE_ENTRIES: u32 = 100;
 const PAGE_ENTRIES_MAX: u32 = 1_000;
 
-type Parsed<T> = Result<T, InvalidField>;
+pub(super) type Parsed<T> = Result<T, InvalidField>;
 
-fn id<T>(field: &str, text: &str) -> Parsed<T>
+pub(super) fn id<T>(field: &str, text: &str) -> Parsed<T>
 where
     T: std::str::FromStr<Err = MalformedId>,
 {
@@ -112,8 +113,8 @@ where
     Ok(Page { entries, before })
 }
 
-/// Which grids are listed.
-pub(crate) fn filter(request: &v1::ListRequest) -> Parsed<Filter> {
+/// Which grids are listed of those that a caller may see; `None`: there can be none.
+pub(crate) fn filter(request: &v1::ListRequest, caller: &Caller) -> Parsed<Option<Filter>> {
     let states = request.states.iter().enumerate().map(|(index, value)| {
         match v1::GridState::try_from(*value) {
             Ok(v1::GridState::Active) => Ok(GridState::Active),
@@ -129,17 +130,34 @@ pub(crate) fn filter(request: &v1::ListRequest) -> Parsed<Filter> {
     if let Some(submitter) = &request.submitter {
         check_text("submitter", submitter, 0, SUBMITTER_CHARS_MAX)?;
     }
+    check_text("user", &request.user, 0, SUBMITTER_CHARS_MAX)?;
+    let submitter = match (&request.submitter, request.mine) {
+        (Some(_), true) => {
+            let problem = Problem::OutOfRange {
+                value: "set".to_owned(),
+                range: "unset with `mine`",
+            };
+            return Err(InvalidField::new("submitter", problem));
+        }
+        (Some(submitter), false) => Some(submitter.as_str()),
+        (None, true) => Some(caller.name().unwrap_or(&request.user)),
+        (None, false) => None,
+    };
     check_text(
         "name_contains",
         &request.name_contains,
         0,
         NAME_PART_CHARS_MAX,
     )?;
-    Ok(Filter {
-        states: states.collect::<Parsed<_>>()?,
-        submitter: request.submitter.clone(),
+    let states = states.collect::<Parsed<_>>()?;
+    if submitter.is_some_and(|submitter| !caller.reaches(submitter)) {
+        return Ok(None);
+    }
+    Ok(Some(Filter {
+        states,
+        submitter: submitter.or(caller.confined_to()).map(str::to_owned),
         name_contains: request.name_contains.clone(),
-    })
+    }))
 }
 
 /// A priority within its range.
@@ -213,11 +231,13 @@ pub(crate) fn submission(request: v1::SubmitRequest) -> Parsed<Submission> {
             Ok(Variant { name, settings })
         });
     check_text("submitter", &request.submitter, 0, SUBMITTER_CHARS_MAX)?;
+    check_text("user", &request.user, 0, SUBMITTER_CHARS_MAX)?;
     let labels = request.labels.into_iter().collect();
     check_labels(&labels)?;
     Ok(Submission {
         request: id("request_id", &request.request_id)?,
         submitter: request.submitter,
+        user: request.user,
         priority: priority(request.priority)?,
         draft: Draft {
             labels,

@@ -15,7 +15,7 @@ use crate::domain::grid::{Artist, GridSpec, Input, Mask, Photo};
 use crate::domain::node::{NodeRecord, NodeState};
 use crate::domain::summary::{CellRecord, GridState, GridSummary};
 
-pub(super) fn timestamp(time: Timestamp) -> prost_types::Timestamp {
+pub(crate) fn timestamp(time: Timestamp) -> prost_types::Timestamp {
     prost_types::Timestamp {
         seconds: time.as_second(),
         nanos: time.subsec_nanosecond(),
@@ -236,6 +236,7 @@ pub(crate) fn node_record(record: NodeRecord, cells_held: u32, is_lost: bool) ->
         labels: node.labels.into_iter().collect(),
         reason: record.health.state.reason().to_owned(),
         dollars_per_hour: node.dollars_per_hour,
+        identity: record.identity,
     }
 }
 

@@ -11,6 +11,7 @@ use super::super::model::cell::{Heard, Said};
 use super::super::operation::{Fault, Moved, Say, What};
 use super::{Belief, Picture, VirtualNode, World, ZONE};
 use crate::dispatch::{Answer, Ask, Given, give, take_back};
+use crate::domain::access::Caller;
 use crate::domain::block::Wanted;
 use crate::domain::cell::{CellResult, Event, Progress, Refusal};
 use crate::domain::lease::Holder;
@@ -42,7 +43,7 @@ impl World {
             dollars_per_hour: None,
         };
         let (ledger, now) = (&self.ledgers[at], self.now(at));
-        ledger.store().register_node(&described, now).await?;
+        ledger.store().register_node(&described, None, now).await?;
         self.nodes[node].is_registered = true;
         self.model.nodes.entry(id).or_default().is_of_zone = is_of_zone;
         Ok(())
@@ -62,7 +63,7 @@ impl World {
         let id = self.nodes[node].id;
         let last = fault.arrives_at(at).last();
         for at in fault.arrives_at(at) {
-            self.ledgers[at].node_seen(id).await?;
+            self.ledgers[at].node_seen(id, &Caller::Anyone).await?;
             let left = [0, 1].map(|submitter| self.model.running_left(submitter));
             let is_served = self.model.is_served(id, self.now(at));
             let answer = give_one(&self.ledgers[at], id, cells).await?;

@@ -195,3 +195,128 @@ pub(super) async fn measurements_are_kept(store: &dyn Store) {
     assert_eq!(speeds.seconds_per_work(&device, "64x48"), Some(2.0));
     assert_eq!(speeds.0[&device]["64x48"].cells, 2);
 }
+
+pub(super) async fn a_node_belongs_to_the_identity_that_registered_it(store: &dyn Store) {
+    let id = register(store).await;
+    let mut node = store.node(id).await.unwrap().node;
+    assert_eq!(store.node(id).await.unwrap().identity, "");
+    // Who was not asked before is known from now on.
+    store
+        .register_node(&node, Some("studio"), at(1))
+        .await
+        .unwrap();
+    node.name = "node-1".to_owned();
+    store
+        .register_node(&node, Some("studio"), at(2))
+        .await
+        .unwrap();
+    node.name = "node-2".to_owned();
+    let refused = store.register_node(&node, Some("other"), at(3)).await;
+    assert!(matches!(refused, Err(StoreError::ForeignNode(foreign)) if foreign == id));
+    let record = store.node(id).await.unwrap();
+    assert_eq!(
+        (record.identity.as_str(), record.node.name.as_str()),
+        ("studio", "node-1")
+    );
+    // Where nobody is asked it may say something new, and stays whose it is.
+    store.register_node(&node, None, at(4)).await.unwrap();
+    let record = store.node(id).await.unwrap();
+    assert_eq!(
+        (record.identity.as_str(), record.node.name.as_str()),
+        ("studio", "node-2")
+    );
+}
+
+pub(super) async fn tokens_and_sessions_are_kept(store: &dyn Store) {
+    use crate::domain::access::{Identity, Proof, Role};
+    use crate::domain::token::{SecretHash, SessionRecord, TokenRecord};
+    let token = |name: &str, role, expires_at| TokenRecord {
+        id: TokenId::generate(),
+        identity: Identity {
+            name: name.to_owned(),
+            role,
+        },
+        secret: SecretHash::of(name),
+        created_at: at(0),
+        created_by: "operator".to_owned(),
+        expires_at,
+        revoked_at: None,
+        last_used_at: None,
+    };
+    let first = token("ann", Role::ReadOnly, Some(at(9)));
+    let second = token("studio-1", Role::Node, None);
+    for token in [&first, &second] {
+        store.create_token(token).await.unwrap();
+    }
+    let kept = store.token(first.id).await.unwrap().unwrap();
+    assert_eq!(format!("{kept:?}"), format!("{first:?}"));
+    assert!(kept.secret.is_of("ann") && !kept.secret.is_of("studio-1"));
+    assert!(store.token(TokenId::generate()).await.unwrap().is_none());
+    let ids = |tokens: Vec<TokenRecord>| -> Vec<TokenId> {
+        tokens.iter().map(|token| token.id).collect()
+    };
+    assert_eq!(
+        ids(store.tokens(None, 2).await.unwrap()),
+        [second.id, first.id]
+    );
+    assert_eq!(
+        ids(store.tokens(Some(second.id), 1).await.unwrap()),
+        [first.id]
+    );
+    store.token_used(first.id, at(5)).await.unwrap();
+    store.token_used(first.id, at(4)).await.unwrap();
+    store.revoke_token(first.id, at(6)).await.unwrap();
+    store.revoke_token(first.id, at(7)).await.unwrap();
+    let kept = store.token(first.id).await.unwrap().unwrap();
+    assert_eq!(
+        (kept.last_used_at, kept.revoked_at),
+        (Some(at(5)), Some(at(6)))
+    );
+    let unknown = store.revoke_token(TokenId::generate(), at(6)).await;
+    assert!(matches!(unknown, Err(StoreError::UnknownToken(_))));
+
+    let session = |secret: &str, identity, proof, seconds| SessionRecord {
+        secret: SecretHash::of(secret),
+        identity,
+        proof,
+        mark: "a mark".to_owned(),
+        created_at: at(seconds),
+        expires_at: at(seconds + 10),
+    };
+    let ann = session(
+        "ann's",
+        Some(first.identity.clone()),
+        Proof::Token(first.id),
+        0,
+    );
+    let anyone = session("anyone's", None, Proof::BoardKey, 0);
+    for session in [&ann, &anyone] {
+        store.begin_session(session).await.unwrap();
+        let kept = store.session(session.secret).await.unwrap().unwrap();
+        assert_eq!(format!("{kept:?}"), format!("{session:?}"));
+    }
+    store.end_session(ann.secret).await.unwrap();
+    assert!(store.session(ann.secret).await.unwrap().is_none());
+    // Those that are over go when others begin, and of one identity the oldest beyond 100.
+    for number in 0..=100 {
+        let next = SessionRecord {
+            expires_at: at(1_000),
+            ..session(
+                &number.to_string(),
+                Some(first.identity.clone()),
+                Proof::Oidc,
+                10 + number,
+            )
+        };
+        store.begin_session(&next).await.unwrap();
+    }
+    assert!(store.session(anyone.secret).await.unwrap().is_none());
+    assert!(store.session(SecretHash::of("0")).await.unwrap().is_none());
+    assert!(
+        store
+            .session(SecretHash::of("100"))
+            .await
+            .unwrap()
+            .is_some()
+    );
+}

@@ -15,21 +15,24 @@ use super::rows::{NodeRow, damaged, milliseconds};
 use crate::domain::effort::{Speed, Speeds};
 use crate::domain::node::{Health, Node, NodeRecord};
 
-/// Keeps what a node says of itself.
+/// Keeps what a node says of itself, and whose it is.
 pub(super) async fn register(
     connection: &mut AnyConnection,
     node: &Node,
+    identity: Option<&str>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let labels =
         serde_json::to_string(&node.labels).map_err(|error| damaged("node", node.id, &error))?;
-    sqlx::query(
+    let kept = sqlx::query(
         "INSERT INTO nodes (node_id, name, device, memory_bytes, batch_capacity, version, instance_id, labels,
-                            dollars_per_hour, registered_at_ms, last_seen_at_ms)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10)
+                            dollars_per_hour, registered_at_ms, last_seen_at_ms, identity)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11)
          ON CONFLICT (node_id) DO UPDATE SET
              name = $2, device = $3, memory_bytes = $4, batch_capacity = $5, version = $6, instance_id = $7,
-             labels = $8, dollars_per_hour = $9, last_seen_at_ms = $10",
+             labels = $8, dollars_per_hour = $9, last_seen_at_ms = $10,
+             identity = CASE WHEN $11 = '' THEN nodes.identity ELSE $11 END
+         WHERE $11 = '' OR nodes.identity IN ('', $11)",
     )
     .bind(node.id.to_string())
     .bind(node.name.clone())
@@ -41,8 +44,12 @@ pub(super) async fn register(
     .bind(labels)
     .bind(node.dollars_per_hour)
     .bind(milliseconds(now))
+    .bind(identity.unwrap_or_default().to_owned())
     .execute(connection)
     .await?;
+    if kept.rows_affected() == 0 {
+        return Err(StoreError::ForeignNode(node.id));
+    }
     Ok(())
 }
 

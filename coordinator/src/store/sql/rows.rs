@@ -408,6 +408,7 @@ pub(super) struct NodeRow {
     cells_done: i64,
     #[serde(deserialize_with = "some_real")]
     dollars_per_hour: Option<f64>,
+    identity: String,
 }
 
 impl NodeRow {
@@ -427,6 +428,7 @@ impl NodeRow {
         Column::Text("failing_grids"),
         Column::Integer("cells_done"),
         Column::Real("dollars_per_hour"),
+        Column::Text("identity"),
     ];
 
     pub(super) fn record(self) -> Result<NodeRecord, StoreError> {
@@ -455,6 +457,7 @@ impl NodeRow {
             registered_at: row.time(self.registered_at_ms)?,
             last_seen_at: row.time(self.last_seen_at_ms)?,
             cells_done: self.cells_done.unsigned_abs(),
+            identity: self.identity,
         })
     }
 }

@@ -1,0 +1,355 @@
+//! The one door of all gRPC services: finds out who calls, looks up whether the call is for them, and writes down what changes
+//! something and what is refused.
+//!
+//! Services find an [`Admitted`] and its [`Caller`](crate::domain::access::Caller) in the request's extensions, and leave there
+//! what the call was about. A call that lasts ends when what its caller showed is good no more.
+
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, Request, Response};
+use http_body::{Body as _, Frame, SizeHint};
+use tonic::body::Body;
+use tonic::{Code, Status};
+use tower::{Layer, Service};
+
+use crate::domain::access::{self, Admitted, Who};
+use crate::identity::audit::{About, Act, Audit, DONE};
+use crate::identity::{Identities, Refused};
+use crate::listen::Peer;
+
+/// What the paths of our own calls begin with.
+const PACKAGE: &str = "/atelier.v1.";
+/// Of which each call is for everybody: what watches coordinators has no identity.
+const HEALTH: &str = "/grpc.health.v1.";
+
+/// Lets calls in to the services behind it.
+#[derive(Debug, Clone)]
+pub(super) struct Admission {
+    pub(super) identities: Identities,
+    pub(super) audit: Arc<Audit>,
+}
+
+impl<S> Layer<S> for Admission {
+    type Service = Admitting<S>;
+
+    fn layer(&self, inner: S) -> Admitting<S> {
+        Admitting {
+            admission: self.clone(),
+            inner,
+        }
+    }
+}
+
+/// Services behind the door.
+#[derive(Debug, Clone)]
+pub(super) struct Admitting<S> {
+    admission: Admission,
+    inner: S,
+}
+
+type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+impl<S> Service<Request<Body>> for Admitting<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Answering;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Answering {
+        // The one that is ready is this one; its copy may not be.
+        let fresh = self.inner.clone();
+        let inner = std::mem::replace(&mut self.inner, fresh);
+        let admission = self.admission.clone();
+        Box::pin(async move { Ok(admission.answer(request, inner).await) })
+    }
+}
+
+impl Admission {
+    async fn answer<S>(&self, mut request: Request<Body>, mut inner: S) -> Response<Body>
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    {
+        let call = name_of(request.uri().path());
+        let peer = peer_of(&request);
+        let from = peer.address.ip();
+        let token = bearer(request.headers()).map(str::to_owned);
+        // Nobody behind the door needs it, and so nobody can tell it.
+        request.headers_mut().remove(AUTHORIZATION);
+        let who = who_may(&call, request.uri().path());
+        let admitted = match self.identities.admit(token.as_deref(), &peer).await {
+            Ok(admitted) => Ok(admitted),
+            Err(_) if who == Who::Everybody => Ok(Admitted::ANYONE),
+            Err(refused) => Err(refused),
+        };
+        drop(token);
+        let admitted = match admitted {
+            Ok(admitted) => admitted,
+            Err(refused) => {
+                let status = status_of(&refused);
+                self.tell(None, from, &call, "", &status);
+                return status.into_http();
+            }
+        };
+        if let Err(denied) = access::check_role(&admitted.caller, &call, who) {
+            let status = Status::permission_denied(denied.to_string());
+            self.tell(Some(&admitted), from, &call, "", &status);
+            return status.into_http();
+        }
+        let about = About::default();
+        let extensions = request.extensions_mut();
+        extensions.insert(admitted.caller.clone());
+        extensions.insert(admitted.clone());
+        extensions.insert(about.clone());
+        if !self.identities.asks() {
+            let answer = inner.call(request).await;
+            let Ok(answer) = answer;
+            self.tell_answer(&admitted, from, &call, &about, &answer);
+            return answer;
+        }
+        let answer = tokio::select! {
+            answer = inner.call(request) => {
+                let Ok(answer) = answer;
+                answer
+            }
+            refused = self.identities.until_over(&admitted) => status_of(&refused).into_http(),
+        };
+        self.tell_answer(&admitted, from, &call, &about, &answer);
+        self.for_as_long_as(admitted, answer)
+    }
+
+    /// An answer that ends with a refusal when what the caller showed is good no more.
+    fn for_as_long_as(&self, admitted: Admitted, answer: Response<Body>) -> Response<Body> {
+        if answer.body().is_end_stream() {
+            return answer;
+        }
+        let identities = self.identities.clone();
+        let until_over = async move { status_of(&identities.until_over(&admitted).await) };
+        answer.map(|body| {
+            Body::new(Guarded {
+                body: Some(body),
+                until_over: Box::pin(until_over),
+            })
+        })
+    }
+
+    fn tell_answer(
+        &self,
+        admitted: &Admitted,
+        from: IpAddr,
+        call: &str,
+        about: &About,
+        answer: &Response<Body>,
+    ) {
+        // A call that failed has its status at its head; one that succeeds has it at its end.
+        let status = Status::from_header_map(answer.headers());
+        let status = status.unwrap_or_else(|| Status::new(Code::Ok, ""));
+        let is_refused = matches!(
+            status.code(),
+            Code::PermissionDenied | Code::Unauthenticated
+        );
+        if is_refused || access::rule(call).is_some_and(|rule| rule.is_audited) {
+            self.tell(Some(admitted), from, call, about.text(), &status);
+        }
+    }
+
+    fn tell(&self, who: Option<&Admitted>, from: IpAddr, call: &str, on: &str, status: &Status) {
+        let outcome = match status.code() {
+            Code::Ok => DONE.to_owned(),
+            code => format!("{code:?}"),
+        };
+        self.audit.record(&Act {
+            who,
+            from,
+            call,
+            on,
+            outcome: &outcome,
+            reason: status.message().lines().next().unwrap_or_default(),
+        });
+    }
+}
+
+/// A call by its name: `Grids.Submit` of `/atelier.v1.Grids/Submit`. It is somebody else's text until it is in the table.
+fn name_of(path: &str) -> String {
+    let name = path.strip_prefix(PACKAGE).unwrap_or(path);
+    let name = name.trim_start_matches('/').replacen('/', ".", 1);
+    name.chars().take(100).collect()
+}
+
+fn who_may(call: &str, path: &str) -> Who {
+    if path.starts_with(HEALTH) {
+        return Who::Everybody;
+    }
+    // Of calls that there are not, and of those of the reflection service, whoever is known may learn what becomes of them.
+    access::rule(call).map_or(access::REFLECTION, |rule| rule.who)
+}
+
+/// The token of a request, if it has one.
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token)
+}
+
+fn peer_of(request: &Request<Body>) -> Peer {
+    // Our listeners tell it of every request.
+    let peer = request.extensions().get().cloned();
+    peer.unwrap_or(Peer::UNKNOWN)
+}
+
+fn status_of(refused: &Refused) -> Status {
+    match refused {
+        Refused::Store(error) => {
+            tracing::error!(%error, "it cannot be looked up who calls");
+            Status::unavailable("the coordinator's database does not answer; its log says why")
+        }
+        Refused::TooMany => Status::resource_exhausted(refused.to_string()),
+        Refused::Oidc(crate::identity::oidc::OidcError::Keys { .. }) => {
+            tracing::warn!(error = %refused, "a login cannot be verified");
+            Status::unavailable(refused.to_string())
+        }
+        Refused::Nobody
+        | Refused::Unknown
+        | Refused::Over(_)
+        | Refused::Oidc(_)
+        | Refused::Certificate => Status::unauthenticated(refused.to_string()),
+    }
+}
+
+/// A body that ends early, with a status of its own.
+struct Guarded {
+    /// `None`: it has ended.
+    body: Option<Body>,
+    until_over: Pin<Box<dyn Future<Output = Status> + Send>>,
+}
+
+impl http_body::Body for Guarded {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let this = &mut *self;
+        let Some(body) = &mut this.body else {
+            return Poll::Ready(None);
+        };
+        if let Poll::Ready(frame) = Pin::new(body).poll_frame(context) {
+            return Poll::Ready(frame);
+        }
+        let Poll::Ready(status) = this.until_over.as_mut().poll(context) else {
+            return Poll::Pending;
+        };
+        this.body = None;
+        let mut trailers = HeaderMap::new();
+        let ended = status.add_header(&mut trailers);
+        Poll::Ready(Some(ended.map(|()| Frame::trailers(trailers))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body
+            .as_ref()
+            .map_or_else(SizeHint::default, Body::size_hint)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn a_call_is_named_as_the_table_has_it() {
+        assert_eq!(name_of("/atelier.v1.Grids/Submit"), "Grids.Submit");
+        let other = name_of("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo");
+        assert_eq!(
+            other,
+            "grpc.reflection.v1.ServerReflection.ServerReflectionInfo"
+        );
+        assert_eq!(name_of(&"/x".repeat(200)).len(), 100);
+        assert_eq!(
+            who_may("Health.Check", "/grpc.health.v1.Health/Check"),
+            Who::Everybody
+        );
+        let own = "/atelier.v1.Health/Check";
+        assert_eq!(who_may(&name_of(own), own), Who::Identified);
+    }
+
+    #[test]
+    fn a_token_comes_in_the_header_that_is_for_it() {
+        let of = |text: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(AUTHORIZATION, HeaderValue::from_static(text));
+            bearer(&headers).map(str::to_owned)
+        };
+        assert_eq!(of("Bearer abc").as_deref(), Some("abc"));
+        assert_eq!(of("bearer abc").as_deref(), Some("abc"));
+        assert_eq!(of("Basic abc"), None);
+        assert_eq!(of("abc"), None);
+        assert_eq!(bearer(&HeaderMap::new()), None);
+    }
+
+    #[tokio::test]
+    async fn a_stream_ends_with_the_reason_when_its_caller_is_let_in_no_more() {
+        use futures::StreamExt as _;
+        use tokio_stream::wrappers::ReceiverStream;
+
+        let (sender, receiver) = tokio::sync::mpsc::channel::<Result<Bytes, Status>>(1);
+        let (over, until_over) = tokio::sync::oneshot::channel::<()>();
+        let frames = ReceiverStream::new(receiver).map(|chunk| chunk.map(Frame::data));
+        let mut guarded = Guarded {
+            body: Some(Body::new(StreamBody(Box::pin(frames)))),
+            until_over: Box::pin(async {
+                let _ = until_over.await;
+                Status::unauthenticated("no more")
+            }),
+        };
+        let mut next = async || {
+            std::future::poll_fn(|context| Pin::new(&mut guarded).poll_frame(context)).await
+        };
+        sender.send(Ok(Bytes::from_static(b"one"))).await.unwrap();
+        assert!(next().await.unwrap().unwrap().is_data());
+        over.send(()).unwrap();
+        let trailers = next().await.unwrap().unwrap().into_trailers().unwrap();
+        let status = Status::from_header_map(&trailers).unwrap();
+        assert_eq!(
+            (status.code(), status.message()),
+            (Code::Unauthenticated, "no more")
+        );
+        assert!(next().await.is_none());
+    }
+
+    struct StreamBody<S>(Pin<Box<S>>);
+
+    impl<S: futures::Stream<Item = Result<Frame<Bytes>, Status>>> http_body::Body for StreamBody<S> {
+        type Data = Bytes;
+        type Error = Status;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+            self.0.as_mut().poll_next(context)
+        }
+    }
+}
