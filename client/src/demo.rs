@@ -18,6 +18,7 @@ use crate::coordinator::Coordinator;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::fetch::{Fetched, Fetcher, Selection};
+use crate::galleries::Galleries;
 use crate::local::{Atelier, LocalConfig};
 use crate::plan::{Plan, Wishes};
 use crate::printer::Printer;
@@ -135,10 +136,10 @@ async fn paint(
     let submitted = Box::pin(submit_plan(context, plan)).await?;
     let ended = follow(context, submitted.grid_id).await?;
     ended.tell(&context.printer);
-    let bucket = context.coordinator.bucket().await?;
+    let galleries = Galleries::of(&context.coordinator)?;
     let gallery = work.join("gallery");
     let (grid, everything) = (submitted.grid_id, Selection::default());
-    let mut gallery = Fetcher::new(bucket, grid, Some(gallery), everything);
+    let mut gallery = Fetcher::new(galleries, grid, Some(gallery), everything);
     let fetched = gallery.fetch(&context.printer).await?;
     Ok((fetched, ended.exit()))
 }

@@ -177,6 +177,12 @@ impl Error {
 /// The exit code for an error of the bucket.
 pub(crate) fn bucket_exit(error: &BucketError) -> Exit {
     match error {
+        BucketError::NotSigned(error) => {
+            let cause = error.cause();
+            let by_coordinator = cause.downcast_ref().map(RpcError::exit);
+            let by_ourselves = cause.downcast_ref().map(bucket_exit);
+            by_coordinator.or(by_ourselves).unwrap_or(Exit::Unexpected)
+        }
         BucketError::Write { .. } => Exit::CannotWrite,
         BucketError::Authorities(_) => Exit::BadInput,
         BucketError::NoSuchBucket { .. }
@@ -191,6 +197,7 @@ pub(crate) fn bucket_exit(error: &BucketError) -> Exit {
         | BucketError::TooLarge { .. }
         | BucketError::DigestMismatch { .. }
         | BucketError::TooMany { .. }
+        | BucketError::Client { .. }
         | BucketError::Other { .. } => Exit::Unexpected,
     }
 }

@@ -14,11 +14,12 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use atelier_gallery::bucket::{Bucket, BucketError, Object};
+use atelier_gallery::bucket::{BucketError, Object};
 use atelier_gallery::contact_sheet::FILE_NAME;
 use atelier_gallery::keys::{GridKeys, slugs};
 use atelier_gallery::manifest::Manifest;
 use atelier_gallery::page;
+use atelier_gallery::signed::SignedBucket;
 use atelier_proto::ids::{Digest, GridId};
 use backon::{ExponentialBuilder, Retryable as _};
 use futures::StreamExt as _;
@@ -26,6 +27,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 pub use self::error::FetchError;
 pub use self::selection::{Favourites, Only, Selection, SelectionError};
+use crate::galleries::Galleries;
 use crate::printer::Printer;
 
 /// `gallery.json` and `index.html` of 10,000 cells take some 10 MiB each.
@@ -73,7 +75,7 @@ struct Wanted {
 /// Brings the gallery of one grid, as often as it is asked to: what it has seen to be right here is not read again.
 #[derive(Debug)]
 pub struct Fetcher {
-    bucket: Bucket,
+    galleries: Galleries,
     grid: GridId,
     /// None: a folder here that is called like the grid.
     out: Option<PathBuf>,
@@ -84,9 +86,14 @@ pub struct Fetcher {
 
 impl Fetcher {
     /// One that has brought nothing yet.
-    pub fn new(bucket: Bucket, grid: GridId, out: Option<PathBuf>, selection: Selection) -> Self {
+    pub fn new(
+        galleries: Galleries,
+        grid: GridId,
+        out: Option<PathBuf>,
+        selection: Selection,
+    ) -> Self {
         Self {
-            bucket,
+            galleries,
             grid,
             out,
             selection,
@@ -99,9 +106,9 @@ impl Fetcher {
     /// # Errors
     /// Files that were brought before one of them failed stay, and are not brought again the next time.
     pub async fn fetch(&mut self, printer: &Printer) -> Result<Fetched, FetchError> {
-        let (bucket, grid) = (&self.bucket, self.grid);
+        let (bucket, grid) = (self.galleries.bucket.clone(), self.grid);
         let keys = GridKeys::new(grid);
-        let (manifest, json) = read_manifest(bucket, grid).await?;
+        let (manifest, json) = read_manifest(&bucket, grid).await?;
         let out = self.out.clone();
         let out = out.unwrap_or_else(|| slugs([manifest.name.as_str()]).concat().into());
         file::check_folder(&out, grid).await?;
@@ -115,7 +122,7 @@ impl Fetcher {
 
         let wanted = wanted(
             &manifest,
-            &sizes(bucket, &keys).await?,
+            &self.galleries.sizes(grid).await?,
             self.selection.is_everything(),
         );
         let mut fetched = Fetched {
@@ -129,7 +136,7 @@ impl Fetcher {
 
         // The page of a grid that still renders may already name pictures that the manifest read above does not.
         let page = if manifest.complete && self.selection.is_everything() {
-            text(&self.bucket, &keys.page()).await?
+            text(&bucket, &keys.page()).await?
         } else {
             page::render(&manifest)?.into_bytes()
         };
@@ -153,8 +160,9 @@ impl Fetcher {
         let bar = bar(printer, &wanted);
         let prefix = GridKeys::new(self.grid).prefix();
         let mut missing = Vec::new();
+        let bucket = &self.galleries.bucket;
         let mut downloads = futures::stream::iter(wanted)
-            .map(|wanted| bring(&self.bucket, &prefix, &fetched.out, wanted))
+            .map(|wanted| bring(bucket, &prefix, &fetched.out, wanted))
             .buffer_unordered(DOWNLOADS_MAX);
         let (mut count, mut sum) = (0, 0);
         while let Some((wanted, brought)) = downloads.next().await {
@@ -190,7 +198,7 @@ impl Fetcher {
     /// When the bucket does not answer, several times.
     pub async fn changed(&self, since: &mut Option<Object>) -> Result<(), FetchError> {
         let key = GridKeys::new(self.grid).manifest();
-        let head = || self.bucket.head(&key);
+        let head = || self.galleries.bucket.head(&key);
         loop {
             let now = head.retry(patience()).when(BucketError::is_passing).await?;
             if now != *since {
@@ -207,7 +215,7 @@ impl Fetcher {
 /// # Errors
 /// When it is not there, or cannot be read.
 pub async fn read_manifest(
-    bucket: &Bucket,
+    bucket: &SignedBucket,
     grid: GridId,
 ) -> Result<(Manifest, Vec<u8>), FetchError> {
     let key = GridKeys::new(grid).manifest();
@@ -219,22 +227,11 @@ pub async fn read_manifest(
 }
 
 /// The manifest or the page, tried again if its way was broken off.
-async fn text(bucket: &Bucket, key: &str) -> Result<Vec<u8>, BucketError> {
+async fn text(bucket: &SignedBucket, key: &str) -> Result<Vec<u8>, BucketError> {
     (|| bucket.get(key, TEXT_BYTES_MAX))
         .retry(patience())
         .when(BucketError::is_passing)
         .await
-}
-
-/// Lengths of what the bucket has of a grid, by key.
-async fn sizes(bucket: &Bucket, keys: &GridKeys) -> Result<HashMap<String, u64>, BucketError> {
-    let prefix = keys.prefix();
-    let listed = bucket.list(&prefix).await?;
-    let relative = |key: String| key.strip_prefix(&prefix).map(str::to_owned);
-    let sizes = listed
-        .into_iter()
-        .filter_map(|object| Some((relative(object.key)?, object.bytes)));
-    Ok(sizes.collect())
 }
 
 /// What the manifest names, each file once.
@@ -275,7 +272,7 @@ fn wanted(manifest: &Manifest, sizes: &HashMap<String, u64>, is_whole: bool) -> 
 
 /// Brings a file unless it is here; its length, if it was not.
 async fn bring(
-    bucket: &Bucket,
+    bucket: &SignedBucket,
     prefix: &str,
     out: &Path,
     wanted: Wanted,

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use atelier_gallery::bucket::{Bucket, PutOutcome};
+use atelier_gallery::bucket::PutOutcome;
 use atelier_gallery::keys;
 use atelier_gallery::picture::{self, PictureError};
+use atelier_gallery::signed::{Content, Method, SignedBucket, WANTED_MAX, Wanted};
 use atelier_proto::ids::Digest;
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -16,6 +17,8 @@ use crate::error::Error;
 
 /// Pictures decoded at once, each of which may take gigabytes.
 const DECODED_MAX: usize = 4;
+/// Pictures for which requests are signed at once: one that looks for each, and one that puts it.
+const INPUTS_SIGNED: usize = WANTED_MAX / 2;
 /// Pictures sent at once.
 const SENT_MAX: usize = 4;
 
@@ -60,6 +63,19 @@ pub struct CheckedInput {
     pub height: u32,
     /// Length of the file.
     pub bytes: u64,
+    /// What it is, as HTTP has it.
+    pub content_type: &'static str,
+}
+
+impl CheckedInput {
+    /// What is put of it: these bytes, or none.
+    fn content(&self) -> Content {
+        let content = Content {
+            if_absent: true,
+            ..Content::of_type(self.content_type)
+        };
+        content.of_bytes(self.sha256, self.bytes)
+    }
 }
 
 /// Pictures that can be used, by file.
@@ -125,6 +141,8 @@ fn check_one(path: &Path) -> Result<CheckedInput, InputError> {
         width: decoded.width(),
         height: decoded.height(),
         bytes: bytes.len() as u64,
+        content_type: image::guess_format(&bytes)
+            .map_or("application/octet-stream", |format| format.to_mime_type()),
     })
 }
 
@@ -155,7 +173,7 @@ pub struct Sent {
 
 /// Puts those pictures into the bucket that it lacks. `sent` is told of each that is there then.
 pub async fn upload(
-    bucket: &Bucket,
+    bucket: &SignedBucket,
     inputs: &CheckedInputs,
     mut sent: impl FnMut(),
 ) -> Result<Sent, Error> {
@@ -164,22 +182,30 @@ pub async fn upload(
         inputs: distinct.len(),
         ..Sent::default()
     };
-    let mut puts = futures::stream::iter(distinct)
-        .map(|(path, input)| upload_one(bucket, path, input))
-        .buffer_unordered(SENT_MAX);
-    while let Some(uploaded_bytes) = puts.try_next().await? {
-        if let Some(bytes) = uploaded_bytes {
-            total.uploaded += 1;
-            total.uploaded_bytes += bytes;
+    for some in distinct.chunks(INPUTS_SIGNED) {
+        let wanted = some.iter().flat_map(|(_, input)| {
+            let key = keys::input_key(&input.sha256);
+            let put = bucket.wanted_put(key.as_str(), input.content());
+            [bucket.wanted(Method::Head, key), put]
+        });
+        bucket.prepare(&wanted.collect::<Vec<Wanted>>()).await?;
+        let mut puts = futures::stream::iter(some)
+            .map(|(path, input)| upload_one(bucket, path, input))
+            .buffer_unordered(SENT_MAX);
+        while let Some(uploaded_bytes) = puts.try_next().await? {
+            if let Some(bytes) = uploaded_bytes {
+                total.uploaded += 1;
+                total.uploaded_bytes += bytes;
+            }
+            sent();
         }
-        sent();
     }
     Ok(total)
 }
 
 /// The bytes that had to be sent; none if the picture was there.
 async fn upload_one(
-    bucket: &Bucket,
+    bucket: &SignedBucket,
     path: &Path,
     input: &CheckedInput,
 ) -> Result<Option<u64>, Error> {
@@ -202,10 +228,8 @@ async fn upload_one(
         }
         .into());
     }
-    let content_type = image::guess_format(&bytes)
-        .map_or("application/octet-stream", |format| format.to_mime_type());
     match bucket
-        .put_if_absent(&key, Bytes::from(bytes), content_type, &[])
+        .put_if_absent(&key, Bytes::from(bytes), input.content())
         .await?
     {
         PutOutcome::Created => Ok(Some(input.bytes)),

@@ -6,7 +6,7 @@
 //! - [`like`]: favourites as grids; [`inputs`]: pictures checked, and put into the bucket; [`coordinator`]: the only code that knows gRPC
 //! - [`grid_ref`], [`gallery_url`], [`cell_ref`], [`node_ref`]: GRID, CELL and NODE on the command line; [`submitter`]: who this is
 //! - [`progress`]: a grid while it renders; [`confirm`]: a yes before what cannot be undone
-//! - [`fetch`]: a gallery brought here; [`share`]: a page of it for others; [`audit`]: whether all is as it is told
+//! - [`galleries`]: where galleries are read from; [`fetch`]: one brought here; [`share`]: a page of it for others; [`audit`]: whether all is as it is told
 //! - [`local`]: a whole atelier on this machine; [`demo`] and [`samples`]; [`cloud`]: one on AWS; [`profiles`]: names for ateliers
 //! - [`certs`]: a private authority, and what it issues
 //! - [`printer`], [`text`], [`error`], [`exit`], [`interrupt`]: what a person and a script get to see
@@ -26,6 +26,7 @@ pub mod demo;
 pub mod error;
 pub mod exit;
 pub mod fetch;
+pub mod galleries;
 pub mod gallery_url;
 pub mod grid_file;
 pub mod grid_ref;

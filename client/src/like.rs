@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use atelier_gallery::bucket::Bucket;
 use atelier_gallery::keys::input_key;
 use atelier_gallery::manifest::{ArtistEntry, Manifest, PhotoEntry, VariantEntry};
+use atelier_gallery::signed::{Method, SignedBucket, Wanted};
 use atelier_proto::ids::Digest;
 use atelier_proto::settings::SettingsPatch;
 
@@ -81,14 +81,21 @@ fn blocks(manifest: &Manifest) -> Vec<Block> {
 /// # Errors
 /// When an input is not in the bucket any more, or a wish is none.
 pub async fn plans(
-    bucket: &Bucket,
+    bucket: &SignedBucket,
     manifest: &Manifest,
     wishes: &Wishes<'_>,
     folder: &Path,
 ) -> Result<Vec<Plan>, Error> {
     let settings = assignments(wishes.settings)?;
     let blocks = blocks(manifest);
-    for digest in inputs(manifest) {
+    let bucket = bucket.of_grid(manifest.grid_id);
+    let inputs = inputs(manifest);
+    let wanted = inputs
+        .iter()
+        .map(|digest| bucket.wanted(Method::Get, input_key(digest)));
+    let wanted: Vec<Wanted> = wanted.collect();
+    bucket.prepare(&wanted).await.map_err(FetchError::from)?;
+    for digest in inputs {
         let (key, path) = (input_key(&digest), place(folder, &digest));
         let download = bucket.download(&key, &path, Some(digest));
         download.await.map_err(FetchError::from)?;

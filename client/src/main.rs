@@ -5,9 +5,10 @@ use std::process::ExitCode;
 
 use atelier::cli::Cli;
 use atelier::exit::Exit;
-use atelier_proto::telemetry;
+use atelier_proto::{telemetry, version};
 
 fn main() -> ExitCode {
+    version::built_from(option_env!("ATELIER_COMMIT"));
     let cli = Cli::read(std::env::args_os()).unwrap_or_else(|error| error.exit());
     if let Err(error) = telemetry::init(&cli.global.log, telemetry::LogFormat::Text) {
         return ended_early(Exit::BadInput, &format!("--log: {error}"));

@@ -4,9 +4,10 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::str::FromStr;
 use std::time::Duration;
 
-use atelier_gallery::bucket::{Bucket, BucketError};
+use atelier_gallery::bucket::BucketError;
 use atelier_gallery::keys::GridNames;
 use atelier_gallery::picture;
+use atelier_gallery::signed::SignedBucket;
 use atelier_proto::ids::GridId;
 use image::RgbImage;
 use rustix::termios::tcgetwinsize;
@@ -106,7 +107,7 @@ pub async fn follow(context: &Context, grid: GridId, how: How) -> Result<Ended, 
         How::Auto => Protocol::detect(|name| std::env::var(name).ok()),
         How::By(protocol) => protocol,
     };
-    let bucket = context.coordinator.bucket().await?;
+    let bucket = context.coordinator.bucket()?;
     let (sender, scenes) = watch::channel(Scene::default());
     let mut names = None;
     let following = progress::follow_unseen(context, grid, |board, _| {
@@ -129,7 +130,7 @@ pub async fn follow(context: &Context, grid: GridId, how: How) -> Result<Ended, 
 
 /// Where pictures are drawn, one over the other.
 struct Easel {
-    bucket: Bucket,
+    bucket: SignedBucket,
     protocol: Protocol,
     /// The terminal's name for the picture, so that the next one takes its place.
     number: u32,

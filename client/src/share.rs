@@ -5,10 +5,11 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use atelier_gallery::bucket::{Bucket, BucketError, SignedBy};
+use atelier_gallery::bucket::BucketError;
 use atelier_gallery::keys::GridKeys;
 use atelier_gallery::manifest::{Manifest, ManifestError};
 use atelier_gallery::page;
+use atelier_gallery::signed::{Links, SignedBucket};
 use jiff::Timestamp;
 use url::{Host, Url};
 
@@ -83,10 +84,9 @@ pub struct Shared {
 /// # Errors
 /// When there is nothing to show, too much for one page, or nothing to sign with.
 pub async fn share(
-    bucket: &Bucket,
+    bucket: &SignedBucket,
     manifest: &Manifest,
     expires: Duration,
-    now: Timestamp,
 ) -> Result<Shared, ShareError> {
     let pictures = manifest.pictures().count();
     if pictures == 0 {
@@ -98,25 +98,22 @@ pub async fn share(
         return Err(ShareError::TooManyLinks { links });
     }
     let prefix = GridKeys::new(manifest.grid_id).prefix();
-    let mut links = HashMap::with_capacity(paths.len());
-    for path in paths {
-        let link = bucket.presign(&format!("{prefix}{path}"), expires).await?;
-        links.insert(path, link);
-    }
+    let keys = paths.iter().map(|path| format!("{prefix}{path}"));
+    let Links {
+        urls,
+        end_at,
+        may_end_earlier,
+    } = bucket.links(keys, expires).await?;
+    let links: HashMap<&str, String> = paths.into_iter().zip(urls).collect();
     let first = links.values().next().and_then(|link| Url::parse(link).ok());
     let origin = first.as_ref().map(|url| url.origin().ascii_serialization());
     let link = |path: &str| links.get(path).cloned().unwrap_or_default();
     let page = page::render_elsewhere(manifest, &origin.unwrap_or_default(), &link)?;
-    let SignedBy {
-        are_temporary,
-        end_at,
-    } = bucket.credentials().await?;
-    let expires_at = now.checked_add(expires).unwrap_or(Timestamp::MAX);
     Ok(Shared {
         page,
         pictures,
-        expires_at: end_at.map_or(expires_at, |end| end.min(expires_at)),
-        may_end_earlier: are_temporary && end_at.is_none(),
+        expires_at: end_at,
+        may_end_earlier,
         is_local: first.as_ref().is_some_and(is_local),
     })
 }

@@ -1,8 +1,9 @@
 //! Removes what is of no more use: deleted grids with their objects, objects that nothing refers to, grids whose history
 //! has run out, nodes that are gone.
 //!
-//! A node that was cut off may put a picture long after anybody waits for it. So a grid's place in the bucket is looked
-//! through some time after it has ended ([`Keeping::grace_period`]), and that of a deleted one twice. Whatever is removed was
+//! A node that was cut off may put a picture after anybody waits for it: as long as the requests hold that it had signed
+//! (`--url-duration`, which no grace period is shorter than), and as one that began then takes. So a grid's place in the bucket
+//! is looked through some time after it has ended ([`Keeping::grace_period`]), and that of a deleted one twice. Whatever is removed was
 //! referred to by nothing when it was listed and when it is removed.
 
 mod inputs;
@@ -38,7 +39,7 @@ pub struct Keeping {
     pub history: Option<Duration>,
     /// How long inputs are kept that no grid refers to, if not for ever.
     pub unused_inputs: Option<Duration>,
-    /// How long after its end a grid's objects are looked through: longer than any node that was cut off keeps trying.
+    /// How long after its end a grid's objects are looked through: longer than what was signed for a node that was cut off holds.
     pub grace_period: Duration,
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use atelier_proto::listen::{Exposed, Protection, check_exposure};
 use atelier_proto::telemetry::LogFormat;
+use atelier_proto::version;
 use clap::{Parser, Subcommand};
 use secrecy::SecretString;
 
@@ -40,11 +41,18 @@ Examples:
   ATELIER_DATABASE='postgres://atelier@db/atelier?sslmode=verify-full' \\
       atelier-coordinator --s3-bucket galleries --s3-region eu-central-1";
 
+/// How long a request to the bucket holds: until it begins, and so long enough for what was asked for many cells at once, and
+/// for a node that has to wait for a connection. Whoever comes later has it signed anew.
+const URL_DURATION: Duration = Duration::from_mins(5);
+/// Signatures are dated by whole seconds.
+const URL_DURATION_MIN: Duration = Duration::from_secs(3);
+const URL_DURATION_MAX: Duration = Duration::from_mins(15);
+
 /// Accepts grids, splits them into cells, leases them to nodes, and keeps the truth
 ///
 /// When it serves, it prints one line of JSON on standard output: the URLs of its gRPC and of its S3 endpoint.
 #[derive(Debug, Parser)]
-#[command(version, after_help = EXIT_CODES)]
+#[command(version = version::short(), long_version = version::long(&[]), after_help = EXIT_CODES)]
 pub struct Cli {
     /// What to do, if it is not to serve.
     #[command(subcommand)]
@@ -114,6 +122,10 @@ pub struct Cli {
     /// How long photos and paintings are kept that no grid refers to [default: for ever]
     #[arg(long, env = "ATELIER_UNUSED_INPUTS", value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub unused_inputs: Option<Duration>,
+    /// How long requests to the bucket hold that nodes and clients get from here [default: 5m, or --grace-period if that is
+    /// shorter]
+    #[arg(long, env = "ATELIER_URL_DURATION", value_name = "DURATION", value_parser = parse_url_duration)]
+    pub url_duration: Option<Duration>,
     /// How long after the end of a grid its place in the bucket is looked through for what nothing refers to
     #[arg(long, env = "ATELIER_GRACE_PERIOD", default_value = "15m", value_name = "DURATION",
           value_parser = humantime::parse_duration)]
@@ -146,8 +158,8 @@ pub struct Cli {
     #[arg(long, env = "ATELIER_CELLS_MAX", default_value_t = 10_000, value_name = "COUNT",
           value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub cells_max: u32,
-    /// Keep inputs and galleries in this bucket instead of the data folder. Everyone signs with AWS credentials of
-    /// their own
+    /// Keep inputs and galleries in this bucket instead of the data folder. The coordinator's AWS credentials sign for
+    /// everyone
     #[arg(
         long,
         env = "ATELIER_S3_BUCKET",
@@ -234,6 +246,8 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// How long things are kept that are of no more use.
     pub keeping: Keeping,
+    /// How long requests hold that are signed for nodes and clients.
+    pub url_duration: Duration,
     /// The rules of leases, attempts and shares.
     pub rules: Rules,
     /// Most cells of one grid.
@@ -291,6 +305,18 @@ pub enum ConfigError {
     /// Nobody knows who may call.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// What is put late would stay for ever.
+    #[error(
+        "--url-duration {} is longer than --grace-period {}, after which nobody looks for what nodes put late\n\
+         hint: make the one shorter or the other longer",
+        humantime::format_duration(*url_duration), humantime::format_duration(*grace_period)
+    )]
+    LateUrls {
+        /// How long requests are to hold.
+        url_duration: Duration,
+        /// How long after its end a grid's place is looked through.
+        grace_period: Duration,
+    },
     /// Nobody could call the endpoint by this address.
     #[error(
         "the S3 endpoint listens on {address}, which is no address that nodes and clients can call\n\
@@ -356,6 +382,7 @@ impl TryFrom<Cli> for Config {
                 unused_inputs: cli.unused_inputs,
                 grace_period: cli.grace_period,
             },
+            url_duration: url_duration(cli.url_duration, cli.grace_period)?,
             rules: Rules {
                 lease: LeaseRules {
                     lease_duration: cli.lease_duration,
@@ -373,6 +400,28 @@ impl TryFrom<Cli> for Config {
             scaling: Scaling::try_from(cli.fleet)?,
             identity,
         })
+    }
+}
+
+/// How long requests hold: shorter than the time after which the last look at a grid's place is taken. One that began in time may
+/// still take as long as its upload does.
+fn url_duration(wanted: Option<Duration>, grace_period: Duration) -> Result<Duration, ConfigError> {
+    match wanted {
+        Some(url_duration) if url_duration > grace_period => Err(ConfigError::LateUrls {
+            url_duration,
+            grace_period,
+        }),
+        Some(url_duration) => Ok(url_duration),
+        None => Ok(URL_DURATION.min(grace_period).max(URL_DURATION_MIN)),
+    }
+}
+
+fn parse_url_duration(text: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if (URL_DURATION_MIN..=URL_DURATION_MAX).contains(&duration) {
+        Ok(duration)
+    } else {
+        Err("it must be from 3s to 15m".to_owned())
     }
 }
 
@@ -456,10 +505,26 @@ mod tests {
     }
 
     #[test]
+    fn requests_to_the_bucket_end_before_the_last_look_at_what_they_may_have_put() {
+        let duration = |args: &[&str]| config(args).map(|config| config.url_duration);
+        assert_eq!(duration(&[]), Ok(URL_DURATION));
+        let soon = ["--grace-period", "1m"];
+        assert_eq!(duration(&soon), Ok(Duration::from_mins(1)));
+        let late = duration(&[&soon[..], &["--url-duration", "2m"]].concat());
+        let late = late.unwrap_err();
+        assert!(
+            late.contains("--grace-period") && late.contains("hint:"),
+            "{late}"
+        );
+    }
+
+    #[test]
     fn values_out_of_range_are_refused() {
         for args in [
             ["--lease-duration", "0s"],
             ["--lease-duration", "soon"],
+            ["--url-duration", "16m"],
+            ["--url-duration", "2s"],
             ["--attempts-max", "0"],
             ["--cells-max", "0"],
             ["--s3-bucket", "b"],

@@ -14,6 +14,7 @@ pub mod grid;
 pub mod keys;
 pub mod lease;
 pub mod node;
+pub mod rights;
 pub mod share;
 pub mod summary;
 pub mod token;

@@ -49,6 +49,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atelier_gallery::bucket::Bucket;
+use atelier_gallery::signed::signer::Signer;
 use atelier_proto::clock::Clock;
 use atelier_proto::storage::Storage;
 use secrecy::ExposeSecret as _;
@@ -171,6 +172,8 @@ pub async fn run(
     )
     .await?;
     let bucket = Bucket::connect(&local).await?;
+    let reached = Bucket::connect(&storage).await?;
+    let signer = Signer::new(reached, clock.clone(), config.url_duration)?;
     let Some(checked) = shutdown.run_until_cancelled(bucket.check()).await else {
         return Ok(());
     };
@@ -196,6 +199,8 @@ pub async fn run(
         ledger: ledger.clone(),
         bucket: bucket.clone(),
         storage,
+        signer: Arc::new(signer),
+        url_duration: config.url_duration,
         submissions: submissions.clone(),
         dispatcher: Dispatcher::start(ledger.clone(), &tasks, shutdown.clone()),
         scaling: scaling.clone(),

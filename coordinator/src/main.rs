@@ -7,10 +7,11 @@ use atelier_coordinator::backup::back_up;
 use atelier_coordinator::config::{Cli, Command, Config};
 use atelier_coordinator::{Listeners, Ready, RunError};
 use atelier_proto::clock::Clock;
-use atelier_proto::{shutdown, telemetry};
+use atelier_proto::{shutdown, telemetry, version};
 use clap::Parser as _;
 
 fn main() -> ExitCode {
+    version::built_from(option_env!("ATELIER_COMMIT"));
     match start(Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -4,12 +4,16 @@
 //! of errors.
 
 pub(crate) mod admission;
+mod bucket;
 mod convert;
 mod fleet;
 mod grids;
 mod nodes;
 mod status;
+#[cfg(test)]
+mod tests;
 mod tokens;
+mod versions;
 mod watch;
 
 pub(crate) use self::watch::Pulses;
@@ -19,8 +23,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atelier_gallery::bucket::Bucket;
+use atelier_gallery::signed::signer::Signer;
 use atelier_proto::storage::Storage;
 use atelier_proto::v1;
+use atelier_proto::v1::bucket_server::BucketServer;
 use atelier_proto::v1::fleet_server::FleetServer;
 use atelier_proto::v1::grids_server::GridsServer;
 use atelier_proto::v1::nodes_server::NodesServer;
@@ -61,6 +67,10 @@ pub struct Context {
     pub bucket: Bucket,
     /// The bucket, as clients and nodes reach it.
     pub storage: Storage,
+    /// Who signs requests to it for them.
+    pub signer: Arc<Signer>,
+    /// How long such a request holds.
+    pub url_duration: Duration,
     /// Who takes in grids.
     pub submissions: Submissions,
     /// Who gives cells to nodes.
@@ -117,6 +127,9 @@ pub async fn serve(context: Context, listener: Listener) -> Result<(), ServeErro
     health
         .set_serving::<TokensServer<tokens::TokensService>>()
         .await;
+    health
+        .set_serving::<BucketServer<bucket::BucketService>>()
+        .await;
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(v1::FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
@@ -132,17 +145,21 @@ pub async fn serve(context: Context, listener: Listener) -> Result<(), ServeErro
         .max_decoding_message_size(NODE_MESSAGE_BYTES_MAX);
     let fleet = FleetServer::new(fleet::FleetService::new(context.clone()))
         .max_decoding_message_size(NODE_MESSAGE_BYTES_MAX);
+    let bucket = BucketServer::new(bucket::BucketService::new(context.clone()))
+        .max_decoding_message_size(NODE_MESSAGE_BYTES_MAX);
     let tokens = TokensServer::new(tokens::TokensService::new(context))
         .max_decoding_message_size(NODE_MESSAGE_BYTES_MAX);
     Server::builder()
         .concurrency_limit_per_connection(CALLS_PER_CONNECTION_MAX)
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_INTERVAL))
+        .layer(versions::Versions::default())
         .layer(admission)
         .add_service(grids)
         .add_service(nodes)
         .add_service(fleet)
         .add_service(tokens)
+        .add_service(bucket)
         .add_service(health_service)
         .add_service(reflection)
         .serve_with_incoming_shutdown(incoming(listener), shutdown.cancelled_owned())

@@ -414,6 +414,9 @@ pub trait Store: std::fmt::Debug + Send + Sync {
         cells_max: u32,
     ) -> Result<Vec<QueuedCell>, StoreError>;
 
+    /// Those of some cells that there are, as they stand.
+    async fn cells(&self, ids: &BTreeSet<CellId>) -> Result<BTreeMap<CellId, Cell>, StoreError>;
+
     /// Applies events in their order, all or none of them kept; a verdict for each.
     async fn apply(
         &self,

@@ -50,6 +50,7 @@ impl Coordinator {
                 unused_inputs: None,
                 grace_period: Duration::from_mins(15),
             },
+            url_duration: Duration::from_mins(5),
             rules: Rules {
                 lease: LeaseRules::default(),
                 shares: Shares::even(),

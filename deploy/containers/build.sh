@@ -36,11 +36,12 @@ version=$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"$/\1/p' Car
 tag=${TAG:-$version}
 [[ $tag =~ ^[A-Za-z0-9_][A-Za-z0-9_.-]{0,121}$ ]] || fail "TAG '$tag' is no tag of an image" "use letters, digits, '.', '_' and '-'"
 revision=$(git rev-parse HEAD 2>/dev/null || echo unknown)
+commit=$(deploy/release/commit.sh)
 
 engine=${ENGINE:-$(command -v docker || command -v podman || true)}
 [ -n "$engine" ] || fail "neither docker nor podman is here" "install one of them, or name it with ENGINE"
 
-options=(--build-arg "VERSION=$version" --build-arg "REVISION=$revision")
+options=(--build-arg "VERSION=$version" --build-arg "REVISION=$revision" --build-arg "ATELIER_COMMIT=$commit")
 [ -z "${PIP_CONFIG_FILE:-}" ] || options+=(--secret "id=pip,src=$PIP_CONFIG_FILE")
 [ -z "${CARGO_CONFIG_FILE:-}" ] || options+=(--secret "id=cargo,src=$CARGO_CONFIG_FILE")
 # The one variable that is meant to be split: options as one would write them.

@@ -89,13 +89,8 @@ def privileges_are_least(resources: Resources) -> Findings:
                     yield f"{name}: allows {', '.join(actions)} on every resource"
 
 
-def nodes_write_under_grids_alone(resources: Resources) -> Findings:
-    ours = rf"{re.escape(resource_arn(resources, 'Bucket'))}"
+def nodes_have_no_bucket(resources: Resources) -> Findings:
     allowed = {
-        "s3:ListBucket": ours,
-        "s3:GetObject": rf"{ours}/(inputs|weights|grids)/\*",
-        "s3:PutObject": rf"{ours}/grids/\*",
-        "s3:DeleteObject": rf"{ours}/grids/\*",
         "autoscaling:CompleteLifecycleAction": r".*:autoScalingGroupName/studio-nodes",
         "logs:CreateLogStream": re.escape(resource_arn(resources, "NodeLogs")),
         "logs:PutLogEvents": re.escape(resource_arn(resources, "NodeLogs")),
@@ -266,7 +261,7 @@ def scripts_hold_no_secret(resources: Resources) -> Findings:
 
 CHECKS = (
     privileges_are_least,
-    nodes_write_under_grids_alone,
+    nodes_have_no_bucket,
     coordinators_keep_weights,
     bucket_is_private_and_kept,
     machines_are_closed,

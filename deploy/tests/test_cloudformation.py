@@ -203,9 +203,9 @@ MUTATIONS: list[tuple[Callable[[Template], Any], str]] = [
         set_at("CoordinatorRole", "ManagedPolicyArns", ["arn:aws:iam::aws:policy/AdministratorAccess"]),
         "CoordinatorRole:",
     ),
-    (allow("NodeRole", "s3:DeleteObject", INPUTS), "NodeRole: may s3:DeleteObject on"),
-    (allow("NodeRole", "s3:PutObject", {"Fn::Sub": "${Bucket.Arn}/*"}), "NodeRole: may s3:PutObject on"),
-    (allow("NodeRole", "s3:GetObject", {"Fn::Sub": "${Bucket.Arn}/*"}), "NodeRole: may s3:GetObject on"),
+    (allow("NodeRole", "s3:PutObject", GRIDS), "NodeRole: has no need of s3:PutObject"),
+    (allow("NodeRole", "s3:GetObject", INPUTS), "NodeRole: has no need of s3:GetObject"),
+    (allow("NodeRole", "logs:PutLogEvents", "arn:aws:logs:*:*:*"), "NodeRole: may logs:PutLogEvents on"),
     (allow("NodeRole", "ec2:TerminateInstances", "arn:aws:ec2:*:*:instance/*"), "NodeRole: has no need of ec2:Term"),
     (
         add(

@@ -1,20 +1,17 @@
-//! The only S3 client: put-if-absent, bounded reads, deletes, downloads that leave nothing half-made.
+//! The S3 client of those who have keys: coordinators, and operators who audit. It puts, reads within bounds, lists and deletes.
+//! Everybody else has requests signed ([`crate::signed`]).
 //!
 //! It knows endpoints, keys and bytes; what the bytes mean is the business of its callers.
 
-mod download;
-mod error;
-mod trust;
+pub(crate) mod error;
 
-use std::collections::BTreeMap;
+use std::error::Error;
 use std::fmt;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use atelier_proto::ids::Digest;
 use atelier_proto::storage::Storage;
-use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
@@ -27,18 +24,19 @@ use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
 
 pub use self::error::BucketError;
-use self::error::{Call, classify, root_cause, status};
+use self::error::{Call, classify, first_line, root_cause, status};
+use crate::signed::{Method, SignedRequest, Wanted, header_value};
 
 /// How long a connection may take to be made.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long one attempt at a call may take until its answer starts, besides [`UPLOAD_BYTES_PER_SECOND_MIN`].
-const ATTEMPT_TIMEOUT: Duration = Duration::from_mins(1);
+pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_mins(1);
 /// An upload that is slower than this may time out.
-const UPLOAD_BYTES_PER_SECOND_MIN: u64 = 64 << 10;
-/// Attempts that the SDK makes at one call.
-const ATTEMPTS_MAX: u32 = 3;
+pub(crate) const UPLOAD_BYTES_PER_SECOND_MIN: u64 = 64 << 10;
+/// Attempts at one call.
+pub(crate) const ATTEMPTS_MAX: u32 = 3;
 /// Attempts at a conditional put while others write the same key.
-const CONFLICT_ATTEMPTS_MAX: u32 = 6;
+pub(crate) const CONFLICT_ATTEMPTS_MAX: u32 = 6;
 /// Wait after the first such conflict; it doubles with each.
 const CONFLICT_WAIT: Duration = Duration::from_millis(50);
 /// Longest listing, objects.
@@ -48,20 +46,46 @@ const LISTED_OBJECTS_MAX: usize = 1_000_000;
 #[derive(Clone)]
 pub struct Bucket {
     client: Client,
-    /// Who signs, if that is not known beforehand.
-    signer: Option<SharedCredentialsProvider>,
+    /// Who has the keys; none where nowhere is one looked for.
+    provider: Option<SharedCredentialsProvider>,
     place: Arc<Place>,
 }
 
 /// Where a bucket is, for calls and for errors.
 #[derive(Debug)]
-struct Place {
+pub(crate) struct Place {
     bucket: String,
     /// URL.
-    endpoint: String,
+    pub(crate) endpoint: String,
     region: String,
-    /// From this machine's own AWS configuration rather than from the coordinator.
-    credentials_are_ours: bool,
+    keys: KeysOf,
+}
+
+/// Whose keys sign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum KeysOf {
+    /// They are from this machine's own AWS configuration.
+    ThisMachine,
+    /// The coordinator that serves the endpoint gave them.
+    CoordinatorGiven,
+    /// Somebody else has them.
+    Signer,
+}
+
+impl Place {
+    /// Where a signed request leads to.
+    pub(crate) fn signed(request: &SignedRequest, bucket: &str, region: &str) -> Self {
+        let url = request.url.expose_secret();
+        let after_scheme = url.find("://").map_or(0, |at| at + 3);
+        let end = url[after_scheme..].find(['/', '?']);
+        let endpoint = end.map_or(url, |end| &url[..after_scheme + end]);
+        Self {
+            bucket: bucket.to_owned(),
+            endpoint: endpoint.to_owned(),
+            region: region.to_owned(),
+            keys: KeysOf::Signer,
+        }
+    }
 }
 
 /// What became of a [`Bucket::put_if_absent`].
@@ -82,15 +106,6 @@ pub struct Object {
     pub bytes: u64,
     /// When it was put, as far as the server says so.
     pub put_at: Option<Timestamp>,
-}
-
-/// The credentials of a bucket.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct SignedBy {
-    /// They are of a session, and end with it.
-    pub are_temporary: bool,
-    /// When they end, if that is told.
-    pub end_at: Option<Timestamp>,
 }
 
 impl fmt::Debug for Bucket {
@@ -118,22 +133,20 @@ impl Bucket {
         authorities: Option<&Path>,
     ) -> Result<Self, BucketError> {
         let region = Region::new(storage.region.clone());
-        let mut signer = None;
-        let mut config = if let Some(keys) = &storage.credentials {
-            Builder::new()
-                .behavior_version_latest()
-                .credentials_provider(Credentials::new(
-                    &keys.access_key_id,
-                    keys.secret_access_key.expose_secret(),
-                    None,
-                    None,
-                    "coordinator",
-                ))
+        let (mut config, provider) = if let Some(keys) = &storage.credentials {
+            let keys = SharedCredentialsProvider::new(Credentials::new(
+                &keys.access_key_id,
+                keys.secret_access_key.expose_secret(),
+                None,
+                None,
+                "coordinator",
+            ));
+            let config = Builder::new().behavior_version_latest();
+            (config.credentials_provider(keys.clone()), Some(keys))
         } else {
             let defaults = aws_config::defaults(aws_config::BehaviorVersion::latest());
             let defaults = defaults.region(region.clone()).load().await;
-            signer = defaults.credentials_provider();
-            Builder::from(&defaults)
+            (Builder::from(&defaults), defaults.credentials_provider())
         };
         config = config
             .region(region)
@@ -152,12 +165,15 @@ impl Bucket {
             .unwrap_or_else(|| format!("https://s3.{}.amazonaws.com", storage.region));
         Ok(Self {
             client: Client::from_conf(config.build()),
-            signer,
+            provider,
             place: Arc::new(Place {
                 bucket: storage.bucket.clone(),
                 endpoint,
                 region: storage.region.clone(),
-                credentials_are_ours: storage.credentials.is_none(),
+                keys: match storage.credentials {
+                    Some(_) => KeysOf::CoordinatorGiven,
+                    None => KeysOf::ThisMachine,
+                },
             }),
         })
     }
@@ -247,16 +263,6 @@ impl Bucket {
 
     /// An object of at most `bytes_max` bytes.
     pub async fn get(&self, key: &str, bytes_max: u64) -> Result<Vec<u8>, BucketError> {
-        let (bytes, _) = self.get_with_metadata(key, bytes_max).await?;
-        Ok(bytes)
-    }
-
-    /// An object of at most `bytes_max` bytes, and what travelled with it.
-    pub async fn get_with_metadata(
-        &self,
-        key: &str,
-        bytes_max: u64,
-    ) -> Result<(Vec<u8>, BTreeMap<String, String>), BucketError> {
         let mut answer = self.start_get(key).await?;
         let too_large = || BucketError::TooLarge {
             key: key.to_owned(),
@@ -274,8 +280,7 @@ impl Bucket {
             }
             bytes.extend_from_slice(&part);
         }
-        let metadata = answer.metadata.unwrap_or_default().into_iter().collect();
-        Ok((bytes, metadata))
+        Ok(bytes)
     }
 
     /// The object's length, or `None` if there is no such object.
@@ -335,52 +340,86 @@ impl Bucket {
         Ok(objects)
     }
 
-    /// Brings an object into a file. The file appears whole, with the `expected` SHA-256 if one is given, or not at
-    /// all; folders on its way are made.
-    pub async fn download(
+    /// At most `objects_max` objects, 1000 at most, whose key starts with `prefix` and comes after `after`, by the bytes of the
+    /// keys, and whether there are more.
+    pub async fn page(
         &self,
-        key: &str,
-        path: &Path,
-        expected: Option<Digest>,
-    ) -> Result<(), BucketError> {
-        download::download(self, key, path, expected).await
+        prefix: &str,
+        after: &str,
+        objects_max: u32,
+    ) -> Result<(Vec<Object>, bool), BucketError> {
+        let call = self
+            .client
+            .list_objects_v2()
+            .bucket(self.name())
+            .prefix(prefix)
+            .set_start_after(Some(after.to_owned()).filter(|after| !after.is_empty()))
+            .max_keys(objects_max.cast_signed());
+        let page = call.send().await;
+        let page = page.map_err(|error| classify(&self.place, Call::List(prefix), &error))?;
+        let objects = page.contents().iter().map(|listed| {
+            let key = listed.key().unwrap_or_default();
+            object(key, listed.size(), listed.last_modified())
+        });
+        Ok((objects.collect(), page.is_truncated().unwrap_or_default()))
     }
 
-    /// A link with which anybody may read an object until `expires` has passed, a week at most. It ends earlier where the
-    /// credentials that sign it do; see [`Bucket::credentials`].
-    pub async fn presign(&self, key: &str, expires: Duration) -> Result<String, BucketError> {
+    /// The region, also where it is only part of signatures.
+    pub(crate) fn region(&self) -> &str {
+        &self.place.region
+    }
+
+    /// Who has the keys.
+    pub(crate) fn provider(&self) -> Result<SharedCredentialsProvider, BucketError> {
+        let none = || self.without_credentials("nowhere to look for some");
+        self.provider.clone().ok_or_else(none)
+    }
+
+    /// The URL of the bucket, as the SDK makes it of endpoint, region and name, without a slash at its end.
+    pub(crate) async fn url(&self) -> Result<String, BucketError> {
+        const PROBE: &str = "probe";
         let failed = |cause: String| BucketError::Other {
             endpoint: self.place.endpoint.clone(),
-            operation: Call::Get(key).describe(),
+            operation: Call::Check.describe(),
             cause,
         };
-        let config = PresigningConfig::expires_in(expires);
+        let config = PresigningConfig::expires_in(Duration::from_mins(1));
         let config = config.map_err(|error| failed(error.to_string()))?;
-        let call = self.client.get_object().bucket(self.name()).key(key);
-        match call.presigned(config).await {
-            Ok(request) => Ok(request.uri().to_owned()),
-            Err(error) => Err(classify(&self.place, Call::Get(key), &error)),
+        let call = self.client.get_object().bucket(self.name()).key(PROBE);
+        let request = match call.presigned(config).await {
+            Ok(request) => request,
+            Err(error) => return Err(classify(&self.place, Call::Check, &error)),
+        };
+        let (url, _) = request.uri().split_once('?').unwrap_or_default();
+        let base = url.strip_suffix(PROBE).and_then(|it| it.strip_suffix('/'));
+        let strange = || failed("its URLs are not as they should be".to_owned());
+        Ok(base.ok_or_else(strange)?.to_owned())
+    }
+
+    /// There is nothing to sign with.
+    pub(crate) fn without_credentials(&self, cause: &str) -> BucketError {
+        BucketError::NoCredentials {
+            bucket: self.place.bucket.clone(),
+            endpoint: self.place.endpoint.clone(),
+            // The lines after the first list every place that was searched.
+            cause: first_line(cause),
         }
     }
 
-    /// What is known of the credentials that sign here.
-    pub async fn credentials(&self) -> Result<SignedBy, BucketError> {
-        let none = |cause: String| BucketError::NoCredentials {
-            bucket: self.place.bucket.clone(),
+    /// A request that cannot be signed.
+    pub(crate) fn unsigned(&self, wanted: &Wanted, error: &(dyn Error + 'static)) -> BucketError {
+        let key = wanted.key.as_str();
+        let call = match wanted.method {
+            Method::Get => Call::Get(key),
+            Method::Head => Call::Head(key),
+            Method::Put => Call::Put(key),
+            Method::Delete => Call::Delete(key),
+        };
+        BucketError::Other {
             endpoint: self.place.endpoint.clone(),
-            cause,
-        };
-        // Those that a coordinator gives are the same for ever.
-        let Some(signer) = &self.signer else {
-            return Ok(SignedBy::default());
-        };
-        let credentials = signer.provide_credentials().await;
-        let credentials = credentials.map_err(|error| none(root_cause(&error)))?;
-        let end = credentials.expiry();
-        Ok(SignedBy {
-            are_temporary: credentials.session_token().is_some(),
-            end_at: end.and_then(|end| Timestamp::try_from(end).ok()),
-        })
+            operation: call.describe(),
+            cause: root_cause(error),
+        }
     }
 
     async fn start_get(&self, key: &str) -> Result<GetObjectOutput, BucketError> {
@@ -424,13 +463,5 @@ fn object(key: &str, length: Option<i64>, put_at: Option<&DateTime>) -> Object {
     }
 }
 
-/// A text as it may stand in an HTTP header.
-fn header_value(text: &str) -> String {
-    let visible = |character: char| character == ' ' || character.is_ascii_graphic();
-    text.chars()
-        .map(|character| if visible(character) { character } else { '?' })
-        .collect()
-}
-
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

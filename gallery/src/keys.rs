@@ -28,6 +28,51 @@ pub fn weights_key(digest: &Digest) -> String {
     format!("weights/{digest}")
 }
 
+/// What a key names, as far as anybody may be given a way to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// The original bytes of a photo or painting.
+    Input(Digest),
+    /// A weights file.
+    Weights(Digest),
+    /// A file of the grid's gallery, or a preview of one of its cells: what people look at. Checkpoints are none of it.
+    Gallery(GridId),
+}
+
+/// Folders of a grid that people look at.
+const GALLERY_FOLDERS: [&str; 4] = ["pictures", "thumbnails", "originals", "previews"];
+
+impl Place {
+    /// What a key names; `None` where it is none of ours, or spelled otherwise than we do.
+    pub fn of(key: &str) -> Option<Self> {
+        let (top, rest) = key.split_once('/')?;
+        match top {
+            "inputs" => Some(Self::Input(rest.parse().ok()?)),
+            "weights" => Some(Self::Weights(rest.parse().ok()?)),
+            "grids" => {
+                let (id, path) = rest.split_once('/')?;
+                let grid: GridId = id.parse().ok()?;
+                // A UUID has several spellings, and a key has one.
+                let is_ours = grid.to_string() == id && is_in_gallery(path);
+                is_ours.then_some(Self::Gallery(grid))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Whether a path, relative to a grid's place, is one that people look at.
+fn is_in_gallery(path: &str) -> bool {
+    let Some((folder, name)) = path.split_once('/') else {
+        return ["gallery.json", "index.html", contact_sheet::FILE_NAME].contains(&path);
+    };
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    GALLERY_FOLDERS.contains(&folder)
+        && !name.is_empty()
+        && !name.starts_with('.')
+        && name.bytes().all(is_plain)
+}
+
 /// The keys of one grid's gallery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GridKeys {
@@ -315,6 +360,52 @@ mod tests {
         let original = alone.keys().photo_original("hill-2");
         assert_eq!(alone.photo_original(1), Some(original));
         assert_eq!(alone.artist_original(1), None);
+    }
+
+    #[test]
+    fn a_key_names_what_lies_there_and_other_spellings_name_nothing() {
+        let digest = Digest::of(b"bytes");
+        assert_eq!(Place::of(&input_key(&digest)), Some(Place::Input(digest)));
+        let weights = Place::of(&weights_key(&digest));
+        assert_eq!(weights, Some(Place::Weights(digest)));
+        let grid = GridId::generate();
+        let keys = GridKeys::new(grid);
+        let stem = cell_stem("a", "b", Some("size-64"));
+        for key in [
+            keys.manifest(),
+            keys.page(),
+            keys.contact_sheet(),
+            keys.picture(&stem, "png"),
+            keys.thumbnail(&stem),
+            keys.large_thumbnail(&stem),
+            keys.preview(&stem),
+            keys.photo_original("a"),
+            keys.artist_original("b"),
+        ] {
+            assert_eq!(Place::of(&key), Some(Place::Gallery(grid)), "{key}");
+        }
+        let prefix = keys.prefix();
+        for key in [
+            String::new(),
+            "inputs".to_owned(),
+            format!("inputs/{digest}/"),
+            format!("inputs/{}", digest.to_string().to_uppercase()),
+            keys.checkpoint(&stem),
+            prefix.clone(),
+            format!("{prefix}pictures"),
+            format!("{prefix}pictures/"),
+            format!("{prefix}pictures/../gallery.json"),
+            format!("{prefix}pictures/a/b.png"),
+            format!("{prefix}pictures/.hidden"),
+            format!("{prefix}pictures/a b.png"),
+            format!("{prefix}secret.json"),
+            format!("grids/{}/gallery.json", grid.to_string().to_uppercase()),
+            format!("grids/{}/gallery.json", grid.as_uuid().simple()),
+            format!("/{prefix}gallery.json"),
+            format!("elsewhere/{digest}"),
+        ] {
+            assert_eq!(Place::of(&key), None, "{key}");
+        }
     }
 
     proptest! {

@@ -1,6 +1,6 @@
 //! What the bucket holds, and how programs put it there and read it back.
 //!
-//! - [`bucket`], the only S3 client: put-if-absent, and errors that say what to do
+//! - [`bucket`], the S3 client of those who have keys, and errors that say what to do; [`signed`], that of all others
 //! - [`keys`], what lies where, and how names of people become keys
 //! - [`manifest`], `gallery.json`
 //! - [`page`], `index.html`; [`contact_sheet`], all of a gallery as one picture
@@ -14,3 +14,4 @@ pub mod keys;
 pub mod manifest;
 pub mod page;
 pub mod picture;
+pub mod signed;

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 
 use atelier_proto::settings::Preset;
 use atelier_proto::telemetry::LogFormat;
+use atelier_proto::version;
 use clap::{Args, Parser, Subcommand};
 
 pub use self::access::AccessArgs;
@@ -19,7 +20,7 @@ pub use self::fleet::{DollarsPerHour, FleetArgs, Label, LabelsError};
 pub use self::instance::{AwsName, InstanceArgs};
 pub use self::simulated::{CellTime, Painter, Share, SimulatedArgs, Switch};
 pub use self::values::{ByteSize, MaskArg, PaintingArg};
-use crate::render::{DeviceChoice, Precision, RendererOptions};
+use crate::render::{DeviceChoice, LIBTORCH_VERSION, Precision, RendererOptions};
 use crate::weights::{UNTRAINED_SEED, WeightsChoice};
 
 const EXIT_CODES: &str = "\
@@ -36,7 +37,12 @@ Exit codes:
 
 /// Renders pictures with libtorch: for a coordinator, or one by one
 #[derive(Debug, Parser)]
-#[command(version, propagate_version = true, after_help = EXIT_CODES)]
+#[command(
+    version = version::short(),
+    long_version = version::long(&[("libtorch", LIBTORCH_VERSION)]),
+    propagate_version = true,
+    after_help = EXIT_CODES
+)]
 pub struct Cli {
     /// What is logged: a level, or levels by module as in `info,atelier_node=debug`
     #[arg(
@@ -96,6 +102,16 @@ Examples:
 A render's share of the device is told against a large convolution and a large matrix product, measured in the same run.
 Counted are the multiply-adds of the convolutions, forward and back to the image, each as two operations.")]
     Bench(BenchArgs),
+    /// List what this machine has to render on, and which of it `--device auto` takes
+    #[command(after_help = "\
+Examples:
+  atelier-node devices
+  atelier-node devices --json | jq --raw-output '.devices[].device'")]
+    Devices {
+        /// Answer in JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// On what.

@@ -1,6 +1,7 @@
 //! What the program does when asked: one module per command.
 
 mod bench;
+mod devices;
 mod error;
 mod render;
 mod run;
@@ -17,5 +18,6 @@ pub async fn run(command: Command, log: LogTail) -> Result<(), CommandError> {
         Command::Render(args) => render::render(args).await,
         Command::Weights(command) => weights::weights(command).await,
         Command::Bench(args) => bench::bench(args).await,
+        Command::Devices { json } => devices::devices(json).await,
     }
 }

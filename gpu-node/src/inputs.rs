@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use atelier_gallery::bucket::{Bucket, BucketError};
+use atelier_gallery::bucket::BucketError;
 use atelier_gallery::keys;
 use atelier_gallery::picture::{self, Colours, Picture, PictureError};
+use atelier_gallery::signed::SignedBucket;
 use atelier_proto::ids::Digest;
 use image::GrayImage;
 use tokio::sync::Semaphore;
@@ -106,7 +107,7 @@ impl Inputs {
     }
 
     /// A photo, painting or start, decoded.
-    pub async fn picture(&self, bucket: &Bucket, input: Named) -> Result<Input, InputError> {
+    pub async fn picture(&self, bucket: &SignedBucket, input: Named) -> Result<Input, InputError> {
         match &self.0 {
             Source::Fetched(fetched) => fetched.picture(bucket, input.digest).await,
             Source::StandIns(stand_ins) => Ok(stand_ins.picture(input)),
@@ -116,13 +117,18 @@ impl Inputs {
     /// A mask, decoded.
     pub async fn mask(
         &self,
-        bucket: &Bucket,
+        bucket: &SignedBucket,
         digest: Digest,
     ) -> Result<Arc<GrayImage>, InputError> {
         match &self.0 {
             Source::Fetched(fetched) => fetched.mask(bucket, digest).await,
             Source::StandIns(stand_ins) => Ok(stand_ins.mask(digest)),
         }
+    }
+
+    /// Whether what is not at hand is fetched.
+    pub fn are_fetched(&self) -> bool {
+        matches!(self.0, Source::Fetched(_))
     }
 
     /// Digests of the inputs that are at hand, the last used first, at most 1024.
@@ -140,7 +146,7 @@ impl Inputs {
 }
 
 impl Fetched {
-    async fn picture(&self, bucket: &Bucket, digest: Digest) -> Result<Input, InputError> {
+    async fn picture(&self, bucket: &SignedBucket, digest: Digest) -> Result<Input, InputError> {
         let make = async || {
             let _place = self.at_once.acquire().await;
             let bytes = self.files.bytes(bucket, digest).await?;
@@ -152,7 +158,11 @@ impl Fetched {
         Ok(Input { picture, digest })
     }
 
-    async fn mask(&self, bucket: &Bucket, digest: Digest) -> Result<Arc<GrayImage>, InputError> {
+    async fn mask(
+        &self,
+        bucket: &SignedBucket,
+        digest: Digest,
+    ) -> Result<Arc<GrayImage>, InputError> {
         let make = async || {
             let _place = self.at_once.acquire().await;
             let bytes = self.files.bytes(bucket, digest).await?;
@@ -185,7 +195,11 @@ impl InputCache {
     }
 
     /// The original bytes of an input, from disk or else from the bucket.
-    pub async fn bytes(&self, bucket: &Bucket, digest: Digest) -> Result<Vec<u8>, InputError> {
+    pub async fn bytes(
+        &self,
+        bucket: &SignedBucket,
+        digest: Digest,
+    ) -> Result<Vec<u8>, InputError> {
         let path = self.folder.join(digest.to_string());
         if let Ok(bytes) = tokio::fs::read(&path).await {
             // A disk may lie; the digest says so, and the bucket has the truth.

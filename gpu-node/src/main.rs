@@ -5,11 +5,12 @@ use std::process::ExitCode;
 
 use atelier_node::cli::Cli;
 use atelier_node::log_tail::LogTail;
-use atelier_proto::telemetry;
+use atelier_proto::{telemetry, version};
 use clap::Parser as _;
 use tracing_subscriber::Layer as _;
 
 fn main() -> ExitCode {
+    version::built_from(option_env!("ATELIER_COMMIT"));
     let cli = Cli::parse();
     let log = LogTail::default();
     let ended = telemetry::init_with(&cli.log, cli.log_format, Some(log.layer().boxed()))

@@ -12,7 +12,7 @@
 //!   [`aims`], [`loss`]: how far a picture is from them; [`prepare`]: from jobs to all of these;
 //!   [`starts`]: what a scale begins with; [`unpainted`]: what masks leave alone
 //! - [`at_once`], [`peak`]: for measuring; [`memory`], [`host_memory`]: what fits; [`tiles`], [`tile_plan`]: what is done when a picture does not
-//! - [`pixels`], [`colour`]: pictures to tensors and back; [`device`], [`cuda`], [`precision`], [`tf32`]: what it all runs on;
+//! - [`pixels`], [`colour`]: pictures to tensors and back; [`device`], [`devices`], [`cuda`], [`precision`], [`tf32`]: what it all runs on;
 //!   [`packed`], [`gpu`]: what processors and GPUs do faster than by libtorch's own operators; [`shim`]: how C++ is called; [`layout`]: how maps lie in memory
 
 mod adam;
@@ -25,6 +25,7 @@ mod compact;
 mod cuda;
 mod descent;
 mod device;
+mod devices;
 mod error;
 mod feature_scale;
 mod gpu;
@@ -61,6 +62,7 @@ use tch::Kind;
 use self::batch::{Batch, Outcome, looked_at};
 pub use self::checkpoint::Checkpoint;
 pub use self::device::{DeviceChoice, UnknownDevice, open_libraries};
+pub use self::devices::{DeviceInfo, LIBTORCH_VERSION, devices, libtorch_folder};
 pub use self::error::RenderError;
 pub use self::job::{
     Evaluation, Input, MaskInput, PREVIEW_SIDE, PaintingInput, RenderJob, Rendered, Unwatched,

@@ -2,7 +2,7 @@
 //!
 //! It knows gRPC and no torch, nor whether the node renders or simulates.
 //!
-//! - [`link`] is the way to the coordinator and the bucket
+//! - [`link`] is the way to the coordinator and the bucket, to which the coordinator signs ([`signing`])
 //! - [`blocks`] keeps the device supplied: one block is rendered, the next one prepared, those before it are stored
 //! - [`attempt`] carries one leased cell from its inputs to its picture; [`leased`] is what it is told
 //! - [`store`] puts pictures into the bucket; [`checkpoints`] keeps what is half done there;
@@ -24,6 +24,7 @@ mod outage;
 mod previews;
 mod releases;
 mod renewals;
+mod signing;
 mod store;
 mod verdicts;
 
@@ -32,13 +33,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use atelier_gallery::bucket::{Bucket, BucketError};
+use atelier_gallery::bucket::BucketError;
+use atelier_gallery::signed::SignedBucket;
 use atelier_proto::clock::Stopwatch;
 use atelier_proto::connect::{AccessError, Route, TlsFault};
 use atelier_proto::ids::NodeId;
-use atelier_proto::storage::{IncompleteStorage, Storage};
-use atelier_proto::v1;
 use atelier_proto::v1::nodes_client::NodesClient;
+use atelier_proto::{v1, version};
 use backon::{ExponentialBuilder, Retryable as _};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -137,9 +138,6 @@ pub enum SessionError {
     /// The coordinator does not want this node.
     #[error("the coordinator refused this node: {}", .0.message())]
     Refused(Status),
-    /// It did not say where the bytes live.
-    #[error(transparent)]
-    Storage(#[from] IncompleteStorage),
     /// The bucket does not work for this node.
     #[error(transparent)]
     Bucket(#[from] BucketError),
@@ -209,15 +207,20 @@ pub async fn run(
         return Ok(());
     };
     let pace = RenewalPace::of(&registered);
-    let storage = Storage::try_from(registered.storage.unwrap_or_default())?;
-    let bucket = Box::pin(connect(config, link, &storage, executor.leaves().pictures));
-    let Some(bucket) = at_once.run_until_cancelled(bucket).await.transpose()? else {
-        return Ok(());
-    };
+    let bucket = link.bucket(Some(node));
+    if executor.leaves().pictures {
+        let checked = Box::pin(link.check(config, &bucket));
+        if at_once
+            .run_until_cancelled(checked)
+            .await
+            .transpose()?
+            .is_none()
+        {
+            return Ok(());
+        }
+    }
     start_up.registered(begun);
-    tracing::info!(
-        %node, name = config.name, coordinator = link.url, bucket = storage.bucket, "registered"
-    );
+    tracing::info!(%node, name = config.name, coordinator = link.url, "registered");
 
     let session = Arc::new(Session {
         node,
@@ -264,21 +267,8 @@ fn is_passing(status: &Status) -> bool {
 fn timed<T>(message: T, timeout: Duration) -> tonic::Request<T> {
     let mut request = tonic::Request::new(message);
     request.set_timeout(timeout);
+    version::tell(request.metadata_mut());
     request
-}
-
-/// The bucket, asked for until it answers.
-async fn connect(
-    config: &SessionConfig,
-    link: &Link,
-    storage: &Storage,
-    is_used: bool,
-) -> Result<Bucket, BucketError> {
-    (|| link.bucket(storage, is_used))
-        .retry(at_start(config))
-        .when(BucketError::is_passing)
-        .notify(|error, after| tracing::info!(%error, ?after, "the bucket cannot be reached yet"))
-        .await
 }
 
 /// How long between two tries to reach whom a node needs.
@@ -300,12 +290,16 @@ async fn register(
         let request = timed(registration.clone(), CALL_TIMEOUT);
         link.nodes.clone().register(request).await
     };
-    call.retry(at_start(config))
+    let answer = call
+        .retry(at_start(config))
         .when(is_passing_at_start)
         .notify(|status, after| link.not_there_yet(status, after))
         .await
-        .map(tonic::Response::into_inner)
-        .map_err(|status| link.unanswered(status))
+        .map_err(|status| link.unanswered(status))?;
+    if let Some(doubt) = version::doubt(answer.metadata()) {
+        tracing::warn!("{doubt}");
+    }
+    Ok(answer.into_inner())
 }
 
 impl Session {

@@ -3,11 +3,12 @@
 //! - [`v1`]: the generated code of `atelier.v1`, wire types that stop at each program's edge
 //! - [`ids`]: grids, cells, nodes and digests as types that cannot be mistaken for one another
 //! - [`settings`]: render settings, their defaults, ranges and overrides
-//! - [`storage`]: where the bytes live
+//! - [`storage`]: where the bytes live; [`signed`]: requests to there that others sign
 //! - [`prices`]: what cloud machines cost, for estimates
 //! - [`suggest`]: "did you mean"
 //! - [`connect`]: the way to a coordinator: whom a program trusts, and how it says who it is
 //! - [`holder`]: whose a certificate is; [`pem`], [`watched`]: the files of TLS, read again when they change
+//! - [`version`]: what a program is a build of, and which versions work together
 //! - [`clock`], [`shutdown`], [`telemetry`], [`listen`]: how every program keeps time, ends, logs and listens
 //!
 //! This crate knows no S3, no database and no torch.
@@ -20,11 +21,15 @@ pub mod ids;
 pub mod listen;
 pub mod pem;
 pub mod prices;
+#[cfg(test)]
+mod released;
 pub mod settings;
 pub mod shutdown;
+pub mod signed;
 pub mod storage;
 pub mod suggest;
 pub mod telemetry;
+pub mod version;
 pub mod watched;
 
 /// The generated messages, clients and servers of `atelier.v1`.

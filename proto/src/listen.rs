@@ -54,6 +54,18 @@ pub fn check_exposure(address: SocketAddr, protection: Protection) -> Result<(),
     })
 }
 
+/// The same for a listener that knows neither TLS nor identity.
+pub fn check_local(address: SocketAddr, insecure: bool) -> Result<(), Exposed> {
+    if address.ip().is_loopback() || insecure {
+        return Ok(());
+    }
+    Err(Exposed {
+        address,
+        lack: "TLS and identity",
+        hint: "listen on 127.0.0.1, or say --insecure if the network itself is trusted",
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,5 +105,12 @@ mod tests {
             assert!(text.contains(lack) && text.contains(flag), "{text}");
             assert!(text.contains("--insecure"), "{text}");
         }
+        assert_eq!(check_local(loopback, false), Ok(()));
+        assert_eq!(check_local(everywhere, true), Ok(()));
+        let refused = check_local(everywhere, false).unwrap_err().to_string();
+        assert!(
+            refused.contains("127.0.0.1") && !refused.contains("--tls-cert"),
+            "{refused}"
+        );
     }
 }

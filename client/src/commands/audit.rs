@@ -96,7 +96,7 @@ pub async fn run(context: &Context, args: AuditArgs) -> Result<Exit, Error> {
 async fn auditing(context: &Context, args: &AuditArgs) -> Result<Audited, Error> {
     let coordinator = &context.coordinator;
     let grid = grid_ref::resolve(coordinator, &args.grid).await?;
-    let bucket = coordinator.bucket().await?;
+    let bucket = coordinator.whole_bucket().await?;
     audit(&context.printer, coordinator, &bucket, grid, args.deep).await
 }
 

@@ -94,8 +94,8 @@ pub(super) async fn fetch_and_tell(context: &Context, args: FetchArgs) -> Result
 }
 
 async fn fetching(context: &Context, args: FetchArgs) -> Result<Fetched, Error> {
-    let (bucket, grid, selection) = args.gallery.resolve(context).await?;
-    let mut gallery = Fetcher::new(bucket, grid, args.out, selection);
+    let (galleries, grid, selection) = args.gallery.resolve(context).await?;
+    let mut gallery = Fetcher::new(galleries, grid, args.out, selection);
     if !args.watch {
         return Ok(gallery.fetch(&context.printer).await?);
     }

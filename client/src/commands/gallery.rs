@@ -1,13 +1,14 @@
 //! What commands that read a gallery share: which one, and which of its cells.
 
-use atelier_gallery::bucket::Bucket;
 use atelier_gallery::manifest::Manifest;
+use atelier_gallery::signed::SignedBucket;
 use atelier_proto::ids::GridId;
 use clap::Args;
 
 use crate::context::Context;
 use crate::error::Error;
 use crate::fetch::{Favourites, FetchError, Only, Selection, read_manifest};
+use crate::galleries::Galleries;
 use crate::gallery_url;
 use crate::grid_ref;
 
@@ -30,20 +31,19 @@ impl GalleryArgs {
     pub(super) async fn resolve(
         self,
         context: &Context,
-    ) -> Result<(Bucket, GridId, Selection), Error> {
-        let (storage, grid) = if let Some(found) = gallery_url::parse(&self.grid)? {
-            found
+    ) -> Result<(Galleries, GridId, Selection), Error> {
+        let (galleries, grid) = if let Some((storage, grid)) = gallery_url::parse(&self.grid)? {
+            (Galleries::at(&storage).await?, grid)
         } else {
             let grid = grid_ref::resolve(&context.coordinator, &self.grid).await?;
-            (context.coordinator.storage().await?, grid)
+            (Galleries::of(&context.coordinator)?, grid)
         };
         let favourites = self.favourites.as_deref().map(Favourites::read);
         let selection = Selection {
             only: self.only,
             favourites: favourites.transpose().map_err(FetchError::from)?,
         };
-        let bucket = context.coordinator.bucket_at(&storage).await?;
-        Ok((bucket, grid, selection))
+        Ok((galleries, grid, selection))
     }
 }
 
@@ -51,8 +51,9 @@ impl GalleryArgs {
 pub(super) async fn open(
     context: &Context,
     args: GalleryArgs,
-) -> Result<(Bucket, Manifest), Error> {
-    let (bucket, grid, selection) = args.resolve(context).await?;
+) -> Result<(SignedBucket, Manifest), Error> {
+    let (galleries, grid, selection) = args.resolve(context).await?;
+    let bucket = galleries.bucket;
     let (manifest, _) = read_manifest(&bucket, grid).await?;
     let manifest = selection.of(&manifest).map_err(FetchError::from)?;
     Ok((bucket, manifest))

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use atelier_proto::clock::Clock;
 use clap::Args;
 use serde::Serialize;
 
@@ -27,7 +26,7 @@ pub struct ShareArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented at its type")]
     pub gallery: GalleryArgs,
-    /// How long the links hold, as in 36h or 7d, a week at most; with temporary AWS credentials they end with these
+    /// How long the links hold, as in 36h or 7d, a week at most; where temporary AWS credentials sign they end with these
     #[arg(long, value_name = "DURATION", default_value = "1d", value_parser = parse_expires)]
     pub expires: Duration,
     /// The page [default: one here that is called like the grid]
@@ -54,8 +53,7 @@ fn parse_expires(text: &str) -> Result<Duration, String> {
 pub async fn run(context: Context, args: ShareArgs) -> Result<Exit, Error> {
     let sharing = Box::pin(async {
         let (bucket, manifest) = open(&context, args.gallery).await?;
-        let now = Clock::system().now();
-        let shared = share(&bucket, &manifest, args.expires, now).await?;
+        let shared = share(&bucket, &manifest, args.expires).await?;
         Ok((manifest, shared))
     });
     let words = "interrupted: no page was written";

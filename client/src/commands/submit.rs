@@ -190,7 +190,7 @@ async fn favourites(
         ..Selection::default()
     };
     let bringing = Box::pin(async {
-        let bucket = context.coordinator.bucket().await?;
+        let bucket = context.coordinator.bucket()?;
         let (manifest, _) = read_manifest(&bucket, grid).await?;
         let manifest = selection.of(&manifest).map_err(FetchError::from)?;
         like::plans(&bucket, &manifest, wishes, inputs).await
@@ -230,7 +230,7 @@ pub async fn submit_plan(context: &Context, plan: Plan) -> Result<Submitted, Err
     tell_skipped(printer, &plan);
     let preparing = Box::pin(async {
         // The bucket is tried before the pictures are, which takes longer.
-        let bucket = context.coordinator.bucket().await?;
+        let bucket = context.coordinator.bucket()?;
         bucket.check().await?;
 
         let paths = plan.paths();

@@ -5,9 +5,9 @@ use std::time::Duration;
 use atelier_proto::connect::Route;
 use atelier_proto::ids::{CellId, GridId, RequestId};
 use atelier_proto::storage::Storage;
-use atelier_proto::v1;
 use atelier_proto::v1::grids_client::GridsClient;
-use tonic::{Status, Streaming};
+use atelier_proto::{v1, version};
+use tonic::{Request, Status, Streaming};
 
 use super::view::{Accepted, Change, GridState, GridView, Summary};
 use super::{ANSWER_BYTES_MAX, Coordinator, RpcError, convert};
@@ -38,7 +38,7 @@ fn client(channel: Route) -> GridsClient<Route> {
 }
 
 impl Coordinator {
-    /// Where inputs go and galleries lie.
+    /// Where the bytes live, with the keys to them: for operators.
     pub async fn storage(&self) -> Result<Storage, Error> {
         let answer = self
             .call(v1::StorageRequest {}, async |channel, request| {
@@ -199,9 +199,10 @@ impl Coordinator {
         // The stream has no deadline: a grid may take days. A dead connection is found by the keep-alive.
         let open = |channel| {
             let mut client = client(channel);
-            let message = message.clone();
+            let mut request = Request::new(message.clone());
+            version::tell(request.metadata_mut());
             async move {
-                let opening = tokio::time::timeout(WATCH_BEGIN_TIMEOUT, client.watch(message));
+                let opening = tokio::time::timeout(WATCH_BEGIN_TIMEOUT, client.watch(request));
                 let late = |_| Status::unavailable("it did not begin the watch in time");
                 opening.await.map_err(late)?
             }

@@ -10,6 +10,7 @@ use atelier_proto::ids::GridId;
 use tokio::task::JoinError;
 
 use super::selection::SelectionError;
+use crate::coordinator::RpcError;
 use crate::error::bucket_exit;
 use crate::exit::Exit;
 use crate::text::counted;
@@ -60,6 +61,9 @@ pub enum FetchError {
         /// The grid whose gallery lies there.
         other: GridId,
     },
+    /// The coordinator does not say what there is.
+    #[error(transparent)]
+    Coordinator(#[from] RpcError),
     /// The bucket, or a file that it was to fill.
     #[error(transparent)]
     Bucket(#[from] BucketError),
@@ -99,6 +103,7 @@ impl FetchError {
             Self::NoGallery { .. } | Self::Missing { .. } => Exit::NotFound,
             Self::Manifest(_) | Self::Drawing(_) => Exit::Unexpected,
             Self::OtherGallery { .. } | Self::Selection(_) | Self::Sheet(_) => Exit::BadInput,
+            Self::Coordinator(error) => error.exit(),
             Self::Bucket(error) => bucket_exit(error),
             Self::Write { .. } => Exit::CannotWrite,
         }

@@ -298,6 +298,26 @@ impl Cell {
         }
     }
 
+    /// Whether this is who holds it.
+    ///
+    /// # Errors
+    /// When it is not, as events of theirs would be refused.
+    pub fn check_held(&self, holder: Holder) -> Result<(), Refusal> {
+        let history = self.history();
+        match self {
+            Self::Leased { .. } | Self::Rendering { .. } if history.is_last_of(holder) => Ok(()),
+            Self::Leased { .. } | Self::Rendering { .. } => Err(Refusal::Stale {
+                attempt: holder.attempt,
+                current: history.started,
+            }),
+            Self::Queued { .. } => Err(Refusal::NotHeld),
+            Self::Done { .. } | Self::Failed { .. } | Self::Cancelled { .. } => {
+                let state = self.state();
+                Err(Refusal::Ended { state })
+            }
+        }
+    }
+
     /// Whether the node that holds it has made no evaluation for too long.
     pub fn is_stuck(&self, now: Timestamp) -> bool {
         match self {

@@ -2,11 +2,13 @@
 //!
 //! What comes from the wire is not trusted: every error names its field, and what is kept is bounded.
 
+mod bucket;
 mod fleet;
 mod from_wire;
 mod to_wire;
 mod tokens;
 
+pub(super) use self::bucket::{missing, objects, objects_page, signatures, wanted};
 pub(super) use self::fleet::{bounds, fleet};
 pub(super) use self::from_wire::{
     Page, cell_result, drain, failure, filter, grid_id, held_cell, lease, leaving, log, node,

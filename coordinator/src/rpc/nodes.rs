@@ -55,7 +55,6 @@ impl NodesService {
         );
         let rules = ledger.rules();
         Ok(v1::RegisterResponse {
-            storage: Some((&self.context.storage).into()),
             renew_interval: Some(convert::wire_duration(rules.renew_interval())),
             lease_duration: Some(convert::wire_duration(rules.lease_duration)),
         })

@@ -9,6 +9,7 @@
 //! | a request id with other content | `AlreadyExists` |
 //! | the attempt no longer holds the cell | `Aborted` |
 //! | the cell or the grid has ended or not ended, an input is not in the bucket | `FailedPrecondition` |
+//! | a request to the bucket is not for whoever asks | `PermissionDenied` |
 //! | a submitter has too many cells | `ResourceExhausted` |
 //! | the store or the bucket is down | `Unavailable`: the same call may succeed later |
 //! | anything else | `Internal`, told to the log and not to the caller |
@@ -20,6 +21,7 @@ use tonic::{Code, Status};
 use crate::domain::access::ForeignSubmitter;
 use crate::domain::cell::Refusal;
 use crate::domain::field::InvalidField;
+use crate::domain::rights::Denied;
 use crate::store::{Rejection, StoreError};
 use crate::submissions::SubmissionError;
 
@@ -38,6 +40,8 @@ pub(super) enum RpcError {
     InputMissing { field: String, sha256: Digest },
     #[error("the coordinator cannot look into the bucket: {0}")]
     Bucket(#[from] BucketError),
+    #[error(transparent)]
+    Denied(#[from] Denied),
     #[error("the coordinator is shutting down")]
     ShuttingDown,
     #[error(transparent)]
@@ -55,6 +59,11 @@ impl RpcError {
             Self::Store(error) => store_code(error),
             Self::Rejected(rejection) => rejection_code(*rejection),
             Self::InputMissing { .. } => Code::FailedPrecondition,
+            Self::Denied(Denied::Cell(refusal)) => rejection_code(Rejection::Refused(*refusal)),
+            Self::Denied(Denied::Content { .. }) => Code::InvalidArgument,
+            Self::Denied(Denied::NotForYou { .. } | Denied::TooLong { .. }) => {
+                Code::PermissionDenied
+            }
             // Whatever the bucket says of the coordinator's call, the caller can only wait until it is mended.
             Self::Bucket(_) | Self::ShuttingDown => Code::Unavailable,
             Self::ForeignSubmitter(_) => Code::PermissionDenied,

@@ -1,6 +1,7 @@
 //! The HTTP side: what `s3s` leaves to its surroundings.
 //!
-//! Lets pages of other origins read (galleries in a browser, by presigned URLs), and refuses what would let a client
+//! Refuses what a presigned URL does not speak of, as AWS does: whoever got one to put a picture is not to copy another object with
+//! it. Lets pages of other origins read (galleries in a browser, by presigned URLs), and refuses what would let a client
 //! sidestep a bound: forms, which are collected in memory, and the old signature, which never ages.
 
 use std::convert::Infallible;
@@ -151,12 +152,28 @@ fn unsupported<B>(request: &Request<B>) -> Option<S3Error> {
             .next()
             .is_some_and(|name| name == "Signature")
     });
-    (signed_old || presigned_old).then(|| {
-        s3_error!(
+    if signed_old || presigned_old {
+        return Some(s3_error!(
             InvalidRequest,
             "this signature is not supported: use AWS4-HMAC-SHA256 (`s3v4`)"
+        ));
+    }
+    unsigned_header(request).map(|name| {
+        s3_error!(
+            AccessDenied,
+            "There were headers present in the request which were not signed: {name}"
         )
     })
+}
+
+/// A header that changes what a presigned request does, and that whoever signed it did not sign.
+fn unsigned_header<B>(request: &Request<B>) -> Option<&str> {
+    let query = request.uri().query()?;
+    let signed = url::form_urlencoded::parse(query.as_bytes())
+        .find(|(name, _)| name.eq_ignore_ascii_case("X-Amz-SignedHeaders"))?;
+    let signed: Vec<&str> = signed.1.split(';').collect();
+    let mut names = request.headers().keys().map(HeaderName::as_str);
+    names.find(|name| name.starts_with("x-amz-") && !signed.contains(name))
 }
 
 /// The request with a body that `s3s` can take without holding all of it in memory.

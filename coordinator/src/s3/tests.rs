@@ -146,6 +146,15 @@ impl Endpoint {
         self.raw(request.as_bytes()).await
     }
 
+    /// The same with a body, whose length the headers tell.
+    async fn bare_with(&self, method: &str, path: &str, headers: &str, body: &str) -> String {
+        let host = self.address;
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n{headers}\r\n{body}"
+        );
+        self.raw(request.as_bytes()).await
+    }
+
     /// Path and query of a presigned GET.
     async fn presigned(&self, key: &str, config: PresigningConfig) -> String {
         let get = self.client().get_object().bucket(BUCKET).key(key);

@@ -133,6 +133,7 @@ pub(super) async fn all(store: &dyn Store) {
     service::the_fleet_is_kept(store).await;
     service::a_node_belongs_to_the_identity_that_registered_it(store).await;
     service::tokens_and_sessions_are_kept(store).await;
+    cells::some_cells_are_read_as_they_stand(store).await;
     cells::what_is_counted_is_what_there_is(store).await;
     cells::leases_that_are_over_are_found(store).await;
     cells::what_is_unknown_is_said_so(store).await;

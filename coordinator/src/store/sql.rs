@@ -37,7 +37,7 @@ use super::{
 };
 use crate::domain::attempt::FailedAttempt;
 use crate::domain::block::QueuedCell;
-use crate::domain::cell::Event;
+use crate::domain::cell::{Cell, Event};
 use crate::domain::effort::Speeds;
 use crate::domain::fleet::{Bounds, Standing};
 use crate::domain::grid::GridSpec;
@@ -374,6 +374,11 @@ impl Store for SqlStore {
     ) -> Result<Vec<QueuedCell>, StoreError> {
         let mut connection = self.read_once().await?;
         cells::queued(&mut self.tables(&mut connection), grid, now, cells_max).await
+    }
+
+    async fn cells(&self, ids: &BTreeSet<CellId>) -> Result<BTreeMap<CellId, Cell>, StoreError> {
+        let mut connection = self.read_once().await?;
+        cells::some(&mut self.tables(&mut connection), ids).await
     }
 
     async fn apply(

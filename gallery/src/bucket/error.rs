@@ -1,6 +1,6 @@
 //! What goes wrong between us and a bucket, told by what a person can do about it.
 //!
-//! One exhaustive mapping from what the SDK and the service say; the rest of the crate sees only [`BucketError`].
+//! One exhaustive mapping from what the SDK and the service say; everybody else sees only [`BucketError`].
 
 use std::error::Error;
 use std::io;
@@ -12,7 +12,8 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
-use super::Place;
+use super::{KeysOf, Place};
+use crate::signed::SignError;
 
 /// Why a call to the bucket failed.
 #[derive(Debug, thiserror::Error)]
@@ -81,8 +82,17 @@ pub enum BucketError {
     /// The file of authorities to trust cannot be used.
     #[error(transparent)]
     Authorities(#[from] PemError),
+    /// Whoever has the keys did not sign.
+    #[error(transparent)]
+    NotSigned(#[from] SignError),
+    /// There is nothing to send requests with.
+    #[error("cannot make an HTTP client: {cause}")]
+    Client {
+        /// What the library says.
+        cause: String,
+    },
     /// The endpoint does not accept who we are, or what we may.
-    #[error("{endpoint} refuses these credentials for the bucket {bucket} ({code})\nhint: {hint}")]
+    #[error("{endpoint} refuses {whose} for the bucket {bucket} ({code})\nhint: {hint}")]
     Refused {
         /// The bucket.
         bucket: String,
@@ -90,6 +100,8 @@ pub enum BucketError {
         endpoint: String,
         /// The service's code, as in `SignatureDoesNotMatch`.
         code: String,
+        /// What it refuses.
+        whose: &'static str,
         /// What to check, by where the credentials are from.
         hint: &'static str,
     },
@@ -178,6 +190,7 @@ impl BucketError {
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Unreachable { .. } | Self::Busy { .. } | Self::BrokenOff { .. } => true,
+            Self::NotSigned(error) => error.is_passing(),
             Self::NotFound { .. }
             | Self::NoSuchBucket { .. }
             | Self::TooLarge { .. }
@@ -185,6 +198,7 @@ impl BucketError {
             | Self::TooMany { .. }
             | Self::Authorities(_)
             | Self::NoCredentials { .. }
+            | Self::Client { .. }
             | Self::Refused { .. }
             | Self::OtherRegion { .. }
             | Self::Full { .. }
@@ -193,7 +207,7 @@ impl BucketError {
         }
     }
 
-    pub(super) fn write(path: &Path, source: io::Error) -> Self {
+    pub(crate) fn write(path: &Path, source: io::Error) -> Self {
         let path = path.to_owned();
         Self::Write { path, source }
     }
@@ -201,7 +215,7 @@ impl BucketError {
 
 /// What was asked of the service.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Call<'a> {
+pub(crate) enum Call<'a> {
     Check,
     Put(&'a str),
     Get(&'a str),
@@ -211,7 +225,7 @@ pub(super) enum Call<'a> {
 }
 
 impl Call<'_> {
-    pub(super) fn describe(self) -> String {
+    pub(crate) fn describe(self) -> String {
         match self {
             Self::Check => "show the bucket".to_owned(),
             Self::Put(key) => format!("take {key}"),
@@ -241,9 +255,7 @@ where
     let bucket = place.bucket.clone();
     if let Some(cause) = find::<CredentialsError>(error) {
         // The lines after the first list every place that was searched.
-        let cause = root_cause(cause);
-        let first_line = cause.lines().next().unwrap_or_default();
-        let cause = first_line.trim_end_matches(". Attempted:").to_owned();
+        let cause = first_line(&root_cause(cause));
         return BucketError::NoCredentials {
             bucket,
             endpoint,
@@ -280,15 +292,15 @@ where
 
 /// What the service says of a failed call.
 #[derive(Debug, Clone, Copy)]
-struct Answer<'a> {
-    status: u16,
+pub(crate) struct Answer<'a> {
+    pub(crate) status: u16,
     /// Absent where the answer has no body: HEAD, and proxies.
-    code: Option<&'a str>,
-    message: Option<&'a str>,
+    pub(crate) code: Option<&'a str>,
+    pub(crate) message: Option<&'a str>,
 }
 
 /// Error codes: <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>.
-fn of_service(place: &Place, call: Call<'_>, answer: Answer<'_>) -> BucketError {
+pub(crate) fn of_service(place: &Place, call: Call<'_>, answer: Answer<'_>) -> BucketError {
     let endpoint = place.endpoint.clone();
     let bucket = place.bucket.clone();
     let code = answer
@@ -317,12 +329,24 @@ fn of_service(place: &Place, call: Call<'_>, answer: Answer<'_>) -> BucketError 
         (401 | 403, _, _) | (_, "ExpiredToken" | "InvalidToken", _) => BucketError::Refused {
             bucket,
             endpoint,
-            hint: if code == "RequestTimeTooSkewed" {
-                "set the clock of this machine"
-            } else if place.credentials_are_ours {
-                "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, and what they may do in this bucket"
-            } else {
-                "the coordinator gave them; check that it serves this endpoint itself, and start again"
+            whose: match place.keys {
+                KeysOf::ThisMachine | KeysOf::CoordinatorGiven => "these credentials",
+                KeysOf::Signer => "what was signed",
+            },
+            hint: match (code.as_str(), place.keys) {
+                ("RequestTimeTooSkewed", KeysOf::Signer) => {
+                    "set the clock of the machine where the coordinator runs"
+                }
+                ("RequestTimeTooSkewed", _) => "set the clock of this machine",
+                (_, KeysOf::ThisMachine) => {
+                    "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, and what they may do in this bucket"
+                }
+                (_, KeysOf::CoordinatorGiven) => {
+                    "the coordinator gave them; check that it serves this endpoint itself, and start again"
+                }
+                (_, KeysOf::Signer) => {
+                    "check what the credentials of the coordinator that signed may do in this bucket"
+                }
             },
             code,
         },
@@ -344,8 +368,14 @@ fn of_service(place: &Place, call: Call<'_>, answer: Answer<'_>) -> BucketError 
     }
 }
 
+/// What the search for credentials says first.
+pub(super) fn first_line(cause: &str) -> String {
+    let first = cause.lines().next().unwrap_or_default();
+    first.trim_end_matches(". Attempted:").to_owned()
+}
+
 /// The innermost text: what the system said, without the layers that carried it.
-pub(super) fn root_cause(error: &(dyn Error + 'static)) -> String {
+pub(crate) fn root_cause(error: &(dyn Error + 'static)) -> String {
     let mut innermost = error;
     while let Some(source) = innermost.source() {
         innermost = source;

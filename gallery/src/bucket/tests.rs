@@ -1,75 +1,21 @@
 //! What a bucket makes of servers that refuse, break off, are busy or are not there. Its promises against whole S3
 //! servers are tested with the programs.
 
-use std::collections::VecDeque;
-use std::sync::Mutex;
+pub(crate) mod server;
 
 use atelier_proto::storage::S3Credentials;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
+use self::server::{Server, answer, error_body};
 use super::*;
 
-/// Answers each request with the next of some HTTP responses, the last one again and again, one connection each.
-struct Server {
-    endpoint: String,
-    requests: Arc<Mutex<Vec<String>>>,
-    task: tokio::task::JoinHandle<()>,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
 impl Server {
-    async fn with(answers: &[String]) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        let mut answers = VecDeque::from(answers.to_vec());
-        let requests = Arc::new(Mutex::new(Vec::new()));
-        let heard = requests.clone();
-        let task = tokio::spawn(async move {
-            while let Ok((mut stream, _)) = listener.accept().await {
-                let mut request = Vec::new();
-                while !request.windows(4).any(|end| end == b"\r\n\r\n") {
-                    if stream.read_buf(&mut request).await.unwrap_or(0) == 0 {
-                        break;
-                    }
-                }
-                heard
-                    .lock()
-                    .unwrap()
-                    .push(String::from_utf8_lossy(&request).into_owned());
-                let answer = answers.front().cloned().unwrap_or_default();
-                if answers.len() > 1 {
-                    answers.pop_front();
-                }
-                // The client may have gone; the next one wants to be heard all the same.
-                let _ = stream.write_all(answer.as_bytes()).await;
-                let _ = stream.shutdown().await;
-                // A close while the body is still coming in would reset the connection before the answer is read.
-                let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
-            }
-        });
-        Self {
-            endpoint,
-            requests,
-            task,
-        }
-    }
-
     async fn bucket(&self) -> Bucket {
         bucket_at(&self.endpoint).await
     }
-
-    fn heard(&self) -> usize {
-        self.requests.lock().unwrap().len()
-    }
 }
 
-async fn bucket_at(endpoint: &str) -> Bucket {
+pub(crate) async fn bucket_at(endpoint: &str) -> Bucket {
     let storage = Storage {
         endpoint: Some(endpoint.to_owned()),
         region: "us-east-1".to_owned(),
@@ -81,15 +27,6 @@ async fn bucket_at(endpoint: &str) -> Bucket {
         }),
     };
     Bucket::connect(&storage).await.unwrap()
-}
-
-fn answer(status: &str, body: &str) -> String {
-    let length = body.len();
-    format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}")
-}
-
-fn error_body(code: &str) -> String {
-    format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>So it is</Message></Error>")
 }
 
 #[tokio::test]
@@ -170,7 +107,7 @@ async fn another_writer_at_the_same_moment_is_waited_for() {
     let put = bucket.put_if_absent("a", Bytes::from_static(b"x"), "image/jpeg", &metadata);
     assert_eq!(put.await.unwrap(), PutOutcome::AlreadyThere);
     assert_eq!(server.heard(), 3);
-    let request = server.requests.lock().unwrap()[2].to_lowercase();
+    let request = server.request(2).to_lowercase();
     assert!(request.contains("if-none-match: *"), "{request}");
     assert!(
         request.contains("x-amz-meta-network: vgg16 ??"),
@@ -205,40 +142,6 @@ async fn a_full_disk_is_told_as_one() {
     assert!(matches!(error, BucketError::Full { .. }), "{error:?}");
     assert!(error.to_string().contains("no space left"), "{error}");
     assert!(!error.is_passing());
-}
-
-#[tokio::test]
-async fn an_object_that_breaks_off_or_is_another_leaves_nothing_behind() {
-    let short = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 100\r\n\r\nhalf";
-    let server = Server::with(&[short.to_owned(), answer("200 OK", "whole")]).await;
-    let bucket = server.bucket().await;
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("picture.jpg");
-    let error = bucket.download("a", &path, None).await.unwrap_err();
-    assert!(matches!(error, BucketError::BrokenOff { .. }), "{error:?}");
-    let expected = Some(Digest::of(b"other"));
-    let error = bucket.download("a", &path, expected).await.unwrap_err();
-    assert!(
-        matches!(error, BucketError::DigestMismatch { .. }),
-        "{error:?}"
-    );
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
-
-    let nested = folder.path().join("made/on/the/way.jpg");
-    let expected = Some(Digest::of(b"whole"));
-    bucket.download("a", &nested, expected).await.unwrap();
-    assert_eq!(std::fs::read(&nested).unwrap(), b"whole");
-    let beside = std::fs::read_dir(nested.parent().unwrap()).unwrap();
-    assert_eq!(beside.count(), 1);
-
-    // A file where the folder should be.
-    let error = bucket
-        .download("a", &nested.join("x"), None)
-        .await
-        .unwrap_err();
-    let text = error.to_string();
-    assert!(matches!(error, BucketError::Write { .. }), "{error:?}");
-    assert!(text.contains("way.jpg") && text.contains("hint:"), "{text}");
 }
 
 #[tokio::test]

@@ -221,7 +221,6 @@ impl CommandError {
             | Self::Export(ExportError::Malformed(_))
             | Self::Encode(_)
             | Self::Inputs(InputError::Decoder(_))
-            | Self::Session(SessionError::Storage(_))
             | Self::System(_) => 1,
         }
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use atelier_proto::clock::Stopwatch;
 use atelier_proto::connect::{Access, AccessOptions};
-use atelier_proto::listen::{Protection, check_exposure};
+use atelier_proto::listen::check_local;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -69,11 +69,7 @@ pub(super) async fn run(args: RunArgs, log: LogTail) -> Result<(), CommandError>
     let start_up = StartUp::new(metrics.clone());
     let metrics_url = match args.metrics {
         Some(address) => {
-            let protection = Protection {
-                insecure: args.insecure,
-                ..Protection::default()
-            };
-            check_exposure(address, protection)?;
+            check_local(address, args.insecure)?;
             let shutdown = departure.at_once().clone();
             Some(serve_metrics(address, metrics.clone(), shutdown).await?)
         }

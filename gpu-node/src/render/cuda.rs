@@ -20,34 +20,59 @@ pub(super) fn open() {
 }
 
 /// Free bytes on a GPU, as the CUDA runtime has it; 0 when it does not tell.
+pub(super) fn memory_bytes(number: usize) -> u64 {
+    memory(number).map_or(0, |(free, _)| free)
+}
+
+/// Free bytes and all bytes of a GPU, as the CUDA runtime has it.
 #[expect(
     unsafe_code,
     reason = "tch has no call for it; the signatures are those of the CUDA runtime's documentation"
 )]
-pub(super) fn memory_bytes(number: usize) -> u64 {
+pub(super) fn memory(number: usize) -> Option<(u64, u64)> {
     type SetDevice = unsafe extern "C" fn(i32) -> i32;
     type MemGetInfo = unsafe extern "C" fn(*mut usize, *mut usize) -> i32;
-    let Some(Some(library)) = OPENED.get() else {
-        return 0;
-    };
-    let Ok(number) = i32::try_from(number) else {
-        return 0;
-    };
+    let library = OPENED.get()?.as_ref()?;
+    let number = i32::try_from(number).ok()?;
     let (mut free, mut total) = (0, 0);
     // SAFETY: the symbols, found through the dependencies of libtorch_cuda, have these C signatures in every CUDA version,
     // and both pointers are valid for the call. The first one says which GPU the second is about.
     let status = unsafe {
-        match (
-            library.get::<SetDevice>(b"cudaSetDevice\0"),
-            library.get::<MemGetInfo>(b"cudaMemGetInfo\0"),
-        ) {
-            (Ok(set_device), Ok(mem_get_info)) if set_device(number) == 0 => {
-                mem_get_info(&raw mut free, &raw mut total)
-            }
-            _ => return 0,
+        let set_device = library.get::<SetDevice>(b"cudaSetDevice\0").ok()?;
+        let mem_get_info = library.get::<MemGetInfo>(b"cudaMemGetInfo\0").ok()?;
+        match set_device(number) {
+            0 => mem_get_info(&raw mut free, &raw mut total),
+            refused => refused,
         }
     };
-    if status == 0 { free as u64 } else { 0 }
+    (status == 0).then_some((free as u64, total as u64))
+}
+
+/// The compute capability of a GPU, such as (9, 0), as the CUDA runtime has it.
+#[expect(
+    unsafe_code,
+    reason = "tch has no call for it; the signature is that of the CUDA runtime's documentation"
+)]
+pub(super) fn compute_capability(number: usize) -> Option<(i32, i32)> {
+    type DeviceGetAttribute = unsafe extern "C" fn(*mut i32, i32, i32) -> i32;
+    /// `cudaDevAttrComputeCapabilityMajor` and `…Minor`.
+    const MAJOR: i32 = 75;
+    const MINOR: i32 = 76;
+    let library = OPENED.get()?.as_ref()?;
+    let number = i32::try_from(number).ok()?;
+    let attribute = |which: i32| {
+        let mut value = 0;
+        // SAFETY: the symbol, found through the dependencies of libtorch_cuda, has this C signature in every CUDA version,
+        // and the pointer is valid for the call.
+        let status = unsafe {
+            let get = library
+                .get::<DeviceGetAttribute>(b"cudaDeviceGetAttribute\0")
+                .ok()?;
+            get(&raw mut value, which, number)
+        };
+        (status == 0).then_some(value)
+    };
+    Some((attribute(MAJOR)?, attribute(MINOR)?))
 }
 
 /// What the driver calls a GPU, such as "NVIDIA H100 80GB HBM3".

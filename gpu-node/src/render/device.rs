@@ -119,12 +119,17 @@ pub(super) fn select(choice: DeviceChoice) -> Result<Selected, RenderError> {
     }
 }
 
-fn cpu() -> Selected {
+/// Bytes of memory that this machine has.
+pub(super) fn total_memory_bytes() -> u64 {
     let system = rustix::system::sysinfo();
+    system.totalram as u64 * u64::from(system.mem_unit)
+}
+
+fn cpu() -> Selected {
     Selected {
         torch: Device::Cpu,
         name: "cpu".to_owned(),
-        memory_bytes: system.totalram as u64 * u64::from(system.mem_unit),
+        memory_bytes: total_memory_bytes(),
     }
 }
 

@@ -72,12 +72,12 @@ pub(super) fn gains_by_bfloat16(device: Device) -> Result<bool, TchError> {
 }
 
 #[cfg(target_arch = "x86_64")]
-fn processors_have_bfloat16() -> bool {
+pub(super) fn processors_have_bfloat16() -> bool {
     std::arch::is_x86_feature_detected!("avx512bf16")
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn processors_have_bfloat16() -> bool {
+pub(super) fn processors_have_bfloat16() -> bool {
     false
 }
 

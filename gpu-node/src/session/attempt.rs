@@ -14,7 +14,7 @@ use super::held::{HeldCell, Stop};
 use super::leased::{LeasedCell, LeasedPainting};
 use super::losses;
 use super::previews::CellPreviews;
-use super::store::Headers;
+use super::store::{Headers, Making};
 use super::verdicts::with_causes;
 use crate::executor::{ExecutorError, OnTheWay, Progress};
 use crate::inputs::InputError;
@@ -85,7 +85,14 @@ impl AttemptError {
 impl Session {
     /// Carries a cell from its lease to the word that ends it: done, failed, released, or nothing at all
     /// when the coordinator has taken it back.
-    pub(super) async fn carry_out(&self, cell: LeasedCell, seat: Seat) {
+    ///
+    /// `signed` ends when the requests are signed that its block begins with.
+    pub(super) async fn carry_out(
+        &self,
+        cell: LeasedCell,
+        seat: Seat,
+        signed: impl Future<Output = ()> + Send,
+    ) {
         let span = tracing::info_span!(
             "attempt",
             grid = %cell.grid,
@@ -98,7 +105,7 @@ impl Session {
             let mut checkpoints = self.checkpoints(&cell, &held.stop);
             let mut previews = self.previews(&cell, &held.stop);
             let kept = (&mut checkpoints, &mut previews);
-            let result = Box::pin(self.paint(&cell, &held, seat, sender, kept)).await;
+            let result = Box::pin(self.paint(&cell, &held, signed, seat, sender, kept)).await;
             let has_ended = held.stop.why() == Some(Stop::Ended);
             let outcome = match (result, held.stop.why()) {
                 // A finished picture is reported even if the stop came while it was stored.
@@ -154,11 +161,13 @@ impl Session {
         &self,
         cell: &LeasedCell,
         held: &HeldCell,
+        signed: impl Future<Output = ()> + Send,
         seat: Seat,
         progress: watch::Sender<Progress>,
         (checkpoints, previews): (&mut CellCheckpoints, &mut CellPreviews),
     ) -> Result<v1::CellResult, AttemptError> {
         let prepare = Box::pin(async {
+            signed.await;
             let at_hand = self.patiently(&held.stop, || {
                 async { Ok((self.prepare(cell).await?, self.stored(cell).await?)) }.boxed()
             });
@@ -192,14 +201,16 @@ impl Session {
             fault::RENDERED.pass();
             checkpoints.enough();
             previews.enough();
-            Box::pin(self.store(cell, &held.stop, painted, losses, about)).await?
+            let making = Making { losses, about };
+            Box::pin(self.store(cell, &held.stop, painted, making, &headers)).await?
         };
         Box::pin(self.store_companions(cell, &held.stop, stored, headers)).await
     }
 
     async fn prepare(&self, cell: &LeasedCell) -> Result<RenderJob, AttemptError> {
+        let bucket = &self.bucket.of_cell(cell.cell, cell.attempt);
         let input = async |named, what| {
-            let picture = self.inputs.picture(&self.bucket, named).await;
+            let picture = self.inputs.picture(bucket, named).await;
             picture.map_err(|error| AttemptError::input(what, error))
         };
         let optional = async |named: Option<_>, what| match named {
@@ -217,7 +228,7 @@ impl Session {
         {
             let mask = match *mask {
                 Some(digest) => {
-                    let mask = self.inputs.mask(&self.bucket, digest).await;
+                    let mask = self.inputs.mask(bucket, digest).await;
                     let mask = mask.map_err(|error| AttemptError::input("mask", error))?;
                     Some(MaskInput { mask, digest })
                 }

@@ -3,19 +3,26 @@
 //! The cells of a block are leased and prepared together, rendered in batches one after the other, and stored and answered
 //! for one by one. A cell that fails, is cancelled or taken back leaves its block and changes nothing for the others.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use atelier_gallery::keys::input_key;
+use atelier_gallery::signed::{Method, Wanted};
+use atelier_proto::ids::Digest;
 use atelier_proto::{fault, v1};
 use backon::BackoffBuilder as _;
+use futures::FutureExt as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::{Code, Status};
 
+use super::checkpoints::checkpoint_content;
 use super::leased::LeasedCell;
 use super::outage::waits;
+use super::previews::preview_content;
 use super::{CALL_TIMEOUT, Session, timed};
 use crate::device_time::AtHand;
 use crate::executor::{Answer, Canvas, OnTheWay, Order, Progress};
@@ -118,6 +125,37 @@ fn seats(at_hand: Vec<AtHand>) -> (Vec<Seat>, mpsc::Receiver<(usize, Order)>) {
 }
 
 impl Session {
+    /// What is sent to the bucket for the cells of a block before the first of them is rendered, and while they are. `at_hand`
+    /// are inputs that are here.
+    fn first_requests(&self, cells: &[LeasedCell], at_hand: &HashSet<Digest>) -> Vec<Wanted> {
+        let leaves = self.executor.leaves();
+        let mut fetched = HashSet::new();
+        let mut wanted = Vec::new();
+        for cell in cells {
+            let (bucket, keys) = (self.bucket.of_cell(cell.cell, cell.attempt), &cell.keys);
+            if self.inputs.are_fetched() {
+                let lacking = cell.inputs().filter(|it| !at_hand.contains(it));
+                for digest in lacking.filter(|it| fetched.insert(*it)) {
+                    wanted.push(bucket.wanted(Method::Get, input_key(&digest)));
+                }
+            }
+            if leaves.pictures {
+                wanted.push(bucket.wanted(Method::Head, &keys.picture));
+            }
+            if let Some(key) = keys.checkpoint.as_ref().filter(|_| leaves.checkpoints) {
+                wanted.push(bucket.wanted_put(key, checkpoint_content()));
+                if cell.attempt > 1 {
+                    wanted.push(bucket.wanted(Method::Get, key));
+                }
+            }
+            let are_previews_wanted = leaves.previews && !self.preview_interval.is_zero();
+            if let Some(key) = keys.preview.as_ref().filter(|_| are_previews_wanted) {
+                wanted.push(bucket.wanted_put(key, preview_content()));
+            }
+        }
+        wanted
+    }
+
     /// Takes blocks whenever there is room for them, until drained.
     pub(super) async fn keep_leasing(
         self: Arc<Self>,
@@ -145,7 +183,8 @@ impl Session {
                 return;
             }
             let asked = self.metrics.device().ask();
-            let Some(leased) = drain.run_until_cancelled(self.lease()).await else {
+            let cached = self.inputs.digests().await;
+            let Some(leased) = drain.run_until_cancelled(self.lease(&cached)).await else {
                 return;
             };
             match leased {
@@ -157,7 +196,9 @@ impl Session {
                         self.start_up.leased();
                         cells_before = cells.len();
                         let at_hand = self.metrics.device().take_cells(cells.len(), asked);
-                        self.clone().begin_block(cells, at_hand, place, tasks);
+                        let wanted = self.first_requests(&cells, &cached.into_iter().collect());
+                        let block = (cells, at_hand);
+                        self.clone().begin_block(block, wanted, place, tasks);
                     }
                     if response.drain {
                         return;
@@ -177,8 +218,7 @@ impl Session {
         }
     }
 
-    async fn lease(&self) -> Result<v1::LeaseResponse, Status> {
-        let cached = self.inputs.digests().await;
+    async fn lease(&self, cached: &[Digest]) -> Result<v1::LeaseResponse, Status> {
         let request = v1::LeaseRequest {
             node_id: self.node.to_string(),
             cells_max: self.cells_wanted(),
@@ -208,8 +248,8 @@ impl Session {
     /// Sets every cell of a block going, and the block with them.
     fn begin_block(
         self: Arc<Self>,
-        cells: Vec<LeasedCell>,
-        at_hand: Vec<AtHand>,
+        (cells, at_hand): (Vec<LeasedCell>, Vec<AtHand>),
+        wanted: Vec<Wanted>,
         place: Place,
         tasks: &TaskTracker,
     ) {
@@ -219,10 +259,16 @@ impl Session {
             held,
         } = place;
         let held = Arc::new(held);
+        let signed = {
+            let session = self.clone();
+            async move { session.sign_ahead(&wanted).await }
+                .boxed()
+                .shared()
+        };
         for (cell, seat) in cells.into_iter().zip(seats) {
-            let (session, held) = (self.clone(), held.clone());
+            let (session, held, signed) = (self.clone(), held.clone(), signed.clone());
             tasks.spawn(async move {
-                Box::pin(session.carry_out(cell, seat)).await;
+                Box::pin(session.carry_out(cell, seat, signed)).await;
                 drop(held);
             });
         }

@@ -7,7 +7,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use atelier_gallery::bucket::{Bucket, BucketError};
+use atelier_gallery::bucket::BucketError;
+use atelier_gallery::signed::{Content, SignedBucket};
 use bytes::Bytes;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
@@ -26,7 +27,6 @@ use crate::render::{Checkpoint, RenderError};
 pub(super) const CHECKPOINT_PUTS_MAX: usize = 2;
 /// The largest checkpoint that is read or written.
 const CHECKPOINT_BYTES_MAX: u64 = 4 << 30;
-const CONTENT_TYPE: &str = "application/octet-stream";
 
 /// Why a checkpoint could not be kept.
 #[derive(Debug, thiserror::Error)]
@@ -56,7 +56,7 @@ pub(super) struct CellCheckpoints {
 /// Where they go, and when that has an end.
 #[derive(Debug, Clone)]
 struct Place {
-    bucket: Bucket,
+    bucket: SignedBucket,
     /// None: there are no checkpoints.
     key: Option<String>,
     puts: Arc<Semaphore>,
@@ -75,7 +75,7 @@ impl Session {
         let key = cell.keys.checkpoint.clone();
         CellCheckpoints {
             place: Place {
-                bucket: self.bucket.clone(),
+                bucket: self.bucket.of_cell(cell.cell, cell.attempt),
                 key: key.filter(|_| self.executor.leaves().checkpoints),
                 puts: self.checkpoint_puts.clone(),
                 stop: stop.clone(),
@@ -170,6 +170,11 @@ impl CellCheckpoints {
     }
 }
 
+/// What every checkpoint is. Its length is not said, so that one signature is good for several.
+pub(super) fn checkpoint_content() -> Content {
+    Content::of_type("application/octet-stream")
+}
+
 impl Place {
     async fn read(&self, key: &str) -> Result<Checkpoint, CheckpointError> {
         let bytes = self.bucket.get(key, CHECKPOINT_BYTES_MAX).await?;
@@ -210,7 +215,7 @@ impl Place {
             return Err(CheckpointError::TooLarge { bytes: length });
         }
         self.bucket
-            .put(key, Bytes::from(bytes), CONTENT_TYPE, None)
+            .put(key, Bytes::from(bytes), checkpoint_content())
             .await?;
         Ok(length)
     }

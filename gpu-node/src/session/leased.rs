@@ -101,6 +101,16 @@ impl LeasedCell {
         })
     }
 
+    /// What it is made of.
+    pub(super) fn inputs(&self) -> impl Iterator<Item = Digest> {
+        let paintings = self.paintings.iter().flat_map(|painting| {
+            let mask = painting.mask.iter().copied();
+            mask.chain([painting.input.digest])
+        });
+        let own = self.photo.iter().chain(&self.start);
+        own.map(|input| input.digest).chain(paintings)
+    }
+
     /// What it is to become. The renderer finds the same size in the inputs.
     pub(super) fn canvas(&self) -> Canvas {
         let painting = self.paintings.first().map(|painting| painting.input);

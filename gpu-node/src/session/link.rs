@@ -3,21 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use atelier_gallery::bucket::{Bucket, BucketError};
+use atelier_gallery::bucket::BucketError;
+use atelier_gallery::signed::{Http, SignedBucket};
 use atelier_proto::connect::{Access, AccessError, Route, TlsFault};
-use atelier_proto::storage::Storage;
-use atelier_proto::v1;
-use atelier_proto::v1::grids_client::GridsClient;
+use atelier_proto::ids::NodeId;
+use atelier_proto::v1::bucket_client::BucketClient;
 use atelier_proto::v1::nodes_client::NodesClient;
 use backon::Retryable as _;
 use tokio::sync::{OnceCell, Semaphore};
 use tonic::Status;
 use tonic::transport::Endpoint;
 
-use super::{
-    CALL_TIMEOUT, SessionConfig, SessionError, at_start, connect, is_passing, is_passing_at_start,
-    timed,
-};
+use super::signing::{NotSigned, Signing};
+use super::{SessionConfig, SessionError, at_start, is_passing};
 
 /// Cells that ask the bucket for something at once, inputs and checkpoints aside; further ones wait. Each takes a
 /// connection.
@@ -27,15 +25,17 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often a connection without traffic is tried.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
 
-/// One connection to the coordinator and the bucket that it named; clones share both.
+/// One connection to the coordinator, and those to the bucket; clones share them.
 #[derive(Debug, Clone)]
 pub struct Link {
     pub(super) url: String,
     access: Access,
     pub(super) nodes: NodesClient<Route>,
-    grids: GridsClient<Route>,
+    signs: BucketClient<Route>,
+    http: Http,
     pub(super) at_bucket: Arc<Semaphore>,
-    bucket: Arc<OnceCell<Bucket>>,
+    /// Whether the bucket has answered.
+    is_checked: Arc<OnceCell<()>>,
 }
 
 impl Link {
@@ -45,53 +45,64 @@ impl Link {
         let route = route(&access, url)?;
         Ok(Self {
             url: url.to_owned(),
-            access,
             nodes: NodesClient::new(route.clone()),
-            grids: GridsClient::new(route),
+            signs: BucketClient::new(route),
+            http: Http::trusting(access.authorities())?,
+            access,
             at_bucket: Arc::new(Semaphore::new(CELLS_AT_BUCKET_MAX)),
-            bucket: Arc::default(),
+            is_checked: Arc::default(),
         })
     }
 
     /// The same with a connection to the coordinator of its own: one carries a bounded number of calls at once.
     pub fn with_own_connection(&self) -> Result<Self, SessionError> {
+        let route = route(&self.access, &self.url)?;
         Ok(Self {
-            nodes: NodesClient::new(route(&self.access, &self.url)?),
+            nodes: NodesClient::new(route.clone()),
+            signs: BucketClient::new(route),
             ..self.clone()
         })
     }
 
-    /// The bucket, for who needs it before a node is registered; waits for a coordinator that starts at the same time.
-    pub async fn bucket_at_start(&self, config: &SessionConfig) -> Result<Bucket, SessionError> {
-        let call = || async {
-            let request = timed(v1::StorageRequest {}, CALL_TIMEOUT);
-            self.grids.clone().storage(request).await
-        };
-        let response = call
-            .retry(at_start(config))
-            .when(is_passing_at_start)
-            .notify(|status, after| self.not_there_yet(status, after))
-            .await
-            .map_err(|status| self.unanswered(status))?;
-        let storage = response.into_inner().storage.unwrap_or_default();
-        let storage = Storage::try_from(storage)?;
-        Ok(connect(config, self, &storage, true).await?)
+    /// The bucket, as a node has it, or whoever is none yet and wants weights.
+    pub(super) fn bucket(&self, node: Option<NodeId>) -> SignedBucket {
+        let signing = Signing::new(self.signs.clone(), node);
+        SignedBucket::new(self.http.clone(), Arc::new(signing))
     }
 
-    /// The bucket, connected to when it is first asked for; then it is checked too, if it is `used`.
-    pub(super) async fn bucket(
+    /// The bucket, for who needs it before a node is registered; waits for a coordinator that starts at the same time.
+    pub async fn bucket_at_start(
         &self,
-        storage: &Storage,
-        used: bool,
-    ) -> Result<Bucket, BucketError> {
-        let connect = || async {
-            let bucket = Bucket::connect_trusting(storage, self.access.authorities()).await?;
-            if used {
-                bucket.check().await?;
-            }
-            Ok(bucket)
+        config: &SessionConfig,
+    ) -> Result<SignedBucket, SessionError> {
+        let bucket = self.bucket(None);
+        self.check(config, &bucket).await?;
+        Ok(bucket)
+    }
+
+    /// Asks for the bucket until it answers, once for all who share this link.
+    pub(super) async fn check(
+        &self,
+        config: &SessionConfig,
+        bucket: &SignedBucket,
+    ) -> Result<(), SessionError> {
+        let check = || bucket.check();
+        let checking = || {
+            check
+                .retry(at_start(config))
+                .when(BucketError::is_passing)
+                .notify(|error, after| {
+                    tracing::info!(%error, ?after, "the bucket cannot be reached yet");
+                })
         };
-        self.bucket.get_or_try_init(connect).await.cloned()
+        let checked = self.is_checked.get_or_try_init(checking).await;
+        checked.map(|()| ()).map_err(|error| match error {
+            BucketError::NotSigned(error) => match error.cause().downcast_ref() {
+                Some(NotSigned(status)) => self.unanswered(status.clone()),
+                None => BucketError::NotSigned(error).into(),
+            },
+            error => error.into(),
+        })
     }
 
     /// Told while a call at the start is tried again.

@@ -5,8 +5,9 @@
 
 use std::time::Duration;
 
-use atelier_gallery::bucket::{Bucket, BucketError};
+use atelier_gallery::bucket::BucketError;
 use atelier_gallery::picture::{self, PictureError};
+use atelier_gallery::signed::{Content, SignedBucket};
 use bytes::Bytes;
 use image::RgbImage;
 use tokio::sync::mpsc;
@@ -35,7 +36,7 @@ enum PreviewError {
 /// The previews of one attempt at a cell.
 #[derive(Debug)]
 pub(super) struct CellPreviews {
-    bucket: Bucket,
+    bucket: SignedBucket,
     /// None: there are none.
     key: Option<String>,
     interval: Duration,
@@ -54,7 +55,7 @@ impl Session {
     pub(super) fn previews(&self, cell: &LeasedCell, stop: &StopSign) -> CellPreviews {
         let are_wanted = self.executor.leaves().previews && !self.preview_interval.is_zero();
         CellPreviews {
-            bucket: self.bucket.clone(),
+            bucket: self.bucket.of_cell(cell.cell, cell.attempt),
             key: cell.keys.preview.clone().filter(|_| are_wanted),
             interval: self.preview_interval,
             stop: stop.clone(),
@@ -107,7 +108,7 @@ impl CellPreviews {
 
 /// Puts previews as they come, until no more can come.
 async fn put_all(
-    bucket: Bucket,
+    bucket: SignedBucket,
     key: String,
     mut made: mpsc::Receiver<RgbImage>,
     stop: StopSign,
@@ -126,11 +127,17 @@ async fn put_all(
     tried
 }
 
-async fn put(bucket: &Bucket, key: &str, preview: RgbImage) -> Result<(), PreviewError> {
+async fn put(bucket: &SignedBucket, key: &str, preview: RgbImage) -> Result<(), PreviewError> {
     let encode = move || picture::thumbnail(&preview, PREVIEW_SIDE);
     let bytes = Bytes::from(tokio::task::spawn_blocking(encode).await??);
-    bucket
-        .put(key, bytes, "image/jpeg", Some("no-cache"))
-        .await?;
+    bucket.put(key, bytes, preview_content()).await?;
     Ok(())
+}
+
+/// What every preview is.
+pub(super) fn preview_content() -> Content {
+    Content {
+        cache_control: Some("no-cache".to_owned()),
+        ..Content::of_type("image/jpeg")
+    }
 }

@@ -4,8 +4,9 @@ use std::borrow::Borrow;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use atelier_gallery::bucket::{Bucket, BucketError, PutOutcome};
+use atelier_gallery::bucket::{BucketError, PutOutcome};
 use atelier_gallery::picture::{self, Picture, PictureError, Provenance};
+use atelier_gallery::signed::{Content, Method, SignedBucket, Wanted};
 use atelier_proto::ids::Digest;
 use atelier_proto::settings::PictureFormat;
 use atelier_proto::{fault, v1};
@@ -64,6 +65,12 @@ struct Encoded {
     sha256: Digest,
 }
 
+/// How a picture came about.
+pub(super) struct Making {
+    pub(super) losses: Vec<v1::LossPoint>,
+    pub(super) about: Provenance,
+}
+
 /// The inputs that a gallery shows beside the pictures, with where they go.
 pub(super) struct Headers(Vec<(String, Input)>);
 
@@ -107,13 +114,57 @@ impl KnownKeys {
 }
 
 impl Session {
+    /// The bucket, by the right of whoever holds the cell.
+    fn bucket_of(&self, cell: &LeasedCell) -> SignedBucket {
+        self.bucket.of_cell(cell.cell, cell.attempt)
+    }
+
+    /// Has everything signed at once that is sent for a cell when its picture is there. What is not signed here is when it is
+    /// sent.
+    async fn sign_results(
+        &self,
+        cell: &LeasedCell,
+        stored: &Stored,
+        content: &Content,
+        headers: &Headers,
+    ) {
+        let (bucket, keys) = (self.bucket_of(cell), &cell.keys);
+        let leaves = self.executor.leaves();
+        let mut wanted = vec![bucket.wanted_put(&keys.picture, content.clone())];
+        let large = keys.large_thumbnail.as_ref().filter(|_| stored.is_large());
+        let thumbnails = [Some(&keys.thumbnail), large].into_iter().flatten();
+        wanted.extend(thumbnails.map(|key| bucket.wanted_put(key, jpeg_content())));
+        for (key, _) in &headers.0 {
+            if !self.headers.contains(key) {
+                wanted.push(bucket.wanted(Method::Head, key));
+                wanted.push(bucket.wanted_put(key, jpeg_content()));
+            }
+        }
+        let checkpoint = keys.checkpoint.as_ref().filter(|_| leaves.checkpoints);
+        let preview = keys.preview.as_ref().filter(|_| leaves.previews);
+        let removed = checkpoint.into_iter().chain(preview);
+        wanted.extend(removed.map(|key| bucket.wanted(Method::Delete, key)));
+        self.sign_ahead(&wanted).await;
+    }
+
+    /// Has requests signed that are about to be sent.
+    pub(super) async fn sign_ahead(&self, wanted: &[Wanted]) {
+        if wanted.is_empty() {
+            return;
+        }
+        if let Err(error) = self.bucket.prepare(wanted).await {
+            // Whoever sends one of them has it signed again, and tells of it.
+            tracing::debug!(%error, "not signed ahead");
+        }
+    }
+
     /// The picture of an earlier attempt that died before it could tell of it; none: there is none.
     pub(super) async fn stored(&self, cell: &LeasedCell) -> Result<Option<Stored>, AttemptError> {
         if !self.executor.leaves().pictures {
             return Ok(None);
         }
         let _turn = self.at_bucket.acquire().await;
-        match self.bucket.head(&cell.keys.picture).await? {
+        match self.bucket_of(cell).head(&cell.keys.picture).await? {
             Some(_) => self.adopt(cell).await.map(Some),
             None => Ok(None),
         }
@@ -125,8 +176,8 @@ impl Session {
         cell: &LeasedCell,
         stop: &StopSign,
         painted: Painted,
-        losses: Vec<v1::LossPoint>,
-        about: Provenance,
+        Making { losses, about }: Making,
+        headers: &Headers,
     ) -> Result<Stored, AttemptError> {
         let encoded = encode(painted.image, cell.settings.format, about).await?;
         let about_node = self.executor.about();
@@ -147,9 +198,17 @@ impl Session {
         let Some(bytes) = encoded.bytes else {
             return Ok(stored);
         };
-        let metadata = stored.metadata();
+        let content = Content {
+            if_absent: true,
+            ..Content::of_type(cell.settings.format.content_type())
+        };
+        let content = content
+            .of_bytes(stored.sha256, stored.bytes)
+            .with_metadata(&stored.metadata());
+        self.sign_results(cell, &stored, &content, headers).await;
         let won = self.patiently(stop, || {
-            self.put_picture(cell, bytes.clone(), &metadata).boxed()
+            self.put_picture(cell, bytes.clone(), content.clone())
+                .boxed()
         });
         Ok(won.await?.unwrap_or(stored))
     }
@@ -159,13 +218,11 @@ impl Session {
         &self,
         cell: &LeasedCell,
         bytes: Bytes,
-        metadata: &[(&str, String)],
+        content: Content,
     ) -> Result<Option<Stored>, AttemptError> {
-        let content_type = cell.settings.format.content_type();
         let _turn = self.at_bucket.acquire().await;
-        let put = self
-            .bucket
-            .put_if_absent(&cell.keys.picture, bytes, content_type, metadata);
+        let bucket = self.bucket_of(cell);
+        let put = bucket.put_if_absent(&cell.keys.picture, bytes, content);
         match put.await? {
             PutOutcome::Created => {
                 fault::PICTURE_PUT.pass();
@@ -182,7 +239,7 @@ impl Session {
             "the picture is there already: keeping it"
         );
         let (bytes, metadata) = self
-            .bucket
+            .bucket_of(cell)
             .get_with_metadata(&cell.keys.picture, PICTURE_BYTES_MAX)
             .await?;
         tokio::task::spawn_blocking(move || Stored::read(&bytes, &metadata))
@@ -216,13 +273,14 @@ impl Session {
             Thumbnail::Made(bytes) => thumbnails.push((small, bytes)),
             Thumbnail::Absent => return Ok(result),
         }
+        let bucket = self.bucket_of(cell);
         self.patiently(stop, || {
             let put = async {
                 let _turn = self.at_bucket.acquire().await;
                 for (key, bytes) in &thumbnails {
-                    put_jpeg(&self.bucket, key, bytes.clone()).await?;
+                    put_jpeg(&bucket, key, bytes.clone()).await?;
                 }
-                self.put_headers(&headers).await
+                self.put_headers(&bucket, &headers).await
             };
             put.boxed()
         })
@@ -230,15 +288,19 @@ impl Session {
         Ok(result)
     }
 
-    async fn put_headers(&self, headers: &Headers) -> Result<(), AttemptError> {
+    async fn put_headers(
+        &self,
+        bucket: &SignedBucket,
+        headers: &Headers,
+    ) -> Result<(), AttemptError> {
         for (key, input) in &headers.0 {
             // Every cell of a row has the same photo, and most come when its header is there.
             if self.headers.contains(key) {
                 continue;
             }
-            if self.bucket.head(key).await?.is_none() {
+            if bucket.head(key).await?.is_none() {
                 let header = jpeg(input.picture.clone(), ORIGINAL_SIDE).await?;
-                put_jpeg(&self.bucket, key, header).await?;
+                put_jpeg(bucket, key, header).await?;
             }
             self.headers.insert(key);
         }
@@ -313,9 +375,17 @@ async fn jpeg(
         })
 }
 
-async fn put_jpeg(bucket: &Bucket, key: &str, bytes: Bytes) -> Result<(), BucketError> {
-    bucket.put_if_absent(key, bytes, "image/jpeg", &[]).await?;
+async fn put_jpeg(bucket: &SignedBucket, key: &str, bytes: Bytes) -> Result<(), BucketError> {
+    bucket.put_if_absent(key, bytes, jpeg_content()).await?;
     Ok(())
+}
+
+/// What every thumbnail and header picture is. Their bytes are not said, so that they can be signed for before they are made.
+fn jpeg_content() -> Content {
+    Content {
+        if_absent: true,
+        ..Content::of_type("image/jpeg")
+    }
 }
 
 impl Stored {

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use atelier_gallery::bucket::{Bucket, BucketError};
+use atelier_gallery::bucket::BucketError;
 use atelier_gallery::keys::weights_key;
+use atelier_gallery::signed::SignedBucket;
 use atelier_proto::ids::Digest;
 use backon::{ExponentialBuilder, Retryable as _};
 
@@ -17,23 +18,19 @@ const RETRIES_MAX: usize = 5;
 pub enum StoredWeightsError {
     /// There are none of this digest.
     #[error(
-        "there are no weights with this digest in the bucket {bucket}\n\
+        "there are no weights with this digest in the bucket\n\
          hint: put the file there as {key}; `atelier-node weights check FILE` tells its digest"
     )]
     Missing {
-        /// The bucket.
-        bucket: String,
         /// Where they should be.
         key: String,
     },
     /// What lies there is something else.
     #[error(
-        "{key} in the bucket {bucket} is another file: its SHA-256 is {found}\n\
+        "{key} in the bucket is another file: its SHA-256 is {found}\n\
          hint: put the right one in its place, or name that digest with --weights"
     )]
     OtherFile {
-        /// The bucket.
-        bucket: String,
         /// Where it lies.
         key: String,
         /// SHA-256, hex.
@@ -77,15 +74,12 @@ pub async fn kept(digest: Digest, path: &Path) -> Option<VggWeights> {
 
 /// Brings the weights with this digest from the bucket to `path`, where they appear whole or not at all, and reads them.
 pub async fn fetch_stored(
-    bucket: &Bucket,
+    bucket: &SignedBucket,
     digest: Digest,
     path: &Path,
 ) -> Result<VggWeights, StoredWeightsError> {
     let key = weights_key(&digest);
-    let missing = || StoredWeightsError::Missing {
-        bucket: bucket.name().to_owned(),
-        key: key.clone(),
-    };
+    let missing = || StoredWeightsError::Missing { key: key.clone() };
     let backoff = ExponentialBuilder::default()
         .with_jitter()
         .with_max_times(RETRIES_MAX);
@@ -106,7 +100,6 @@ pub async fn fetch_stored(
         match Box::pin(bucket.download(&key, path, Some(digest))).await {
             Ok(()) => Ok(()),
             Err(BucketError::DigestMismatch { found, .. }) => Err(StoredWeightsError::OtherFile {
-                bucket: bucket.name().to_owned(),
                 key: key.clone(),
                 found,
             }),

@@ -107,7 +107,7 @@ impl Last {
         match read(path) {
             Ok(header) => self.header = header,
             Err(error) => {
-                tracing::warn!(%error, "the token file cannot be used; going on with the token before")
+                tracing::warn!(%error, "the token file cannot be used; going on with the token before");
             }
         }
     }

@@ -1,7 +1,13 @@
 //! Goal: what the bucket promises holds on our own S3 endpoint and on one that we did not write.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use anyhow::Context as _;
 use atelier_gallery::bucket::{Bucket, BucketError, PutOutcome};
+use atelier_gallery::signed::signer::Signer;
+use atelier_gallery::signed::{Content, Http, SignedBucket};
+use atelier_proto::clock::Clock;
 use atelier_proto::ids::Digest;
 use atelier_tests::cluster::Cluster;
 use atelier_tests::moto::Moto;
@@ -30,12 +36,8 @@ async fn keeps_its_promises(bucket: &Bucket) -> anyhow::Result<()> {
         .position(|outcome| *outcome == PutOutcome::Created);
     let winner = winner.context("one")? as u8;
     assert_eq!(put(content.clone()).await?, PutOutcome::AlreadyThere);
-    let (stored, stored_metadata) = bucket.get_with_metadata("pictures/a b/é.jpg", 1000).await?;
+    let stored = bucket.get("pictures/a b/é.jpg", 1000).await?;
     assert_eq!(stored, vec![winner; 1000]);
-    assert_eq!(
-        stored_metadata.get("seconds").map(String::as_str),
-        Some("1.5")
-    );
     let too_large = bucket.get("pictures/a b/é.jpg", 999).await;
     assert!(
         matches!(too_large, Err(BucketError::TooLarge { .. })),
@@ -73,10 +75,71 @@ async fn keeps_its_promises(bucket: &Bucket) -> anyhow::Result<()> {
         assert!(bucket.head("half").await?.is_none());
     }
 
+    let page = async |after: &str, most| bucket.page("pictures", after, most).await;
+    let (first, has_more) = page("", 1).await?;
+    assert_eq!((first[0].key.as_str(), has_more), ("pictures", true));
+    let (rest, has_more) = page("pictures", 1).await?;
+    assert_eq!((rest[0].bytes, has_more), (1000, false));
+    keeps_them_without_keys(bucket).await
+}
+
+/// The same promises to those who only have what somebody else signed.
+async fn keeps_them_without_keys(bucket: &Bucket) -> anyhow::Result<()> {
+    let signer = Signer::new(bucket.clone(), Clock::system(), Duration::from_mins(1))?;
+    let signed = SignedBucket::new(Http::new()?, Arc::new(signer));
+    signed.check().await?;
+    let key = "signed/a b/é.jpg";
+    let put = async |bytes: Vec<u8>| {
+        let content = Content::of_type("image/jpeg")
+            .of_bytes(Digest::of(&bytes), bytes.len() as u64)
+            .with_metadata(&[("device", "cuda:0  H100".to_owned())]);
+        signed.put_if_absent(key, bytes.into(), content).await
+    };
+    let outcomes = (0..8_u8).map(|writer| put(vec![writer; 1000]));
+    let outcomes = futures::future::try_join_all(outcomes).await?;
+    let mut created = outcomes.iter().enumerate();
+    let mut created = created
+        .by_ref()
+        .filter(|(_, it)| **it == PutOutcome::Created);
+    let (winner, _) = created.next().context("one")?;
+    assert_eq!(created.next(), None);
+    let (stored, metadata) = signed.get_with_metadata(key, 1000).await?;
+    assert_eq!(stored, vec![winner as u8; 1000]);
+    assert_eq!(
+        metadata.get("device").map(String::as_str),
+        Some("cuda:0 H100")
+    );
+    let too_large = signed.get(key, 999).await;
+    assert!(
+        matches!(too_large, Err(BucketError::TooLarge { .. })),
+        "{too_large:?}"
+    );
+    let (ours, theirs) = (bucket.head(key).await?, signed.head(key).await?);
+    assert_eq!(ours, theirs);
+    assert_eq!(theirs.map(|object| object.bytes), Some(1000));
+
+    let preview = Content {
+        cache_control: Some("no-cache".to_owned()),
+        ..Content::of_type("image/jpeg")
+    };
+    for bytes in ["one", "two"] {
+        signed.put("preview", bytes.into(), preview.clone()).await?;
+    }
+    assert_eq!(signed.get("preview", 9).await?, b"two");
+    for _ in 0..2 {
+        signed.delete("preview").await?;
+        assert_eq!(signed.head("preview").await?, None);
+    }
+    let absent = signed.get("preview", 9).await;
+    assert!(
+        matches!(absent, Err(BucketError::NotFound { .. })),
+        "{absent:?}"
+    );
+
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("picture");
-    let wrong = bucket
-        .download("pictures", &path, Some(Digest::of(b"other")))
+    let wrong = signed
+        .download(key, &path, Some(Digest::of(b"other")))
         .await;
     assert!(
         matches!(wrong, Err(BucketError::DigestMismatch { .. })),
@@ -87,10 +150,10 @@ async fn keeps_its_promises(bucket: &Bucket) -> anyhow::Result<()> {
         0,
         "nothing half-made"
     );
-    bucket
-        .download("pictures", &path, Some(Digest::of(&content)))
+    signed
+        .download(key, &path, Some(Digest::of(&stored)))
         .await?;
-    assert_eq!(std::fs::read(&path)?, content);
+    assert_eq!(std::fs::read(&path)?, stored);
     Ok(())
 }
 

@@ -24,6 +24,8 @@ mod notices;
 mod one_shot;
 mod restore;
 mod scaling;
+mod signed;
 mod soak;
 mod tls;
+mod versions;
 mod weights;

@@ -29,7 +29,6 @@ struct Farm {
     /// URLs of the coordinators.
     coordinators: String,
     /// What clients and nodes need to reach the bucket.
-    environment: Vec<(String, String)>,
     aws: Aws,
     work: TempDir,
     nodes: BTreeMap<String, Running>,
@@ -75,7 +74,7 @@ impl Farm {
         let args = [&FLEET[..], args].concat();
         let cluster = Cluster::coordinator_in(&args, &aws.environment()).await?;
         let coordinators = cluster.grpc.clone();
-        Ok(Some(Self::of(cluster, coordinators, Vec::new(), aws)?))
+        Ok(Some(Self::of(cluster, coordinators, aws)?))
     }
 
     /// Two coordinators over one PostgreSQL; a third one lends its bucket.
@@ -89,9 +88,9 @@ impl Farm {
         let storage = grids.storage(v1::StorageRequest {}).await?.into_inner();
         let storage = storage.storage.context("no storage")?;
         let keys = storage.credentials.context("no keys")?;
-        let environment = vec![
-            ("AWS_ACCESS_KEY_ID".to_owned(), keys.access_key_id),
-            ("AWS_SECRET_ACCESS_KEY".to_owned(), keys.secret_access_key),
+        let own = [
+            ("AWS_ACCESS_KEY_ID", keys.access_key_id.as_str()),
+            ("AWS_SECRET_ACCESS_KEY", keys.secret_access_key.as_str()),
         ];
         let bucket = [
             "--database",
@@ -105,26 +104,18 @@ impl Farm {
         ];
         let args = [&FLEET[..], &bucket].concat();
         // moto takes any keys; the bucket takes its own.
-        let own = environment.iter();
-        let own = own.map(|(name, value)| (name.as_str(), value.as_str()));
         let of_aws = aws.environment();
         let both: Vec<(&str, &str)> = of_aws.into_iter().chain(own).collect();
         let first = cluster.start_beside(&args, &both).await?;
         let second = cluster.start_beside(&args, &both).await?;
         let coordinators = format!("{first},{second}");
-        Ok(Some(Self::of(cluster, coordinators, environment, aws)?))
+        Ok(Some(Self::of(cluster, coordinators, aws)?))
     }
 
-    fn of(
-        cluster: Cluster,
-        coordinators: String,
-        environment: Vec<(String, String)>,
-        aws: Aws,
-    ) -> anyhow::Result<Self> {
+    fn of(cluster: Cluster, coordinators: String, aws: Aws) -> anyhow::Result<Self> {
         Ok(Self {
             cluster,
             coordinators,
-            environment,
             aws,
             work: tempfile::tempdir()?,
             nodes: BTreeMap::new(),
@@ -141,7 +132,6 @@ impl Farm {
         command
             .args(["--coordinator", &self.coordinators])
             .args(args)
-            .envs(self.environment.iter().cloned())
             .current_dir(folder);
         run(&mut command).await
     }
@@ -170,7 +160,6 @@ impl Farm {
             .args(["--simulated-batch", "1", "--instance-id", machine])
             .args(["--label", &format!("instance-type={INSTANCE_TYPE}")])
             .args(["--label", "capacity=spot", "--exit-with-stdin"])
-            .envs(self.environment.iter().cloned())
             .arg("--cache")
             .arg(self.work.path().join(machine));
         Running::start(machine, &mut start, &self.work)

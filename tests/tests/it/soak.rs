@@ -162,8 +162,7 @@ impl Soak {
             .args(["--renderer", "simulated", "--simulated-cell-time", "200ms"])
             .args(["--simulated-failures", "0.05", "--simulated-batch", "4"])
             .arg("--cache")
-            .arg(self.work.path().join(format!("cache-{number}")))
-            .envs(self.environment.iter().cloned());
+            .arg(self.work.path().join(format!("cache-{number}")));
         let name = format!("node-{number}-{}", self.faults);
         self.nodes[number] = Some(Running::start(&name, &mut start, &self.work)?);
         Ok(())
@@ -174,6 +173,7 @@ impl Soak {
         atelier
             .args(["--coordinator", &self.urls()])
             .args(args)
+            // For audits.
             .envs(self.environment.iter().cloned())
             .current_dir(self.work.path());
         run(&mut atelier).await

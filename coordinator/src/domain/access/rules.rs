@@ -62,6 +62,9 @@ pub const RULES: &[Rule] = &[
     changes("Grids.SetPriority", SUBMITTERS),
     changes("Grids.Delete", SUBMITTERS),
     changes("Nodes.Register", NODES),
+    // What is signed for whom, `domain::rights` says.
+    reads("Bucket.Sign", Who::Identified),
+    reads("Bucket.ListObjects", SUBMITTERS_AND_READERS),
     reads("Nodes.Lease", NODES),
     reads("Nodes.Renew", NODES),
     reads("Nodes.Complete", NODES),

@@ -52,11 +52,11 @@ where
         .map_err(|error| InvalidField::new(field, Problem::Id(error)))
 }
 
-fn required<T>(field: &str, value: Option<T>) -> Parsed<T> {
+pub(super) fn required<T>(field: &str, value: Option<T>) -> Parsed<T> {
     value.ok_or_else(|| InvalidField::new(field, Problem::Missing))
 }
 
-fn in_range(
+pub(super) fn in_range(
     field: &str,
     allowed: bool,
     value: impl std::fmt::Display + Copy,

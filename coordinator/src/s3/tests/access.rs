@@ -73,6 +73,51 @@ async fn a_presigned_url_reads_one_object_for_a_while() {
 }
 
 #[tokio::test]
+async fn a_presigned_url_does_what_was_signed_and_nothing_beside() {
+    let endpoint = Endpoint::start().await;
+    endpoint.put("secret", b"of somebody else").await;
+    let minute = PresigningConfig::expires_in(Duration::from_mins(1)).unwrap();
+    let put = endpoint.client().put_object().bucket(BUCKET).key("k");
+    let put = put.content_type("image/png").if_none_match("*");
+    let request = put.presigned(minute).await.unwrap();
+    let url: http::Uri = request.uri().parse().unwrap();
+    let path = url.path_and_query().unwrap().as_str();
+    let signed: String = request
+        .headers()
+        .map(|(name, value)| format!("{name}: {value}\r\n"))
+        .collect();
+    assert!(signed.contains("image/png"), "{signed}");
+    let length = "content-length: 3\r\n";
+    let send = async |headers: String| endpoint.bare_with("PUT", path, &headers, "png").await;
+    for header in [
+        "x-amz-copy-source: /atelier/secret\r\n",
+        "x-amz-meta-network: another\r\n",
+        "X-AMZ-ACL: public-read\r\n",
+    ] {
+        let answer = send(format!("{signed}{length}{header}")).await;
+        assert!(
+            answer.starts_with("HTTP/1.1 403 ") && answer.contains("not signed"),
+            "{answer}"
+        );
+    }
+    let html = signed.replace("image/png", "text/html");
+    for changed in [html, signed.replace("if-none-match: *\r\n", "")] {
+        assert_ne!(changed, signed);
+        let answer = send(format!("{changed}{length}")).await;
+        assert!(answer.contains("SignatureDoesNotMatch"), "{answer}");
+    }
+    let more = path.replace('?', "?partNumber=1&uploadId=x&");
+    let answer = endpoint
+        .bare_with("PUT", &more, &format!("{signed}{length}"), "png")
+        .await;
+    assert!(answer.contains("SignatureDoesNotMatch"), "{answer}");
+    assert!(!endpoint.exists("k").await);
+    let answer = send(format!("{signed}{length}")).await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert_eq!(endpoint.get("k").await, b"png");
+}
+
+#[tokio::test]
 async fn a_page_of_another_origin_may_read_and_not_write() {
     let endpoint = Endpoint::start().await;
     let asked = "origin: http://elsewhere\r\naccess-control-request-method: GET\r\n\

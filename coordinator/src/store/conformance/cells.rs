@@ -290,3 +290,30 @@ pub(super) async fn reconstructions_are_cells_like_others(store: &dyn Store) {
         (GridState::Finished, 5)
     );
 }
+
+pub(super) async fn some_cells_are_read_as_they_stand(store: &dyn Store) {
+    let node = register(store).await;
+    let (one, other) = (
+        submit(store, draft(1, 2), 0).await,
+        submit(store, draft(1, 1), 0).await,
+    );
+    let cell = |grid, place| CellId { grid, place };
+    apply(store, cell(one, 1), Event::Lease { node }, 1)
+        .await
+        .unwrap();
+    let wanted = [cell(one, 0), cell(one, 1), cell(other, 0), cell(other, 7)];
+    let before = sequence(store, one).await;
+    let found = store.cells(&wanted.into()).await.unwrap();
+    assert!(
+        found
+            .keys()
+            .eq(&BTreeSet::from([wanted[0], wanted[1], wanted[2]]))
+    );
+    let holder = Holder { node, attempt: 1 };
+    assert_eq!(found[&wanted[1]].check_held(holder), Ok(()));
+    assert_eq!(found[&wanted[0]].check_held(holder), Err(Refusal::NotHeld));
+    assert_eq!(sequence(store, one).await, before);
+    for grid in [one, other] {
+        store.cancel_grid(grid, at(2)).await.unwrap();
+    }
+}

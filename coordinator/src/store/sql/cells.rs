@@ -1,15 +1,20 @@
 //! Statements that read cells and their attempts.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use atelier_proto::ids::{CellId, GridId};
 use jiff::Timestamp;
+use serde_json::json;
 use sqlx::AnyConnection;
 
 use super::super::StoreError;
 use super::Tables;
+use super::dialect::{Column, Dialect};
 use super::fetch::{Value, fetch};
 use super::rows::{AttemptRow, CellRow, QueuedRow, damaged, milliseconds, stored_sequence};
 use crate::domain::attempt::FailedAttempt;
 use crate::domain::block::QueuedCell;
+use crate::domain::cell::Cell;
 use crate::domain::summary::CellRecord;
 
 /// Cells of a grid that changed after a sequence number, the longest unchanged first.
@@ -102,6 +107,49 @@ pub(super) async fn expired(
                 .map_err(|error| damaged("cell", format!("{grid}/{place}"), &error))
         })
         .collect()
+}
+
+/// Those of some cells that there are, as they stand.
+pub(super) async fn some(
+    tables: &mut Tables<'_>,
+    ids: &BTreeSet<CellId>,
+) -> Result<BTreeMap<CellId, Cell>, StoreError> {
+    let rows = rows_of(tables, ids).await?;
+    let cells = rows.into_iter().map(|row| {
+        let id = row.id()?;
+        Ok((id, row.cell(id)?))
+    });
+    cells.collect()
+}
+
+/// The rows of some cells, without their nodes.
+pub(super) async fn rows_of(
+    tables: &mut Tables<'_>,
+    ids: &BTreeSet<CellId>,
+) -> Result<Vec<CellRow>, StoreError> {
+    let given = tables
+        .dialect
+        .given(1, &[Column::Text("grid_id"), Column::Integer("place")]);
+    // The few that are given lead, each to one row of the many.
+    let join = match tables.dialect {
+        Dialect::Sqlite => "CROSS JOIN cells c ON",
+        Dialect::Postgres => "JOIN cells c ON",
+    };
+    let select = format!(
+        "SELECT c.*, CAST(NULL AS TEXT) AS node_name, CAST(NULL AS DOUBLE PRECISION) AS node_dollars_per_hour
+         FROM {given} {join} c.grid_id = given.grid_id AND c.place = given.place"
+    );
+    let ids = ids.iter().map(|id| json!([id.grid, id.place]));
+    let ids = serde_json::Value::from_iter(ids);
+    fetch(
+        tables.connection,
+        tables.dialect,
+        "cell",
+        CellRow::COLUMNS,
+        &select,
+        vec![Value::Text(ids.to_string())],
+    )
+    .await
 }
 
 /// Attempts of a grid that brought no picture, cell by cell.

@@ -80,14 +80,6 @@ impl Nodes for Puppet {
     ) -> Result<Response<v1::RegisterResponse>, Status> {
         self.note(|talk| talk.registered.push(request.into_inner()));
         Ok(Response::new(v1::RegisterResponse {
-            storage: Some(v1::Storage {
-                // Nobody listens there, and nobody is to ask.
-                endpoint: "http://127.0.0.1:1".to_owned(),
-                region: "nowhere".to_owned(),
-                bucket: "none".to_owned(),
-                force_path_style: true,
-                credentials: Some(v1::S3Credentials::default()),
-            }),
             renew_interval: Some(prost_types::Duration {
                 seconds: 0,
                 nanos: 100_000_000,

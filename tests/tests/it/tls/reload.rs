@@ -34,16 +34,12 @@ async fn a_new_certificate_is_for_new_connections_and_a_broken_one_for_none() ->
     let renewed = other.server(&["127.0.0.1"], Validity::Valid)?;
     std::fs::write(studio.path("other-ca.pem"), &other.pem)?;
     std::fs::write(studio.path("server-localhost.pem"), &renewed.certificate)?;
-    let coordinator = &studio.cluster.coordinator;
-    let log = async || {
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-        coordinator.log()
-    };
-    while !log().await.contains("cannot be used") {}
+    studio.logged(|log| log.contains("cannot be used")).await?;
     studio.atelier(None, &["list"]).await?.success()?;
     // It is told once, however often it is looked at.
     tokio::time::sleep(std::time::Duration::from_secs(5)).await;
-    assert_eq!(coordinator.log().matches("cannot be used").count(), 1);
+    let log = studio.cluster.coordinator.log();
+    assert_eq!(log.matches("cannot be used").count(), 1, "{log}");
 
     std::fs::write(studio.path("server-localhost-key.pem"), &renewed.key)?;
     let other_ca = studio.path("other-ca.pem").to_string_lossy().into_owned();
@@ -63,10 +59,10 @@ async fn a_new_certificate_is_for_new_connections_and_a_broken_one_for_none() ->
     before.storage(v1::StorageRequest {}).await?;
 
     let reads = |log: &str| log.matches("were read again").count();
+    let coordinator = &studio.cluster.coordinator;
     let read = reads(&coordinator.log());
     coordinator.signal(Signal::HUP)?;
-    while reads(&log().await) == read {}
-    Ok(())
+    studio.logged(|log| reads(log) > read).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

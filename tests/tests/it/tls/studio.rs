@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use atelier_tests::cluster::Cluster;
-use atelier_tests::programs::{Ran, Running, atelier, command, run};
+use atelier_tests::programs::{PATIENCE, Ran, Running, atelier, command, run};
 use tempfile::TempDir;
 
 /// How often something is looked at that is waited for.
@@ -75,6 +75,19 @@ impl Studio {
         command
     }
 
+    /// Waits until the coordinator has logged something.
+    pub(super) async fn logged(&self, wanted: impl Fn(&str) -> bool) -> anyhow::Result<()> {
+        let looking = async {
+            while !wanted(&self.cluster.coordinator.log()) {
+                tokio::time::sleep(LOOK_INTERVAL).await;
+            }
+        };
+        match tokio::time::timeout(PATIENCE, looking).await {
+            Ok(()) => Ok(()),
+            Err(_) => anyhow::bail!("never logged:\n{}", self.cluster.coordinator.log()),
+        }
+    }
+
     /// Starts that node, and waits until it is ready to register.
     pub(super) async fn start_node(&self, stem: Option<&str>) -> anyhow::Result<Running> {
         let mut node = Running::start("node", &mut self.node(stem), &self.folder)?;
@@ -124,7 +137,7 @@ pub(super) async fn until(
             tokio::time::sleep(LOOK_INTERVAL).await;
         }
     };
-    match tokio::time::timeout(atelier_tests::programs::PATIENCE, asking).await {
+    match tokio::time::timeout(PATIENCE, asking).await {
         Ok(ran) => ran,
         Err(_) => anyhow::bail!("never saw {what}"),
     }

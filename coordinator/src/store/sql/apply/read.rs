@@ -8,9 +8,9 @@ use sqlx::AssertSqlSafe;
 
 use super::super::super::StoreError;
 use super::super::Tables;
-use super::super::dialect::{Column, Dialect};
-use super::super::fetch::{self, fetch};
-use super::super::rows::{CellRow, GridRow};
+use super::super::cells::rows_of;
+use super::super::dialect::Column;
+use super::super::rows::GridRow;
 use super::{Grid, Judged};
 
 /// Grids, which nobody else changes until the transaction has ended; those that are deleted are not there.
@@ -49,28 +49,7 @@ pub(super) async fn cells(
     tables: &mut Tables<'_>,
     ids: &BTreeSet<CellId>,
 ) -> Result<BTreeMap<CellId, Judged>, StoreError> {
-    let given = tables
-        .dialect
-        .given(1, &[Column::Text("grid_id"), Column::Integer("place")]);
-    // The few that are given lead, each to one row of the many.
-    let join = match tables.dialect {
-        Dialect::Sqlite => "CROSS JOIN cells c ON",
-        Dialect::Postgres => "JOIN cells c ON",
-    };
-    let select = format!(
-        "SELECT c.*, CAST(NULL AS TEXT) AS node_name, CAST(NULL AS DOUBLE PRECISION) AS node_dollars_per_hour
-         FROM {given} {join} c.grid_id = given.grid_id AND c.place = given.place"
-    );
-    let ids: Vec<Value> = ids.iter().map(|id| json!([id.grid, id.place])).collect();
-    let rows: Vec<CellRow> = fetch(
-        tables.connection,
-        tables.dialect,
-        "cell",
-        CellRow::COLUMNS,
-        &select,
-        vec![fetch::Value::Text(Value::from(ids).to_string())],
-    )
-    .await?;
+    let rows = rows_of(tables, ids).await?;
     rows.into_iter()
         .map(|row| {
             let id = row.id()?;
