@@ -5,7 +5,7 @@ use std::process::Command;
 
 use prost::Message as _;
 
-const PROTOS: [&str; 6] = [
+const PROTOS: [&str; 7] = [
     "atelier/v1/settings.proto",
     "atelier/v1/common.proto",
     "atelier/v1/grids.proto",

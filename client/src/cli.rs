@@ -4,6 +4,7 @@ mod access;
 
 use std::ffi::OsString;
 
+use atelier_proto::manual::ManualCommand;
 use atelier_proto::version;
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
@@ -16,6 +17,7 @@ use crate::commands::certs::CertsCommand;
 use crate::commands::cloud::CloudCommand;
 use crate::commands::delete::DeleteArgs;
 use crate::commands::demo::DemoArgs;
+use crate::commands::doctor::DoctorArgs;
 use crate::commands::fetch::FetchArgs;
 use crate::commands::fleet::FleetCommand;
 use crate::commands::list::ListArgs;
@@ -181,6 +183,8 @@ pub enum Command {
     Share(ShareArgs),
     /// Check that a grid's cells, pictures and gallery are as they are told
     Audit(AuditArgs),
+    /// Find out what is the matter, and what to do
+    Doctor(DoctorArgs),
     /// List nodes, newest first
     Nodes(NodesArgs),
     /// Say how many nodes there should be, and have one leave
@@ -201,6 +205,9 @@ pub enum Command {
     Local(LocalArgs),
     /// Render a sample grid on this machine, with nothing set up before
     Demo(DemoArgs),
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at its type")]
+    Manual(ManualCommand),
 }
 
 fn after_help() -> String {

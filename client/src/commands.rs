@@ -6,6 +6,7 @@ pub mod certs;
 pub mod cloud;
 pub mod delete;
 pub mod demo;
+pub mod doctor;
 pub mod fetch;
 pub mod fleet;
 pub mod gallery;
@@ -23,6 +24,8 @@ pub mod submit;
 pub mod tokens;
 pub mod watch;
 pub mod whoami;
+
+use clap::CommandFactory as _;
 
 use crate::cli::{Cli, Command};
 use crate::context::Context;
@@ -57,6 +60,12 @@ pub async fn run(cli: Cli, printer: &Printer) -> Result<Exit, Error> {
         Command::Open(args) => open::run(context()?, args).await,
         Command::Share(args) => share::run(context()?, args).await,
         Command::Audit(args) => audit::run(&context()?, args).await,
+        Command::Doctor(args) => {
+            let urls = cli.global.coordinators()?;
+            let profile = cli.global.profile.clone();
+            let profile = profile.filter(|name| !name.is_empty());
+            doctor::run(&context()?, &urls, profile, args).await
+        }
         Command::Nodes(args) => nodes::run(&context()?, args).await,
         Command::Fleet(command) => fleet::run(&context()?, command).await,
         Command::Cloud(command) => cloud::run(printer, shutdown, &cli.global.access, command).await,
@@ -66,5 +75,9 @@ pub async fn run(cli: Cli, printer: &Printer) -> Result<Exit, Error> {
         // These two bring a coordinator of their own.
         Command::Local(args) => local::run(printer, shutdown, args).await,
         Command::Demo(args) => demo::run(printer, shutdown, args).await,
+        Command::Manual(command) => {
+            printer.data(&command.run(Cli::command())?)?;
+            Ok(Exit::Ok)
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::io;
 
 use atelier_gallery::bucket::BucketError;
+use atelier_proto::manual::ManualError;
 use atelier_proto::storage::IncompleteStorage;
 
 use crate::cell_ref::CellError;
@@ -121,6 +122,9 @@ pub enum Error {
         #[source]
         cause: io::Error,
     },
+    /// No man pages.
+    #[error(transparent)]
+    Manual(#[from] ManualError),
     /// Whoever reads our standard output has gone, as `head` does; not worth a word.
     #[error("standard output was closed")]
     OutputClosed,
@@ -168,7 +172,7 @@ impl Error {
             Self::Certs(error) => error.exit(),
             Self::Cloud(error) => error.exit(),
             Self::OutputClosed => Exit::Ok,
-            Self::Output(_) | Self::TokenFile { .. } => Exit::CannotWrite,
+            Self::Output(_) | Self::TokenFile { .. } | Self::Manual(_) => Exit::CannotWrite,
             Self::Interrupted(_) => Exit::Interrupted,
         }
     }

@@ -30,13 +30,15 @@ pub enum Exit {
     Differs = 10,
     /// AWS cannot be reached, refuses a call, or could not make or remove a stack.
     CloudFailed = 11,
+    /// The doctor found something broken.
+    Unhealthy = 12,
     /// Ctrl-C, another signal to end, or a no to what was asked.
     Interrupted = 130,
 }
 
 impl Exit {
     /// Every code, in ascending order.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Ok,
         Self::Unexpected,
         Self::BadInput,
@@ -49,6 +51,7 @@ impl Exit {
         Self::NotNow,
         Self::Differs,
         Self::CloudFailed,
+        Self::Unhealthy,
         Self::Interrupted,
     ];
 
@@ -78,6 +81,7 @@ impl Exit {
             Self::CloudFailed => {
                 "AWS cannot be reached or refuses, or a stack could not be made or removed"
             }
+            Self::Unhealthy => "the doctor found something broken",
             Self::Interrupted => "interrupted (Ctrl-C), or answered with no",
         }
     }

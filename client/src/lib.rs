@@ -8,7 +8,7 @@
 //! - [`progress`]: a grid while it renders; [`confirm`]: a yes before what cannot be undone
 //! - [`galleries`]: where galleries are read from; [`fetch`]: one brought here; [`share`]: a page of it for others; [`audit`]: whether all is as it is told
 //! - [`local`]: a whole atelier on this machine; [`demo`] and [`samples`]; [`cloud`]: one on AWS; [`profiles`]: names for ateliers
-//! - [`certs`]: a private authority, and what it issues
+//! - [`certs`]: a private authority, and what it issues; [`doctor`]: what is the matter with an atelier
 //! - [`printer`], [`text`], [`error`], [`exit`], [`interrupt`]: what a person and a script get to see
 //!
 //! Nothing here renders or names torch.
@@ -23,6 +23,7 @@ pub mod confirm;
 pub mod context;
 pub mod coordinator;
 pub mod demo;
+pub mod doctor;
 pub mod error;
 pub mod exit;
 pub mod fetch;

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::error::LocalError;
 use self::program::Program;
+pub use self::program::program;
 use crate::printer::Printer;
 use crate::text::{printable, shortened};
 

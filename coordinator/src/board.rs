@@ -280,11 +280,13 @@ fn page(content_type: &'static str, text: &'static str) -> Response {
 
 /// The fleet for Prometheus, and for what scales by it.
 async fn tell_metrics(State(board): State<Board>) -> Response {
-    match Overview::read(&board.ledger, &board.scaling).await {
-        Ok(overview) => {
-            let content_type = [(CONTENT_TYPE, metrics::CONTENT_TYPE)];
-            (content_type, metrics::text(&overview)).into_response()
-        }
+    let told = async {
+        let overview = Overview::read(&board.ledger, &board.scaling).await?;
+        let tallies = board.ledger.store().tallies().await?;
+        Ok(metrics::text(&overview, &tallies))
+    };
+    match told.await {
+        Ok(text) => ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
         Err(error) => unavailable(&error),
     }
 }

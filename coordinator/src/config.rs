@@ -6,9 +6,11 @@ mod tls;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use atelier_proto::listen::{Exposed, Protection, check_exposure};
+use atelier_proto::manual::ManualCommand;
 use atelier_proto::telemetry::LogFormat;
 use atelier_proto::version;
 use clap::{Parser, Subcommand};
@@ -23,6 +25,7 @@ use crate::domain::share::Shares;
 use crate::ledger::Rules;
 use crate::listen::TlsFiles;
 use crate::scaler::Scaling;
+use crate::webhooks::{self, Webhook, WebhooksError};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -187,6 +190,10 @@ pub struct Cli {
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented at its type")]
     pub identity: IdentityArgs,
+    /// A TOML file of URLs that are told when a grid has ended: [[webhook]] with url, secret_file or secret_env, and
+    /// optionally events and submitters
+    #[arg(long, env = "ATELIER_WEBHOOKS", value_name = "FILE")]
+    pub webhooks: Option<PathBuf>,
     /// Listen beyond this machine although there is no TLS, or nobody is asked who they are
     #[arg(long, env = "ATELIER_INSECURE")]
     pub insecure: bool,
@@ -223,6 +230,9 @@ pub enum Command {
         #[arg(value_name = "DIR")]
         to: PathBuf,
     },
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at its type")]
+    Manual(ManualCommand),
 }
 
 /// A configuration that makes sense.
@@ -256,6 +266,8 @@ pub struct Config {
     pub scaling: Scaling,
     /// Who may call.
     pub identity: IdentityConfig,
+    /// Who is told when a grid has ended.
+    pub webhooks: Arc<[Webhook]>,
 }
 
 /// Where the truth lives.
@@ -317,6 +329,9 @@ pub enum ConfigError {
         /// How long after its end a grid's place is looked through.
         grace_period: Duration,
     },
+    /// Nobody can be told so.
+    #[error(transparent)]
+    Webhooks(#[from] WebhooksError),
     /// Nobody could call the endpoint by this address.
     #[error(
         "the S3 endpoint listens on {address}, which is no address that nodes and clients can call\n\
@@ -399,6 +414,10 @@ impl TryFrom<Cli> for Config {
             cells_max: cli.cells_max,
             scaling: Scaling::try_from(cli.fleet)?,
             identity,
+            webhooks: match &cli.webhooks {
+                None => Arc::default(),
+                Some(path) => webhooks::load(path, |name| std::env::var(name).ok())?.into(),
+            },
         })
     }
 }
@@ -533,6 +552,7 @@ mod tests {
             ["--fleet-drain-time", "0s"],
             ["--fleet-dollars-per-hour-max", "-1"],
             ["--prices", "no-such-file.toml"],
+            ["--webhooks", "no-such-file.toml"],
         ] {
             assert!(config(&args).is_err(), "{args:?}");
         }

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use atelier_gallery::bucket::BucketError;
+use atelier_proto::manual::ManualError;
 use atelier_proto::telemetry;
 
 use crate::backup::BackupError;
@@ -27,6 +28,9 @@ pub enum RunError {
     /// The log filter cannot be parsed.
     #[error("--log: {0}")]
     Log(#[from] telemetry::ParseError),
+    /// Its man pages cannot be written.
+    #[error(transparent)]
+    Manual(#[from] ManualError),
     /// It cannot listen.
     #[error(
         "cannot listen on {address}: {source}\nhint: is another coordinator running there? give another address with --listen, --s3-listen or --board-listen"
@@ -98,7 +102,8 @@ impl RunError {
             | Self::BoardKey(_)
             | Self::Backup(_)
             | Self::OperatorToken(_)
-            | Self::Audit(_) => 8,
+            | Self::Audit(_)
+            | Self::Manual(_) => 8,
             Self::NoListener
             | Self::Oidc(_)
             | Self::ServeGrpc(_)

@@ -1,5 +1,5 @@
-//! What one coordinator does for all that share a database: leases that run out, galleries, what is to be forgotten, and the
-//! size of the fleet.
+//! What one coordinator does for all that share a database: leases that run out, galleries, what is to be forgotten, the
+//! size of the fleet, and webhooks.
 //!
 //! Serving has no leader. A coordinator that is late to learn that it leads no more does harm to nothing: every change goes
 //! through the store, which decides.
@@ -16,7 +16,8 @@ use crate::ledger::Ledger;
 use crate::publisher::Publisher;
 use crate::scaler::Scaling;
 use crate::store::Leadership;
-use crate::{collector, expiry, scaler};
+use crate::webhooks::Webhook;
+use crate::{collector, expiry, scaler, webhooks};
 
 /// How often whoever leads asks whether it still does, and the others whether they may.
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -27,6 +28,7 @@ pub async fn run(
     bucket: Bucket,
     keeping: Keeping,
     scaling: Arc<Scaling>,
+    told: Arc<[Webhook]>,
     shutdown: CancellationToken,
 ) {
     while !shutdown.is_cancelled() {
@@ -41,6 +43,7 @@ pub async fn run(
                     collector::run(ledger.clone(), bucket.clone(), keeping, term.clone());
                 duties.spawn(collecting);
                 duties.spawn(scaler::run(ledger.clone(), scaling.clone(), term.clone()));
+                duties.spawn(webhooks::run(ledger.clone(), told.clone(), term.clone()));
                 duties.close();
                 until_lost(leadership, &shutdown).await;
                 term.cancel();

@@ -8,7 +8,7 @@
 //! - [`rpc`]: the gRPC services; [`board`]: the same for browsers; [`metrics`]: the fleet for Prometheus
 //! - [`lead`]: what one coordinator does for all: [`expiry`] takes cells back when a lease is over, [`publisher`] writes
 //!   `gallery.json` and `index.html`, [`collector`] removes what is to be forgotten,
-//!   [`scaler`] has the fleet follow the backlog
+//!   [`scaler`] has the fleet follow the backlog, [`webhooks`] tells others that grids have ended
 //! - [`s3`]: the embedded S3 endpoint; [`storage`]: that one or another; [`credentials`]: its keys
 //! - [`config`], [`data_folder`]: what it is told, and where it keeps things; [`backup`]: a copy of
 //!   that; [`listen`]: how connections are accepted, and who calls
@@ -36,6 +36,7 @@ pub mod scope;
 pub mod storage;
 pub mod store;
 pub mod submissions;
+pub mod webhooks;
 
 mod error;
 
@@ -242,6 +243,7 @@ pub async fn run(
         bucket,
         config.keeping,
         scaling,
+        config.webhooks,
         shutdown.clone(),
     ));
     tracing::info!(grpc = ready_to_say.grpc, s3 = ready_to_say.s3, data = %config.data.display(), "serving");

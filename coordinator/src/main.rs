@@ -8,7 +8,7 @@ use atelier_coordinator::config::{Cli, Command, Config};
 use atelier_coordinator::{Listeners, Ready, RunError};
 use atelier_proto::clock::Clock;
 use atelier_proto::{shutdown, telemetry, version};
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
 fn main() -> ExitCode {
     version::built_from(option_env!("ATELIER_COMMIT"));
@@ -22,14 +22,19 @@ fn main() -> ExitCode {
     }
 }
 
-fn start(cli: Cli) -> Result<(), RunError> {
+fn start(mut cli: Cli) -> Result<(), RunError> {
+    let command = cli.command.take();
+    if let Some(Command::Manual(command)) = command {
+        let text = command.run(Cli::command())?;
+        return Ok(writeln!(std::io::stdout(), "{text}")?);
+    }
     telemetry::init(&cli.log, cli.log_format)?;
     let exit_with_stdin = cli.exit_with_stdin;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    if let Some(Command::Backup { to }) = &cli.command {
-        let copied = runtime.block_on(back_up(&cli.data, to))?;
+    if let Some(Command::Backup { to }) = command {
+        let copied = runtime.block_on(back_up(&cli.data, &to))?;
         say(&serde_json::json!({ "backup": to, "objects": copied }));
         return Ok(());
     }

@@ -3,6 +3,7 @@
 //! A store decides nothing. What becomes of a cell is the verdict of [`Cell::apply`]; the store reads the cell, asks,
 //! and persists the verdict if the cell is still as it was read. It knows neither gRPC nor the bucket.
 
+pub mod outbox;
 pub mod sql;
 
 #[cfg(test)]
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use atelier_proto::ids::{CellId, GridId, NodeId, RequestId, TokenId};
 use jiff::Timestamp;
 
+use self::outbox::Outbox;
 use crate::domain::attempt::FailedAttempt;
 use crate::domain::block::QueuedCell;
 use crate::domain::cell::{Cell, Event, Refusal};
@@ -263,7 +265,7 @@ pub enum StoreError {
 
 /// The truth about grids, cells and nodes.
 #[async_trait::async_trait]
-pub trait Store: std::fmt::Debug + Send + Sync {
+pub trait Store: Outbox + std::fmt::Debug + Send + Sync {
     /// Keeps a grid with all its cells queued; true if it is new.
     ///
     /// # Errors

@@ -58,7 +58,7 @@ impl Coordinator {
             cells_max: 3,
             scaling: Scaling::default(),
             identity: crate::config::IdentityConfig::default(),
-            tls: false,
+            webhooks: Arc::default(),
         };
         let listeners = Listeners::bind(&config).await.unwrap();
         let shutdown = CancellationToken::new();

@@ -9,6 +9,7 @@ mod values;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use atelier_proto::manual::ManualCommand;
 use atelier_proto::settings::Preset;
 use atelier_proto::telemetry::LogFormat;
 use atelier_proto::version;
@@ -112,6 +113,9 @@ Examples:
         #[arg(long)]
         json: bool,
     },
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at its type")]
+    Manual(ManualCommand),
 }
 
 /// On what.

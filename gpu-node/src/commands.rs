@@ -8,7 +8,9 @@ mod run;
 mod weights;
 
 pub use self::error::CommandError;
-use crate::cli::Command;
+use clap::CommandFactory as _;
+
+use crate::cli::{Cli, Command};
 use crate::log_tail::LogTail;
 
 /// Does what the command line asks for. `log` is what coordinators are told when a cell fails.
@@ -19,5 +21,6 @@ pub async fn run(command: Command, log: LogTail) -> Result<(), CommandError> {
         Command::Weights(command) => weights::weights(command).await,
         Command::Bench(args) => bench::bench(args).await,
         Command::Devices { json } => devices::devices(json).await,
+        Command::Manual(command) => weights::say(&command.run(Cli::command())?),
     }
 }

@@ -89,6 +89,12 @@ uuid_id!(
     "token id"
 );
 
+uuid_id!(
+    /// Names one end of a grid. One that is tried again and ends again has another one.
+    EndingId,
+    "ending id"
+);
+
 /// Names one cell of one grid: the grid, and the cell's place in it.
 ///
 /// A place, from 0, is an index into the grid's cells in the order of service, and follows from what was submitted: so an

@@ -4,6 +4,7 @@
 //! - [`ids`]: grids, cells, nodes and digests as types that cannot be mistaken for one another
 //! - [`settings`]: render settings, their defaults, ranges and overrides
 //! - [`storage`]: where the bytes live; [`signed`]: requests to there that others sign
+//! - [`manual`]: completions and man pages of every program
 //! - [`prices`]: what cloud machines cost, for estimates
 //! - [`suggest`]: "did you mean"
 //! - [`connect`]: the way to a coordinator: whom a program trusts, and how it says who it is
@@ -19,6 +20,7 @@ pub mod fault;
 pub mod holder;
 pub mod ids;
 pub mod listen;
+pub mod manual;
 pub mod pem;
 pub mod prices;
 #[cfg(test)]

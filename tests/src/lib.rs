@@ -2,7 +2,7 @@
 //!
 //! Nothing here stands in for a part of Atelier: the database, the S3 endpoint, the network and the renderer are
 //! the ones that people run. What stands in for the cloud or for a company says so: [`aws`], [`issuer`],
-//! [`metadata`], [`moto`].
+//! [`metadata`], [`moto`], and [`receiver`], which is told by webhooks.
 //! Only [`scaling`] lives through whole days without them, to see what the fleet would do.
 
 pub mod aws;
@@ -18,6 +18,7 @@ pub mod pictures;
 pub mod postgres;
 pub mod programs;
 pub mod proxy;
+pub mod receiver;
 pub mod scaling;
 pub mod tls;
 pub mod tools;

@@ -4,6 +4,9 @@ use atelier_proto::connect::Route;
 use atelier_proto::ids::NodeId;
 use atelier_proto::v1;
 use atelier_proto::v1::fleet_client::FleetClient;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
 
 use super::view::{FleetBounds, FleetView, NodeView};
 use super::{ANSWER_BYTES_MAX, Coordinator, RpcError};
@@ -51,6 +54,19 @@ impl Coordinator {
             client(channel).describe(request).await
         });
         Ok(FleetView::try_from(described.await?)?)
+    }
+
+    /// Whether the coordinator says that it can do its work; `None`: it does not say.
+    pub async fn is_serving(&self) -> Option<bool> {
+        let message = HealthCheckRequest {
+            // Of all services together.
+            service: String::new(),
+        };
+        let checked = self.call(message, async |channel, request| {
+            HealthClient::new(channel).check(request).await
+        });
+        let answer = checked.await.ok()?;
+        Some(answer.status() == ServingStatus::Serving)
     }
 
     /// Sets between what bounds the fleet follows the backlog.

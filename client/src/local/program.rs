@@ -34,17 +34,21 @@ pub(super) struct Program {
     log_start: u64,
 }
 
-/// A command for one of our programs: the one beside this program, or else on the PATH.
-pub(super) fn command(name: &'static str) -> Result<Command, LocalError> {
+/// One of our programs: the one beside this program, or else on the PATH.
+pub fn program(name: &str) -> Option<PathBuf> {
     let beside = std::env::current_exe().ok();
     let beside = beside.as_deref().and_then(Path::parent).map(Path::to_owned);
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let program = beside
+    beside
         .into_iter()
         .chain(std::env::split_paths(&path))
         .map(|folder| folder.join(name))
         .find(|program| program.is_file())
-        .ok_or(LocalError::NoProgram { name })?;
+}
+
+/// A command for one of our programs: the one beside this program, or else on the PATH.
+pub(super) fn command(name: &'static str) -> Result<Command, LocalError> {
+    let program = program(name).ok_or(LocalError::NoProgram { name })?;
     let mut command = Command::new(program);
     for (variable, _) in std::env::vars_os() {
         let variable = variable.to_string_lossy();

@@ -99,7 +99,10 @@ impl FleetService {
     async fn summed_up(&self) -> Result<v1::DescribeResponse, RpcError> {
         let scaling = &self.context.scaling;
         let overview = Overview::read(&self.context.ledger, scaling).await?;
-        Ok(convert::fleet(overview, scaling))
+        let mut described = convert::fleet(overview, scaling);
+        env!("CARGO_PKG_VERSION").clone_into(&mut described.version);
+        described.now = Some(convert::timestamp(self.context.ledger.now()));
+        Ok(described)
     }
 
     async fn set_bounds(&self, request: &v1::ScaleRequest) -> Result<(), RpcError> {

@@ -5,6 +5,7 @@ mod earlier;
 mod grids;
 mod on_postgres;
 mod on_sqlite;
+mod outbox;
 mod service;
 
 use std::time::Duration;
@@ -139,4 +140,8 @@ pub(super) async fn all(store: &dyn Store) {
     cells::what_is_unknown_is_said_so(store).await;
     grids::a_large_grid_is_kept_whole(store).await;
     cells::reconstructions_are_cells_like_others(store).await;
+    outbox::each_end_of_a_grid_is_kept_once(store).await;
+    outbox::an_end_waits_for_its_gallery_and_not_for_ever(store).await;
+    outbox::what_is_handed_out_stays_until_it_is_taken_or_given_up(store).await;
+    outbox::what_waits_has_a_bound_and_former_webhooks_are_forgotten(store).await;
 }

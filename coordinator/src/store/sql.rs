@@ -1,7 +1,7 @@
 //! The truth in SQL: `SQLite` in the data folder, or PostgreSQL for several coordinators.
 //!
 //! Both take the same statements, written once over sqlx's `Any`; in what they differ is [`dialect`]'s. [`open`] makes the
-//! connections, [`grids`], [`cells`], [`nodes`], [`fleet`] and [`tokens`] hold the statements, [`apply`] those that persist verdicts, [`rows`]
+//! connections, [`grids`], [`cells`], [`nodes`], [`fleet`], [`tokens`] and [`outbox`] hold the statements, [`apply`] those that persist verdicts, [`rows`]
 //! turns rows into the domain's types, [`fetch`] gets many at once.
 //!
 //! Every write is a transaction that is durable when it returns. `SQLite` has one writer; in PostgreSQL a row of `grids`
@@ -16,6 +16,7 @@ mod grids;
 mod leadership;
 mod nodes;
 mod open;
+mod outbox;
 mod rows;
 mod tokens;
 

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use atelier_gallery::bucket::BucketError;
 use atelier_gallery::picture::PictureError;
 use atelier_proto::listen::Exposed;
+use atelier_proto::manual::ManualError;
 use atelier_proto::settings::{PictureFormat, SettingsError};
 use atelier_proto::telemetry::ParseError;
 
@@ -23,6 +24,9 @@ use crate::weights::{
 /// Why a command did not do what it was asked; its text is what a person reads.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
+    /// Man pages cannot be written.
+    #[error(transparent)]
+    Manual(#[from] ManualError),
     /// `--log` is no filter.
     #[error("--log: {0}")]
     LogFilter(#[from] ParseError),
@@ -200,6 +204,7 @@ impl CommandError {
                 | SessionError::Refused(_),
             ) => 4,
             Self::Write { .. }
+            | Self::Manual(_)
             | Self::Cache(_)
             | Self::StoredWeights(
                 StoredWeightsError::Cache(_)

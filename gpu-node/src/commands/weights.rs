@@ -103,7 +103,7 @@ fn in_json(weights: &VggWeights) -> String {
 }
 
 /// One answer on standard output.
-fn say(answer: &str) -> Result<(), CommandError> {
+pub(super) fn say(answer: &str) -> Result<(), CommandError> {
     match writeln!(std::io::stdout(), "{answer}") {
         // Whoever read it has seen enough.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),

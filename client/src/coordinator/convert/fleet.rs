@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use atelier_proto::v1;
 
-use super::ConvertError;
+use super::{ConvertError, time};
 use crate::coordinator::view::{FleetBounds, FleetView, MachineCounts, ScaleMode};
 
 impl TryFrom<v1::DescribeResponse> for FleetView {
@@ -53,6 +53,8 @@ impl TryFrom<v1::DescribeResponse> for FleetView {
                 .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
             reasons: wire.reasons,
             trouble: wire.trouble,
+            version: wire.version,
+            now: time(wire.now.map(|at| (at.seconds, at.nanos)))?,
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::seconds;
@@ -83,4 +84,10 @@ pub struct FleetView {
     pub reasons: Vec<String>,
     /// Why the driver could not do what it was to; empty: it could.
     pub trouble: String,
+    /// Version of the coordinator; empty: it is too old to say so.
+    #[serde(skip)]
+    pub version: String,
+    /// What its clock says.
+    #[serde(skip)]
+    pub now: Option<Timestamp>,
 }

@@ -31,6 +31,8 @@ struct Judged {
 /// A grid of the events, with what becomes of it.
 struct Grid {
     summary: GridSummary,
+    /// Whether it had ended when it was read.
+    had_ended: bool,
     /// Work that was handed out.
     handed_out: f64,
     is_touched: bool,

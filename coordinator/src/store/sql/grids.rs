@@ -10,6 +10,7 @@ use super::super::{Filter, NewGrid, Steering, StoreError, Submitted, Unpublished
 use super::Tables;
 use super::dialect::Column;
 use super::fetch::fetch;
+use super::outbox;
 use super::rows::{GridRow, LineRow, damaged, milliseconds, stored_sequence};
 use crate::domain::effort::Effort;
 use crate::domain::grid::GridSpec;
@@ -324,7 +325,7 @@ pub(super) async fn cancel(
     grid: GridId,
     now: Timestamp,
 ) -> Result<u32, StoreError> {
-    let summary = locked(tables, grid).await?;
+    let mut summary = locked(tables, grid).await?;
     if summary.state.has_ended() {
         return Ok(0);
     }
@@ -349,6 +350,9 @@ pub(super) async fn cancel(
     .bind(cancelled as i64)
     .execute(&mut *tables.connection)
     .await?;
+    (summary.state, summary.finished_at) = (GridState::Cancelled, Some(now));
+    summary.counts.cancelled += cancelled as u32;
+    outbox::keep_ending(&mut *tables.connection, &summary).await?;
     Ok(cancelled as u32)
 }
 

@@ -35,6 +35,7 @@ pub(super) async fn lock_grids(
         .map(|row| {
             let summary = row.summary()?;
             let grid = Grid {
+                had_ended: summary.state.has_ended(),
                 handed_out: 0.0,
                 is_touched: false,
                 summary,

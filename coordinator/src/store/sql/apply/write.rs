@@ -10,6 +10,7 @@ use sqlx::{AnyConnection, AssertSqlSafe};
 use super::super::super::StoreError;
 use super::super::Tables;
 use super::super::dialect::Column;
+use super::super::outbox;
 use super::super::rows::{StateColumns, damaged, milliseconds, stored_sequence};
 use super::{AtNode, Grid, Judged};
 use crate::domain::attempt::AttemptEnd;
@@ -205,6 +206,10 @@ pub(super) async fn grids(
          FROM {given} WHERE grids.grid_id = given.grid_id"
     );
     execute(&mut *tables.connection, statement, rows).await?;
+    for grid in grids.values().filter(|grid| !grid.had_ended) {
+        // Nothing is kept of those that have not ended now either.
+        outbox::keep_ending(&mut *tables.connection, &grid.summary).await?;
+    }
     Ok(())
 }
 
