@@ -7,6 +7,7 @@
 #   NVRTC       compiles the kernels for GPUs, on machines without one too
 #   PostgreSQL  keeps the truth of several coordinators
 #   cargo-deny  holds what comes from elsewhere to deny.toml
+#   promtool    tries the alerts of deploy/monitoring
 #   linters     hold what is in deploy/ to the rules of Docker, Kubernetes, systemd and AWS
 # Each is installed where that is possible without asking. Where it is not, the tests that need it are skipped, loudly;
 # with CI=true that is a failure instead.
@@ -161,6 +162,29 @@ if ! command -v systemd-analyze >/dev/null; then
 fi
 if ! command -v systemd-analyze >/dev/null; then
     skipped+=("services of systemd: install it, as in 'apt-get install systemd'")
+fi
+
+# Taken out of its package: installed, that would start a server which nobody needs here.
+get_promtool() {
+    command -v apt-get >/dev/null || return 1
+    mkdir -p "$tools/promtool"
+    (
+        cd "$tools/promtool" &&
+            { apt-get download -qq prometheus || { as_root apt-get update -qq && apt-get download -qq prometheus; }; } &&
+            dpkg-deb --extract prometheus_*.deb . &&
+            usr/bin/promtool --version
+    )
+}
+
+if ! command -v promtool >/dev/null; then
+    if ! [ -x "$tools/promtool/usr/bin/promtool" ]; then
+        echo "tests: getting promtool into .tools/"
+        get_promtool >/dev/null 2>&1 || rm -rf "$tools/promtool"
+    fi
+    PATH=$PATH:$tools/promtool/usr/bin
+fi
+if ! command -v promtool >/dev/null; then
+    skipped+=("alerts: get promtool, as in 'apt-get install --no-install-recommends prometheus'")
 fi
 
 if [ -z "${ATELIER_TEST_ASSETS:-}" ]; then

@@ -36,6 +36,35 @@ pub enum CellError {
         /// The grid.
         grid: GridId,
     },
+    /// No cell was named.
+    #[error(
+        "which cell?\nhint: say `atelier logs GRID CELL`, with CELL as `atelier show GRID` lists it, or the id of a cell"
+    )]
+    Unsaid,
+    /// Several are meant where one is wanted.
+    #[error(
+        "the grid has {count} variants of `{}`\nhint: say which, as in `{}`",
+        printable(&shortened(wanted, 300)),
+        printable(&shortened(example, 300))
+    )]
+    Several {
+        /// As it was given.
+        wanted: String,
+        /// How many.
+        count: usize,
+        /// One of them.
+        example: String,
+    },
+    /// It was never attempted so often.
+    #[error("the cell {cell} has had no attempt {attempt}\nhint: it has had {attempts}")]
+    NoAttempt {
+        /// As it was given.
+        attempt: u32,
+        /// The cell.
+        cell: CellId,
+        /// How many it has had.
+        attempts: u32,
+    },
     /// Several are meant, and none of them can be queued again.
     #[error(
         "no variant of `{}` has failed or was cancelled, so there is nothing to queue again",
@@ -51,8 +80,8 @@ impl CellError {
     /// The exit code that tells scripts of it.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::None { .. } => Exit::NotFound,
-            Self::OtherGrid { .. } => Exit::BadInput,
+            Self::None { .. } | Self::NoAttempt { .. } => Exit::NotFound,
+            Self::OtherGrid { .. } | Self::Unsaid | Self::Several { .. } => Exit::BadInput,
             Self::NothingToRetry { .. } => Exit::NotNow,
         }
     }
@@ -68,7 +97,39 @@ pub fn resolve(grid: &GridView, wanted: &[String]) -> Result<BTreeSet<CellId>, C
     Ok(cells)
 }
 
+/// The one cell that is meant, whatever its state.
+pub fn one(grid: &GridView, wanted: &str) -> Result<CellId, CellError> {
+    match named(grid, wanted)?.as_slice() {
+        [cell] => Ok(cell.cell_id),
+        several => Err(CellError::Several {
+            wanted: wanted.to_owned(),
+            count: several.len(),
+            example: several
+                .first()
+                .map(|cell| whole_name(grid, cell))
+                .unwrap_or_default(),
+        }),
+    }
+}
+
 fn pick(grid: &GridView, wanted: &str) -> Result<BTreeSet<CellId>, CellError> {
+    match named(grid, wanted)?.as_slice() {
+        [cell] => Ok([cell.cell_id].into()),
+        several => {
+            let retryable = several.iter().filter(|cell| cell.state.is_retryable());
+            let retryable: BTreeSet<CellId> = retryable.map(|cell| cell.cell_id).collect();
+            if retryable.is_empty() {
+                return Err(CellError::NothingToRetry {
+                    wanted: wanted.to_owned(),
+                });
+            }
+            Ok(retryable)
+        }
+    }
+}
+
+/// The cell that is meant, or all variants of what is: one cell at least.
+fn named<'a>(grid: &'a GridView, wanted: &str) -> Result<Vec<&'a CellView>, CellError> {
     let id = grid.summary.grid_id;
     let none = || CellError::None {
         wanted: wanted.to_owned(),
@@ -87,30 +148,20 @@ fn pick(grid: &GridView, wanted: &str) -> Result<BTreeSet<CellId>, CellError> {
     };
     if let Some(wanted) = by_place {
         let found = grid.cells.iter().find(|cell| cell.cell_id == wanted);
-        return found.map(|cell| [cell.cell_id].into()).ok_or_else(none);
+        return found.map(|cell| vec![cell]).ok_or_else(none);
     }
 
     let is_called = |cell: &&CellView| wanted == whole_name(grid, cell);
     if let Some(cell) = grid.cells.iter().find(is_called) {
-        return Ok([cell.cell_id].into());
+        return Ok(vec![cell]);
     }
     // Names may have slashes in them, so that whole names are compared and none is taken apart.
     let is_variant = |cell: &&CellView| wanted == name_without_variant(grid, cell);
     let variants: Vec<&CellView> = grid.cells.iter().filter(is_variant).collect();
-    match variants.as_slice() {
-        [] => Err(none()),
-        [cell] => Ok([cell.cell_id].into()),
-        several => {
-            let retryable = several.iter().filter(|cell| cell.state.is_retryable());
-            let retryable: BTreeSet<CellId> = retryable.map(|cell| cell.cell_id).collect();
-            if retryable.is_empty() {
-                return Err(CellError::NothingToRetry {
-                    wanted: wanted.to_owned(),
-                });
-            }
-            Ok(retryable)
-        }
+    if variants.is_empty() {
+        return Err(none());
     }
+    Ok(variants)
 }
 
 fn whole_name(grid: &GridView, cell: &CellView) -> String {
@@ -180,6 +231,19 @@ mod tests {
         grid.cells[1].state = CellState::Done;
         let error = places(&grid, &["photo-0/Monet"]).unwrap_err();
         assert_eq!(error.exit(), Exit::NotNow);
+    }
+
+    #[test]
+    fn where_one_is_wanted_names_without_a_variant_are_not_enough() {
+        let grid = swept();
+        assert_eq!(one(&grid, "photo-0/Monet/seed=1").unwrap().place, 0);
+        assert_eq!(one(&grid, "photo-0/(content)").unwrap().place, 4);
+        let error = one(&grid, "photo-0/Monet").unwrap_err();
+        assert_eq!(error.exit(), Exit::BadInput);
+        assert!(
+            error.to_string().contains("`photo-0/Monet/seed=1`"),
+            "{error}"
+        );
     }
 
     #[test]

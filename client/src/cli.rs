@@ -5,10 +5,11 @@ mod access;
 use std::ffi::OsString;
 
 use atelier_proto::manual::ManualCommand;
+use atelier_proto::telemetry::LogFormat;
 use atelier_proto::version;
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
-use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 pub use self::access::AccessArgs;
 use crate::commands::audit::AuditArgs;
@@ -22,6 +23,7 @@ use crate::commands::fetch::FetchArgs;
 use crate::commands::fleet::FleetCommand;
 use crate::commands::list::ListArgs;
 use crate::commands::local::LocalArgs;
+use crate::commands::logs::LogsArgs;
 use crate::commands::nodes::NodesArgs;
 use crate::commands::open::OpenArgs;
 use crate::commands::pause::PauseArgs;
@@ -58,6 +60,9 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+    /// The command as it was called, without its arguments, as in `atelier fleet drain`.
+    #[arg(skip)]
+    pub called: String,
 }
 
 /// What every command knows.
@@ -101,6 +106,26 @@ pub struct GlobalArgs {
         hide_short_help = true
     )]
     pub log: String,
+    /// How it is logged
+    #[arg(
+        long,
+        global = true,
+        env = "ATELIER_LOG_FORMAT",
+        default_value = "text",
+        value_name = "text|json",
+        hide_short_help = true
+    )]
+    pub log_format: LogFormat,
+    /// URL of the OTLP collector that traces go to by gRPC, as in http://127.0.0.1:4317 [default: nowhere]
+    #[arg(
+        long,
+        global = true,
+        env = "OTEL_EXPORTER_OTLP_ENDPOINT",
+        value_name = "URL",
+        hide_env_values = true,
+        hide_short_help = true
+    )]
+    pub otlp_endpoint: Option<String>,
 }
 
 impl Cli {
@@ -117,6 +142,7 @@ impl Cli {
         let matches = command.try_get_matches_from_mut(arguments)?;
         let read = Self::from_arg_matches(&matches);
         let mut cli = read.map_err(|error| error.format(&mut command))?;
+        cli.called = called(&matches);
         let profile = matches.value_source("profile");
         match (profile, matches.value_source("coordinators")) {
             (Some(ValueSource::EnvVariable), Some(ValueSource::CommandLine)) => {
@@ -163,6 +189,8 @@ pub enum Command {
     List(ListArgs),
     /// Show a grid with its cells
     Show(ShowArgs),
+    /// Show what nodes logged of the attempts at a cell
+    Logs(LogsArgs),
     /// Hand out no more cells of a grid
     Pause(PauseArgs),
     /// Undo a pause
@@ -208,6 +236,16 @@ pub enum Command {
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented at its type")]
     Manual(ManualCommand),
+}
+
+fn called(matches: &ArgMatches) -> String {
+    let mut words = vec!["atelier"];
+    let mut matches = matches;
+    while let Some((word, further)) = matches.subcommand() {
+        words.push(word);
+        matches = further;
+    }
+    words.join(" ")
 }
 
 fn after_help() -> String {

@@ -12,6 +12,7 @@ pub mod fleet;
 pub mod gallery;
 pub mod list;
 pub mod local;
+pub mod logs;
 pub mod nodes;
 pub mod open;
 pub mod pause;
@@ -50,6 +51,7 @@ pub async fn run(cli: Cli, printer: &Printer) -> Result<Exit, Error> {
         Command::Watch(args) => watch::run(&context()?, args).await,
         Command::List(args) => list::run(&context()?, args).await,
         Command::Show(args) => show::run(&context()?, args).await,
+        Command::Logs(args) => logs::run(&context()?, args).await,
         Command::Pause(args) => pause::run(&context()?, args).await,
         Command::Resume(args) => resume::run(&context()?, args).await,
         Command::Priority(args) => priority::run(&context()?, args).await,
@@ -61,10 +63,9 @@ pub async fn run(cli: Cli, printer: &Printer) -> Result<Exit, Error> {
         Command::Share(args) => share::run(context()?, args).await,
         Command::Audit(args) => audit::run(&context()?, args).await,
         Command::Doctor(args) => {
-            let urls = cli.global.coordinators()?;
             let profile = cli.global.profile.clone();
             let profile = profile.filter(|name| !name.is_empty());
-            doctor::run(&context()?, &urls, profile, args).await
+            doctor::run(&context()?, profile, args).await
         }
         Command::Nodes(args) => nodes::run(&context()?, args).await,
         Command::Fleet(command) => fleet::run(&context()?, command).await,

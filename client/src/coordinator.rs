@@ -19,7 +19,7 @@ use std::time::Duration;
 use atelier_gallery::bucket::Bucket;
 use atelier_proto::clock::Stopwatch;
 use atelier_proto::connect::{Access, Route, TlsFault};
-use atelier_proto::storage::Storage;
+use atelier_proto::telemetry::context;
 use atelier_proto::version;
 use backon::{ExponentialBuilder, Retryable as _};
 use tonic::{Code, Request, Response, Status};
@@ -72,6 +72,19 @@ impl Coordinator {
         Ok(Bucket::connect_trusting(storage, authorities).await?)
     }
 
+    /// Each of them alone, by its URL.
+    ///
+    /// # Errors
+    /// As for all of them together.
+    pub fn each(&self) -> Result<Vec<(String, Self)>, RpcError> {
+        let urls = self.members.all().map(|member| member.url.clone());
+        urls.map(|url| {
+            let alone = Self::with_access(&[&url], self.access.clone())?;
+            Ok((url, alone))
+        })
+        .collect()
+    }
+
     /// Where the one is that is asked now.
     pub fn url(&self) -> &str {
         &self.members.current().url
@@ -91,6 +104,7 @@ impl Coordinator {
             let mut request = Request::new(message.clone());
             request.set_timeout(CALL_TIMEOUT);
             version::tell(request.metadata_mut());
+            context::inject(request.metadata_mut());
             call(channel, request)
         });
         Ok(called.await?.0)
@@ -100,12 +114,14 @@ impl Coordinator {
     async fn call_once<Message, Answer>(
         &self,
         message: Message,
-        call: impl AsyncFnOnce(Channel, Request<Message>) -> Result<Response<Answer>, Status>,
+        call: impl AsyncFnOnce(Route, Request<Message>) -> Result<Response<Answer>, Status>,
     ) -> Result<Answer, RpcError> {
         let member = self.members.current();
         let mut request = Request::new(message);
         request.set_timeout(CALL_TIMEOUT);
-        let answer = call(member.channel.clone(), request).await;
+        version::tell(request.metadata_mut());
+        context::inject(request.metadata_mut());
+        let answer = call(member.route.clone(), request).await;
         let answer = answer.map_err(|status| RpcError::new(&member.url, &status))?;
         Ok(answer.into_inner())
     }

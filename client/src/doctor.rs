@@ -317,7 +317,7 @@ fn of_bucket(bucket: &Result<BucketFacts, String>) -> Finding {
             let endpoint = facts.endpoint.as_deref().unwrap_or("AWS");
             let took = facts.round_trip.as_millis();
             let text = format!(
-                "{} at {}: written and read in {took} ms",
+                "{} at {}: written and found in {took} ms",
                 printable(&facts.name),
                 printable(endpoint)
             );

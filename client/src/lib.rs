@@ -48,14 +48,19 @@ pub mod submitter;
 pub mod terminal_picture;
 pub mod text;
 
+use tracing::Instrument as _;
+
 use crate::cli::Cli;
 use crate::exit::Exit;
 use crate::printer::Printer;
 
 /// Does what the command line asks for; what goes wrong has been told when it returns.
 pub async fn run(cli: Cli) -> Exit {
+    // Calls belong to the command that makes them.
+    let span = tracing::info_span!("command", otel.name = cli.called);
     let printer = Printer::new(cli.global.quiet, cli.global.json, cli.global.no_color);
-    commands::run(cli, &printer).await.unwrap_or_else(|error| {
+    let exit = commands::run(cli, &printer).instrument(span).await;
+    exit.unwrap_or_else(|error| {
         printer.error(&error);
         error.exit()
     })

@@ -27,7 +27,7 @@ use atelier_proto::ids::GridId;
 use axum::Extension;
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, Path, Request, State};
+use axum::extract::{DefaultBodyLimit, Path, RawQuery, Request, State};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, REFERRER_POLICY,
     X_CONTENT_TYPE_OPTIONS,
@@ -47,13 +47,14 @@ use tower::Service as _;
 pub use self::access::{Key, KeyError};
 use self::live::Live;
 use self::session::Visitor;
+pub(crate) use self::session::refuse_saying;
 use self::status::Status;
 use crate::identity::Identities;
 use crate::identity::audit::Audit;
 use crate::ledger::Ledger;
 use crate::listen::{Listener, http};
-use crate::metrics;
-use crate::scaler::{Overview, Scaling};
+use crate::metrics::Limit;
+use crate::monitoring::{self, Monitoring};
 use crate::scope;
 use crate::store::StoreError;
 use crate::submissions::Submissions;
@@ -115,8 +116,8 @@ pub struct Parts {
     pub bucket: Bucket,
     /// Who takes in grids.
     pub submissions: Submissions,
-    /// How the fleet follows the backlog.
-    pub scaling: Arc<Scaling>,
+    /// What watches the coordinator sees.
+    pub monitoring: Monitoring,
     /// Who calls.
     pub identities: Identities,
     /// Where it is written down what they do.
@@ -155,6 +156,29 @@ const LAST_MAX: usize = 200;
 struct Last {
     read: Stopwatch,
     text: Arc<str>,
+}
+
+/// A page that is kept up to date, counted for as long as it is.
+#[derive(Debug)]
+struct OpenPage {
+    ledger: Arc<Ledger>,
+    _turn: OwnedSemaphorePermit,
+}
+
+impl OpenPage {
+    fn new(ledger: Arc<Ledger>, turn: OwnedSemaphorePermit) -> Self {
+        ledger.metrics().board_pages.add(1.0);
+        Self {
+            ledger,
+            _turn: turn,
+        }
+    }
+}
+
+impl Drop for OpenPage {
+    fn drop(&mut self) {
+        self.ledger.metrics().board_pages.add(-1.0);
+    }
 }
 
 /// What a page follows.
@@ -233,7 +257,8 @@ impl Board {
         }
         router
             .route("/board.css", get(async || page("text/css", STYLE.as_str())))
-            .route("/healthz", get(health))
+            .route("/healthz", get(monitoring::alive))
+            .route("/readyz", get(tell_ready))
             .fallback(async || (StatusCode::NOT_FOUND, "there is no such page"))
             .with_state(self)
     }
@@ -280,23 +305,12 @@ fn page(content_type: &'static str, text: &'static str) -> Response {
 
 /// The fleet for Prometheus, and for what scales by it.
 async fn tell_metrics(State(board): State<Board>) -> Response {
-    let told = async {
-        let overview = Overview::read(&board.ledger, &board.scaling).await?;
-        let tallies = board.ledger.store().tallies().await?;
-        Ok(metrics::text(&overview, &tallies))
-    };
-    match told.await {
-        Ok(text) => ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
-        Err(error) => unavailable(&error),
-    }
+    board.monitoring.tell_metrics().await
 }
 
-/// Whether this coordinator can do its work: the database answers.
-async fn health(State(board): State<Board>) -> Response {
-    match board.ledger.store().fleet_bounds().await {
-        Ok(_) => (StatusCode::OK, "ok\n").into_response(),
-        Err(error) => unavailable(&error),
-    }
+/// Whether this coordinator can do its work.
+async fn tell_ready(State(board): State<Board>, query: RawQuery) -> Response {
+    board.monitoring.tell_ready(query).await
 }
 
 fn unavailable(error: &StoreError) -> Response {
@@ -353,6 +367,7 @@ impl Board {
 
     fn follow(self, followed: Followed, visitor: &Visitor) -> Response {
         let Ok(turn) = self.pages.clone().try_acquire_owned() else {
+            self.ledger.metrics().refused(Limit::BoardPages);
             let text = "too many pages are open; try again later";
             return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
         };
@@ -361,7 +376,8 @@ impl Board {
         // Whoever is not let in any more sees nothing more.
         let until_over = async move { identities.until_over(&over).await };
         let scope = visitor.admitted.caller.confined_to().map(str::to_owned);
-        let changes = self.changes(followed, scope, turn);
+        let page = OpenPage::new(self.ledger.clone(), turn);
+        let changes = self.changes(followed, scope, page);
         Sse::new(changes.take_until(Box::pin(until_over)))
             .keep_alive(KeepAlive::default())
             .into_response()
@@ -387,7 +403,8 @@ impl Board {
         {
             return Ok(last.text.clone());
         }
-        let status = Status::read(&self.ledger, &self.scaling, scope.as_deref()).await?;
+        let scaling = &self.monitoring.scaling;
+        let status = Status::read(&self.ledger, scaling, scope.as_deref()).await?;
         let text: Arc<str> = serde_json::to_string(&status)?.into();
         if last.len() >= LAST_MAX {
             last.clear();
@@ -405,13 +422,13 @@ impl Board {
         self,
         followed: Followed,
         scope: Option<String>,
-        turn: OwnedSemaphorePermit,
+        page: OpenPage,
     ) -> impl Stream<Item = Result<Event, Infallible>> {
         let bell = self.ledger.changed_bell();
-        let begin = (self, scope, turn, bell, None::<Arc<str>>);
+        let begin = (self, scope, page, bell, None::<Arc<str>>);
         futures::stream::unfold(
             begin,
-            move |(board, scope, turn, mut bell, before)| async move {
+            move |(board, scope, page, mut bell, before)| async move {
                 loop {
                     if before.is_some() {
                         let waited = async {
@@ -439,7 +456,7 @@ impl Board {
                             Followed::Grid(_) => "grid",
                         };
                         let event = Event::default().event(name).data(&*text);
-                        return Some((Ok(event), (board, scope, turn, bell, Some(text))));
+                        return Some((Ok(event), (board, scope, page, bell, Some(text))));
                     }
                 }
             },

@@ -91,6 +91,10 @@ pub struct Cli {
     /// Serve no board
     #[arg(long, env = "ATELIER_NO_BOARD")]
     pub no_board: bool,
+    /// Where metrics for Prometheus and answers to probes (/healthz, /readyz) are served besides the board [default: at the
+    /// board alone]
+    #[arg(long, env = "ATELIER_METRICS_LISTEN", value_name = "ADDRESS")]
+    pub metrics_listen: Option<SocketAddr>,
     /// URL by which nodes and clients reach the embedded S3 endpoint [default: http:// or https:// and where it is served]
     #[arg(long, env = "ATELIER_S3_PUBLIC_URL", value_name = "URL", conflicts_with = "s3_bucket",
           value_parser = parse_url)]
@@ -217,6 +221,14 @@ pub struct Cli {
         value_name = "text|json"
     )]
     pub log_format: LogFormat,
+    /// URL of the OTLP collector that traces go to by gRPC, as in http://127.0.0.1:4317 [default: nowhere]
+    #[arg(
+        long,
+        env = "OTEL_EXPORTER_OTLP_ENDPOINT",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    pub otlp_endpoint: Option<String>,
 }
 
 /// What a coordinator does besides serving.
@@ -246,6 +258,8 @@ pub struct Config {
     pub connections_max: usize,
     /// Where the board is served; `None`: nowhere.
     pub board: Option<SocketAddr>,
+    /// Where metrics are served besides; `None`: nowhere.
+    pub metrics: Option<SocketAddr>,
     /// The file of its key; `None`: the one in the data folder.
     pub board_key: Option<PathBuf>,
     /// The data folder.
@@ -359,6 +373,9 @@ impl TryFrom<Cli> for Config {
         if let Some(address) = board {
             check_exposure(address, protection)?;
         }
+        if let Some(address) = cli.metrics_listen {
+            check_exposure(address, protection)?;
+        }
         // clap sees to it that neither comes without the other.
         let bucket = if let (Some(bucket), Some(region)) = (cli.s3_bucket, cli.s3_region) {
             BucketConfig::External {
@@ -382,6 +399,7 @@ impl TryFrom<Cli> for Config {
             connections_max: cli.tls.connections_max as usize,
             tls: cli.tls.files(),
             board,
+            metrics: cli.metrics_listen,
             board_key: cli.board_key_file,
             data: cli.data,
             bucket,
@@ -510,6 +528,7 @@ mod tests {
         let refused = |args: &[&str]| config(args).unwrap_err();
         assert!(refused(&["--listen", "0.0.0.0:7878"]).contains("--insecure"));
         assert!(refused(&["--s3-listen", "0.0.0.0:7879"]).contains("--insecure"));
+        assert!(refused(&["--metrics-listen", "0.0.0.0:9100"]).contains("--insecure"));
         let everywhere = ["--s3-listen", "0.0.0.0:7879", "--insecure"];
         assert!(refused(&everywhere).contains("--s3-public-url"));
         let named = [

@@ -38,6 +38,8 @@ pub struct Given {
     pub keys: CellKeys,
     /// End of the lease, if it is not renewed.
     pub expires_at: Timestamp,
+    /// The trace that it belongs to, as W3C has it; empty: to none.
+    pub trace_parent: String,
 }
 
 /// What a node that asks for work is told.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use atelier_gallery::bucket::BucketError;
 use atelier_proto::manual::ManualError;
-use atelier_proto::telemetry;
+use atelier_proto::telemetry::TelemetryError;
 
 use crate::backup::BackupError;
 use crate::board::KeyError;
@@ -25,15 +25,15 @@ pub enum RunError {
     /// What it was told makes no sense.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The log filter cannot be parsed.
-    #[error("--log: {0}")]
-    Log(#[from] telemetry::ParseError),
+    /// Logs or traces cannot be told as it was asked.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
     /// Its man pages cannot be written.
     #[error(transparent)]
     Manual(#[from] ManualError),
     /// It cannot listen.
     #[error(
-        "cannot listen on {address}: {source}\nhint: is another coordinator running there? give another address with --listen, --s3-listen or --board-listen"
+        "cannot listen on {address}: {source}\nhint: is another coordinator running there? give another address with --listen, --s3-listen, --board-listen or --metrics-listen"
     )]
     Listen {
         /// Where.
@@ -93,7 +93,7 @@ impl RunError {
     /// The exit code, as `--help` explains it.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::Log(_) | Self::Tls(_) => 2,
+            Self::Config(_) | Self::Telemetry(_) | Self::Tls(_) => 2,
             Self::Listen { .. } => 4,
             Self::Bucket(_) => 5,
             Self::DataFolder(_)

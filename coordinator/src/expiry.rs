@@ -94,6 +94,7 @@ mod tests {
             submitter: String::new(),
             priority: 0,
             spec: GridSpec::accept(draft(1, 1), 10).unwrap(),
+            trace_parent: String::new(),
         };
         ledger.create_grid(new).await.unwrap();
         let [silent, other] = [node(), node()];

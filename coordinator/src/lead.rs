@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::collector::Keeping;
+use crate::health::Health;
 use crate::ledger::Ledger;
 use crate::publisher::Publisher;
 use crate::scaler::Scaling;
@@ -29,11 +30,14 @@ pub async fn run(
     keeping: Keeping,
     scaling: Arc<Scaling>,
     told: Arc<[Webhook]>,
+    health: Arc<Health>,
     shutdown: CancellationToken,
 ) {
     while !shutdown.is_cancelled() {
         match ledger.store().lead().await {
             Ok(Some(leadership)) => {
+                let leads = &ledger.metrics().leads;
+                leads.set(1.0);
                 let term = shutdown.child_token();
                 let duties = TaskTracker::new();
                 duties.spawn(expiry::run(ledger.clone(), term.clone()));
@@ -45,11 +49,12 @@ pub async fn run(
                 duties.spawn(scaler::run(ledger.clone(), scaling.clone(), term.clone()));
                 duties.spawn(webhooks::run(ledger.clone(), told.clone(), term.clone()));
                 duties.close();
-                until_lost(leadership, &shutdown).await;
+                until_lost(leadership, &health, &shutdown).await;
                 term.cancel();
                 duties.wait().await;
+                leads.set(0.0);
             }
-            Ok(None) => {}
+            Ok(None) => health.leader_seen(),
             Err(error) => tracing::warn!(%error, "cannot tell who leads; trying again"),
         }
         shutdown
@@ -58,9 +63,14 @@ pub async fn run(
     }
 }
 
-async fn until_lost(mut leadership: Box<dyn Leadership>, shutdown: &CancellationToken) {
+async fn until_lost(
+    mut leadership: Box<dyn Leadership>,
+    health: &Health,
+    shutdown: &CancellationToken,
+) {
     tracing::info!("leading");
     loop {
+        health.leader_seen();
         let waited = shutdown.run_until_cancelled(tokio::time::sleep(INTERVAL));
         if waited.await.is_none() {
             return;

@@ -5,7 +5,7 @@
 //!
 //! What is kept here beside that only saves work, and is true or told to be old: what never changes of a grid
 //! ([`facts`], [`owners`]), what was measured ([`measurements`]), which nodes were heard of ([`sightings`]). Events of cells that come
-//! at the same time are committed together ([`commits`]).
+//! at the same time are committed together ([`commits`]). It counts what becomes of cells ([`crate::metrics`]).
 
 mod commits;
 mod facts;
@@ -21,7 +21,7 @@ use atelier_proto::ids::{CellId, GridId, NodeId};
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use self::commits::Commits;
+use self::commits::{Commits, Committer};
 use self::facts::FactsCache;
 use self::measurements::Measurements;
 use self::owners::Owners;
@@ -33,6 +33,7 @@ use crate::domain::facts::GridFacts;
 use crate::domain::lease::LeaseRules;
 use crate::domain::node::{Health, Node, NodeState};
 use crate::domain::share::Shares;
+use crate::metrics::{Limit, Metrics};
 use crate::store::{Measurement, NewGrid, Steering, Store, StoreError, Submitted, Verdict};
 
 /// How often whoever waits for a change looks without having heard a bell.
@@ -56,6 +57,7 @@ pub struct Ledger {
     store: Arc<dyn Store>,
     clock: Clock,
     rules: Arc<Rules>,
+    metrics: Arc<Metrics>,
     commits: Commits,
     facts: FactsCache,
     submitters: Owners<GridId>,
@@ -70,8 +72,16 @@ impl Ledger {
     /// A ledger over a store. What commits lives until the ledger is dropped, on the runtime that this is called on.
     pub fn new(store: Arc<dyn Store>, clock: Clock, rules: Rules) -> Self {
         let rules = Arc::new(rules);
+        let metrics = Arc::new(Metrics::default());
+        let committer = Committer {
+            store: store.clone(),
+            clock: clock.clone(),
+            rules: rules.clone(),
+            metrics: metrics.clone(),
+        };
         Self {
-            commits: Commits::start(store.clone(), clock.clone(), rules.clone()),
+            commits: Commits::start(committer),
+            metrics,
             store,
             clock,
             rules,
@@ -88,6 +98,11 @@ impl Ledger {
     /// The store, for reading and for what rings no bell.
     pub fn store(&self) -> &dyn Store {
         &*self.store
+    }
+
+    /// What is counted of this coordinator.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// The rules of leases.
@@ -120,7 +135,10 @@ impl Ledger {
     /// # Errors
     /// When there is no such grid, or the store fails.
     pub async fn facts(&self, grid: GridId) -> Result<Arc<GridFacts>, StoreError> {
-        let fetch = async { Ok(GridFacts::new(grid, self.store.spec(grid).await?)) };
+        let fetch = async {
+            let facts = GridFacts::new(grid, self.store.spec(grid).await?);
+            Ok(facts.in_trace(self.store.trace_parent(grid).await?))
+        };
         self.facts.get(grid, fetch).await
     }
 
@@ -227,7 +245,12 @@ impl Ledger {
         let created = self
             .store
             .create_grid(grid, self.now(), self.shares())
-            .await?;
+            .await
+            .inspect_err(|error| {
+                if matches!(error, StoreError::TooManyOpen { .. }) {
+                    self.metrics.refused(Limit::OpenCells);
+                }
+            })?;
         self.ring_queued().await;
         self.changed.send_replace(());
         Ok(created)
@@ -275,6 +298,9 @@ impl Ledger {
             return Ok(Vec::new());
         }
         let verdicts = self.commits.apply(events).await?;
+        for applied in verdicts.iter().filter_map(|verdict| verdict.as_ref().ok()) {
+            self.metrics.applied(applied);
+        }
         let changed = || {
             let applied = verdicts.iter().filter_map(|verdict| verdict.as_ref().ok());
             applied.filter(|applied| applied.changed)

@@ -5,7 +5,8 @@
 //! - [`ledger`]: the store with its clock, its rules and the bells that tell of changes
 //! - [`submissions`]: takes grids in; [`dispatch`]: gives cells to nodes; [`estimates`]: how long they take
 //! - [`identity`]: who calls; [`scope`]: whose a grid is
-//! - [`rpc`]: the gRPC services; [`board`]: the same for browsers; [`metrics`]: the fleet for Prometheus
+//! - [`rpc`]: the gRPC services; [`board`]: the same for browsers
+//! - [`monitoring`]: for what watches a coordinator: [`metrics`], and its [`health`]
 //! - [`lead`]: what one coordinator does for all: [`expiry`] takes cells back when a lease is over, [`publisher`] writes
 //!   `gallery.json` and `index.html`, [`collector`] removes what is to be forgotten,
 //!   [`scaler`] has the fleet follow the backlog, [`webhooks`] tells others that grids have ended
@@ -23,11 +24,13 @@ pub mod dispatch;
 pub mod domain;
 pub mod estimates;
 pub mod expiry;
+pub mod health;
 pub mod identity;
 pub mod lead;
 pub mod ledger;
 pub mod listen;
 pub mod metrics;
+pub mod monitoring;
 pub mod publisher;
 pub mod rpc;
 pub mod s3;
@@ -64,12 +67,14 @@ use self::config::{BucketConfig, Config, DatabaseConfig};
 use self::data_folder::DataFolder;
 use self::dispatch::Dispatcher;
 pub use self::error::RunError;
+use self::health::Health;
 use self::identity::audit::Audit;
 use self::identity::oidc::Oidc;
 use self::identity::operator::OperatorToken;
 use self::identity::{Asking, Identities};
 use self::ledger::Ledger;
 use self::listen::{Listener, Protocol, ServerTls};
+use self::monitoring::Monitoring;
 use self::store::Store;
 use self::store::sql::SqlStore;
 use self::submissions::Submissions;
@@ -89,6 +94,8 @@ pub struct Listeners {
     pub s3_local: Option<TcpListener>,
     /// For the board, if there is one.
     pub board: Option<TcpListener>,
+    /// For metrics and probes, if they have one of their own.
+    pub metrics: Option<TcpListener>,
 }
 
 impl Listeners {
@@ -106,12 +113,17 @@ impl Listeners {
             (Some(_), Some(_)) => Some(listen_on((Ipv4Addr::LOCALHOST, 0).into()).await?),
             _ => None,
         };
+        let metrics = match config.metrics {
+            Some(address) => Some(listen_on(address).await?),
+            None => None,
+        };
         let grpc = listen_on(config.listen).await?;
         Ok(Self {
             grpc,
             s3,
             s3_local,
             board,
+            metrics,
         })
     }
 }
@@ -133,6 +145,9 @@ pub struct Ready {
     /// URL of its board, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub board: Option<String>,
+    /// URL of its metrics, if they have an address of their own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<String>,
 }
 
 /// Serves until `shutdown`; tells `ready` once everything is served.
@@ -190,11 +205,21 @@ pub async fn run(
             Some(board) => Some(doors.url(board)?),
             None => None,
         },
+        metrics: match &listeners.metrics {
+            Some(metrics) => Some(format!("{}/metrics", doors.url(metrics)?)),
+            None => None,
+        },
     };
     let (identities, audit) = find_out_who_calls(&config, &folder, &store, &clock, &tasks)?;
     tasks.spawn(reopen_on_hangup(audit.clone(), shutdown.clone())?);
     let ledger = Arc::new(Ledger::new(store.clone(), clock, config.rules));
     let scaling = Arc::new(config.scaling);
+    let health = Arc::new(Health::new(ledger.clone(), bucket.clone()));
+    let monitoring = Monitoring {
+        ledger: ledger.clone(),
+        scaling: scaling.clone(),
+        health: health.clone(),
+    };
     let submissions = Submissions::new(ledger.clone(), bucket.clone(), config.cells_max);
     let context = rpc::Context {
         ledger: ledger.clone(),
@@ -207,12 +232,26 @@ pub async fn run(
         scaling: scaling.clone(),
         identities: identities.clone(),
         audit: audit.clone(),
+        health: health.clone(),
         shutdown: shutdown.clone(),
         tasks: tasks.clone(),
         pulses: rpc::Pulses::default(),
     };
     let grpc = rpc::serve(context, doors.open(listeners.grpc, "gRPC", Protocol::Grpc));
     serve(Box::pin(async { Ok(grpc.await?) }));
+    if let Some(listener) = listeners.metrics {
+        let listener = doors.open(listener, "metrics", Protocol::Http);
+        let serving = monitoring.clone().serve(
+            listener,
+            identities.clone(),
+            audit.clone(),
+            shutdown.clone(),
+        );
+        serve(Box::pin(async {
+            serving.await;
+            Ok(())
+        }));
+    }
     if let Some(listener) = listeners.board {
         let key = config.board_key.unwrap_or_else(|| folder.board_key());
         let key = Key::load_or_make(&key)?;
@@ -220,11 +259,11 @@ pub async fn run(
             ledger: ledger.clone(),
             bucket: bucket.clone(),
             submissions,
-            scaling: scaling.clone(),
+            monitoring,
             identities,
             audit,
             key,
-            tls: tls.is_some(),
+            tls: config.tls.is_some(),
             shutdown: shutdown.clone(),
         });
         let listener = doors.open(listener, "the board", Protocol::Http);
@@ -244,6 +283,7 @@ pub async fn run(
         config.keeping,
         scaling,
         config.webhooks,
+        health,
         shutdown.clone(),
     ));
     tracing::info!(grpc = ready_to_say.grpc, s3 = ready_to_say.s3, data = %config.data.display(), "serving");

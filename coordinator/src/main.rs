@@ -7,7 +7,8 @@ use atelier_coordinator::backup::back_up;
 use atelier_coordinator::config::{Cli, Command, Config};
 use atelier_coordinator::{Listeners, Ready, RunError};
 use atelier_proto::clock::Clock;
-use atelier_proto::{shutdown, telemetry, version};
+use atelier_proto::telemetry::{Settings, Telemetry};
+use atelier_proto::{shutdown, version};
 use clap::{CommandFactory as _, Parser as _};
 
 fn main() -> ExitCode {
@@ -28,22 +29,32 @@ fn start(mut cli: Cli) -> Result<(), RunError> {
         let text = command.run(Cli::command())?;
         return Ok(writeln!(std::io::stdout(), "{text}")?);
     }
-    telemetry::init(&cli.log, cli.log_format)?;
-    let exit_with_stdin = cli.exit_with_stdin;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
+    let telemetry = {
+        let _runtime = runtime.enter();
+        Telemetry::start(&Settings {
+            program: "atelier-coordinator",
+            filter: &cli.log,
+            format: cli.log_format,
+            otlp_endpoint: cli.otlp_endpoint.as_deref(),
+        })?
+    };
     if let Some(Command::Backup { to }) = command {
         let copied = runtime.block_on(back_up(&cli.data, &to))?;
         say(&serde_json::json!({ "backup": to, "objects": copied }));
+        telemetry.flush();
         return Ok(());
     }
+    let exit_with_stdin = cli.exit_with_stdin;
     let config = Config::try_from(cli)?;
     let ended = runtime.block_on(async {
         let shutdown = shutdown::on_signals(exit_with_stdin)?;
         let listeners = Listeners::bind(&config).await?;
         atelier_coordinator::run(config, listeners, Clock::system(), shutdown, say_ready).await
     });
+    telemetry.flush();
     // A read of standard input cannot be cut short, and would keep the process.
     runtime.shutdown_background();
     ended

@@ -77,6 +77,8 @@ pub struct Publisher {
     ledger: Arc<Ledger>,
     bucket: Bucket,
     written: HashMap<GridId, Written>,
+    /// Grids whose gallery is to be written, and since when.
+    behind: HashMap<GridId, Timestamp>,
 }
 
 impl Publisher {
@@ -86,27 +88,25 @@ impl Publisher {
             ledger,
             bucket,
             written: HashMap::new(),
+            behind: HashMap::new(),
         }
     }
 
     /// Writes galleries until `shutdown`.
     pub async fn run(mut self, shutdown: CancellationToken) {
         let mut bell = self.ledger.changed_bell();
-        loop {
-            bell.mark_unchanged();
-            // Files are replaced as a whole, so that being cut off between leaves nothing half-made.
-            if shutdown
-                .run_until_cancelled(self.publish_due())
-                .await
-                .is_none()
-            {
-                return;
+        let publishing = async {
+            loop {
+                bell.mark_unchanged();
+                self.publish_due().await;
+                // Over when it rings, and when it has not for a while.
+                let _ = tokio::time::timeout(POLL_INTERVAL, bell.changed()).await;
             }
-            tokio::select! {
-                _ = tokio::time::timeout(POLL_INTERVAL, bell.changed()) => {}
-                () = shutdown.cancelled() => return,
-            }
-        }
+        };
+        // Files are replaced as a whole, so that being cut off between leaves nothing half-made.
+        shutdown.run_until_cancelled(publishing).await;
+        // Whoever writes them next tells how far behind they are.
+        self.ledger.metrics().publisher_lag.set_known(None);
     }
 
     async fn publish_due(&mut self) {
@@ -119,11 +119,33 @@ impl Publisher {
         };
         let open: HashSet<GridId> = unpublished.iter().map(|entry| entry.grid).collect();
         self.written.retain(|grid, _| open.contains(grid));
+        self.behind.retain(|grid, _| open.contains(grid));
+        let now = self.ledger.now();
+        for entry in &unpublished {
+            if self.is_behind(*entry) {
+                self.behind.entry(entry.grid).or_insert(now);
+            }
+        }
+        self.tell_lag();
         for entry in unpublished {
             if self.is_due(entry) {
                 self.publish_one(entry, open.len()).await;
+                self.tell_lag();
             }
         }
+    }
+
+    /// Whether the gallery of a grid shows less than there is.
+    fn is_behind(&self, entry: Unpublished) -> bool {
+        let written = self.written.get(&entry.grid);
+        entry.has_ended || written.is_none_or(|written| written.sequence != entry.sequence)
+    }
+
+    fn tell_lag(&self) {
+        let now = self.ledger.now();
+        let first = self.behind.values().min();
+        let lag = first.map_or(0.0, |first| now.duration_since(*first).as_secs_f64());
+        self.ledger.metrics().publisher_lag.set(lag.max(0.0));
     }
 
     /// Whether there is something to write of a grid, and the time for it has come.
@@ -147,6 +169,7 @@ impl Publisher {
         let writing = Stopwatch::start();
         let wait = match self.publish(entry, &mut written).await {
             Ok(()) => {
+                self.behind.remove(&entry.grid);
                 written.failures = 0;
                 // What takes long to write is not written all the time.
                 DEBOUNCE.max(writing.elapsed() * times_as_long(open))

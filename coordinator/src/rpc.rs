@@ -9,6 +9,7 @@ mod convert;
 mod fleet;
 mod grids;
 mod nodes;
+mod observed;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ use std::time::Duration;
 use atelier_gallery::bucket::Bucket;
 use atelier_gallery::signed::signer::Signer;
 use atelier_proto::storage::Storage;
+use atelier_proto::telemetry::calls::Calls;
 use atelier_proto::v1;
 use atelier_proto::v1::bucket_server::BucketServer;
 use atelier_proto::v1::fleet_server::FleetServer;
@@ -42,6 +44,7 @@ use self::admission::Admission;
 use self::status::RpcError;
 use crate::dispatch::Dispatcher;
 use crate::domain::access::Admitted;
+use crate::health::Health;
 use crate::identity::Identities;
 use crate::identity::audit::{About, Audit};
 use crate::ledger::Ledger;
@@ -81,6 +84,8 @@ pub struct Context {
     pub identities: Identities,
     /// Where it is written down what they do.
     pub audit: Arc<Audit>,
+    /// Whether this coordinator can do its work.
+    pub health: Arc<Health>,
     /// Ends whatever waits.
     pub shutdown: CancellationToken,
     /// The tasks that outlive their call.
@@ -114,22 +119,18 @@ pub enum ServeError {
 
 /// Serves until shutdown; calls in hand are then finished.
 pub async fn serve(context: Context, listener: Listener) -> Result<(), ServeError> {
-    let (health, health_service) = tonic_health::server::health_reporter();
-    health
-        .set_serving::<GridsServer<grids::GridsService>>()
-        .await;
-    health
-        .set_serving::<NodesServer<nodes::NodesService>>()
-        .await;
-    health
-        .set_serving::<FleetServer<fleet::FleetService>>()
-        .await;
-    health
-        .set_serving::<TokensServer<tokens::TokensService>>()
-        .await;
-    health
-        .set_serving::<BucketServer<bucket::BucketService>>()
-        .await;
+    let (reporter, health_service) = tonic_health::server::health_reporter();
+    let services = [
+        observed::name_of::<GridsServer<grids::GridsService>>(),
+        observed::name_of::<NodesServer<nodes::NodesService>>(),
+        observed::name_of::<FleetServer<fleet::FleetService>>(),
+        observed::name_of::<TokensServer<tokens::TokensService>>(),
+        observed::name_of::<BucketServer<bucket::BucketService>>(),
+    ];
+    let (health, ending) = (context.health.clone(), context.shutdown.clone());
+    let telling = async move { observed::tell_health(reporter, &services, health, ending).await };
+    context.tasks.spawn(telling);
+    let calls = Calls::told_to(Arc::new(observed::Counted(context.ledger.clone())));
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(v1::FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
@@ -154,6 +155,8 @@ pub async fn serve(context: Context, listener: Listener) -> Result<(), ServeErro
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_INTERVAL))
         .layer(versions::Versions::default())
+        // Before the door, so that who is refused there is counted and traced, too.
+        .layer(calls)
         .layer(admission)
         .add_service(grids)
         .add_service(nodes)

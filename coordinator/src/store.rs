@@ -16,7 +16,7 @@ use atelier_proto::ids::{CellId, GridId, NodeId, RequestId, TokenId};
 use jiff::Timestamp;
 
 use self::outbox::Outbox;
-use crate::domain::attempt::FailedAttempt;
+use crate::domain::attempt::{AttemptRecord, Outcome};
 use crate::domain::block::QueuedCell;
 use crate::domain::cell::{Cell, Event, Refusal};
 use crate::domain::effort::Speeds;
@@ -25,7 +25,7 @@ use crate::domain::grid::GridSpec;
 use crate::domain::lease::LeaseRules;
 use crate::domain::node::{Health, Node, NodeRecord};
 use crate::domain::share::{Line, Shares};
-use crate::domain::summary::{Changes, GridState, GridSummary};
+use crate::domain::summary::{CellRecord, Changes, GridState, GridSummary};
 use crate::domain::token::{SecretHash, SessionRecord, TokenRecord};
 
 /// A grid to be kept.
@@ -41,6 +41,8 @@ pub struct NewGrid {
     pub priority: i32,
     /// What was submitted.
     pub spec: GridSpec,
+    /// The trace in which it was, as W3C has it; empty: in none.
+    pub trace_parent: String,
 }
 
 /// How many cells of which grids a node holds.
@@ -110,6 +112,8 @@ pub struct Applied {
     pub cell: Cell,
     /// Whether people see a difference.
     pub changed: bool,
+    /// How the attempt ended that this ended.
+    pub ended: Option<Outcome>,
     /// See [`crate::domain::effort::Effort::work`].
     pub work: f64,
 }
@@ -284,6 +288,9 @@ pub trait Store: Outbox + std::fmt::Debug + Send + Sync {
     /// What was submitted as a grid.
     async fn spec(&self, grid: GridId) -> Result<Arc<GridSpec>, StoreError>;
 
+    /// The trace in which a grid was submitted, as W3C has it; empty: in none.
+    async fn trace_parent(&self, grid: GridId) -> Result<String, StoreError>;
+
     /// A grid in short.
     async fn summary(&self, grid: GridId) -> Result<GridSummary, StoreError>;
 
@@ -298,7 +305,14 @@ pub trait Store: Outbox + std::fmt::Debug + Send + Sync {
         &self,
         grid: GridId,
         attempts_max: u32,
-    ) -> Result<Vec<FailedAttempt>, StoreError>;
+    ) -> Result<Vec<AttemptRecord>, StoreError>;
+
+    /// A cell with what is kept of its attempts that have ended, oldest first, at one moment; the last so many of them.
+    async fn attempts(
+        &self,
+        cell: CellId,
+        attempts_max: u32,
+    ) -> Result<(CellRecord, Vec<AttemptRecord>), StoreError>;
 
     /// Grids, newest first, older than `before`.
     async fn grids(

@@ -65,6 +65,8 @@ pub struct Submission {
     pub priority: i32,
     /// What it would be.
     pub draft: Draft,
+    /// The trace in which it is submitted, as W3C has it; empty: in none.
+    pub trace_parent: String,
 }
 
 /// What a grid would take if it were all that there is to do.
@@ -122,6 +124,7 @@ impl Submissions {
             submitter: owner,
             priority: submission.priority,
             spec,
+            trace_parent: submission.trace_parent,
         };
         let kept = self.ledger.create_grid(grid).await;
         let (submitted, created) = kept.map_err(|error| match error {

@@ -39,6 +39,7 @@ impl Coordinator {
             connections_max: 16,
             board_key: None,
             board: None,
+            metrics: None,
             data: data.to_owned(),
             bucket: BucketConfig::Embedded {
                 listen: any,
@@ -189,6 +190,7 @@ fn delivery(node_id: &str, cell: &v1::LeasedCell) -> v1::CompleteRequest {
             }],
             device: "cpu".to_owned(),
         }),
+        log: String::new(),
     }
 }
 

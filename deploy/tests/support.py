@@ -24,7 +24,7 @@ def tool(name: str) -> str:
     if found:
         return found
     missing(
-        f"there is no {name}: pip install -r deploy/tests/requirements.txt; for systemd-analyze apt-get install systemd"
+        f"there is no {name}: pip install -r deploy/tests/requirements.txt; for systemd-analyze apt-get install systemd, for promtool apt-get install prometheus"
     )
     raise AssertionError("unreachable")
 

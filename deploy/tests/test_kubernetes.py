@@ -3,6 +3,7 @@ the programs and the images."""
 
 import re
 import subprocess
+import tomllib
 import unittest
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -165,7 +166,7 @@ def check_resources(objects: Objects) -> Problems:
 
 
 def check_probes(objects: Objects) -> Problems:
-    """Probes ask ports that there are: the coordinator by gRPC, the node where its metrics are."""
+    """Probes ask ports that there are: the coordinator at its board, the node where its metrics are, and paths that they answer."""
     problems = []
     for name, workload in workloads(objects):
         ports = {port["name"]: port["containerPort"] for port in container(workload)["ports"]}
@@ -173,15 +174,19 @@ def check_probes(objects: Objects) -> Problems:
         for kind, probe in probes.items():
             if probe is None:
                 continue
-            port = probe["grpc"]["port"] if "grpc" in probe else probe["httpGet"]["port"]
+            port, path = probe["httpGet"]["port"], probe["httpGet"]["path"]
+            # What waits for others is ready or not; what is restarted for it would only wait longer.
+            wanted = "/readyz" if kind == "readinessProbe" else "/healthz"
+            if path.partition("?")[0] != wanted:
+                problems.append(f"the {kind} of {name} asks {path}, not {wanted}")
             if port not in ports and port not in ports.values():
                 problems.append(f"the {kind} of {name} asks port {port}, which is none")
         if probes["livenessProbe"] is None:
             problems.append(f"nobody asks whether {name} lives")
     of_coordinator = container(coordinator(objects))
     for kind in ("startupProbe", "readinessProbe", "livenessProbe"):
-        if of_coordinator.get(kind, {}).get("grpc", {}).get("port") != 7878:
-            problems.append(f"the {kind} of the coordinator does not ask its gRPC")
+        if of_coordinator.get(kind, {}).get("httpGet", {}).get("port") != "board":
+            problems.append(f"the {kind} of the coordinator does not ask its board")
     return problems
 
 
@@ -377,9 +382,8 @@ def check_scaling(objects: Objects) -> Problems:
             problems.append("it asks in another way")
         if (metadata["targetValue"], metadata["activationTargetValue"]) != ("1", "0"):
             problems.append("replicas are not what is wanted")
-        sources = (ROOT / "coordinator/src/metrics.rs").read_text()
-        prefix, _, name = metadata["valueLocation"].partition("atelier_fleet_")
-        if prefix or f'"{name}"' not in sources or '"atelier_fleet"' not in sources:
+        listed = tomllib.loads((ROOT / "proto/src/metrics.toml").read_text())["coordinator"]
+        if metadata["valueLocation"] not in {metric["name"] for metric in listed}:
             problems.append(f"coordinators have no metric {metadata['valueLocation']}")
     return problems
 
@@ -407,7 +411,9 @@ CHECKS: dict[Callable[[Objects], Problems], list[Callable[[Objects], None]]] = {
     ],
     check_probes: [
         lambda it: container(node(it))["livenessProbe"]["httpGet"].update(port="board"),
-        lambda it: container(coordinator(it))["readinessProbe"]["grpc"].update(port=7777),
+        lambda it: container(coordinator(it))["readinessProbe"]["httpGet"].update(port="metrics"),
+        lambda it: container(coordinator(it))["livenessProbe"]["httpGet"].update(path="/readyz"),
+        lambda it: container(node(it))["readinessProbe"]["httpGet"].update(path="/ready"),
         lambda it: container(coordinator(it)).pop("startupProbe"),
         lambda it: container(node(it)).pop("livenessProbe"),
     ],

@@ -4,9 +4,11 @@
 //! It knows endpoints, keys and bytes; what the bytes mean is the business of its callers.
 
 pub(crate) mod error;
+mod trust;
 
 use std::error::Error;
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -63,6 +63,15 @@ pub struct Cli {
         value_name = "text|json"
     )]
     pub log_format: LogFormat,
+    /// URL of the OTLP collector that traces go to by gRPC, as in http://127.0.0.1:4317 [default: nowhere]
+    #[arg(
+        long,
+        global = true,
+        env = "OTEL_EXPORTER_OTLP_ENDPOINT",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    pub otlp_endpoint: Option<String>,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -268,7 +277,7 @@ pub struct RunArgs {
         value_name = "DURATION"
     )]
     pub preview_interval: humantime::Duration,
-    /// Address where Prometheus finds this node's metrics, as in 127.0.0.1:9091 [default: nowhere]
+    /// Address of this node's metrics for Prometheus and of its answers to probes (/healthz, /readyz), as in 127.0.0.1:9091 [default: nowhere]
     #[arg(long, env = "ATELIER_METRICS", value_name = "ADDRESS")]
     pub metrics: Option<SocketAddr>,
     /// Serve metrics beyond this machine, to whoever asks, and send the token beyond it without TLS, too

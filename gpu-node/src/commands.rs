@@ -10,13 +10,13 @@ mod weights;
 pub use self::error::CommandError;
 use clap::CommandFactory as _;
 
+use crate::cell_log::Logs;
 use crate::cli::{Cli, Command};
-use crate::log_tail::LogTail;
 
-/// Does what the command line asks for. `log` is what coordinators are told when a cell fails.
-pub async fn run(command: Command, log: LogTail) -> Result<(), CommandError> {
+/// Does what the command line asks for. `logs` are what coordinators are told of cells.
+pub async fn run(command: Command, logs: Logs) -> Result<(), CommandError> {
     match command {
-        Command::Run(args) => run::run(args, log).await,
+        Command::Run(args) => run::run(args, logs).await,
         Command::Render(args) => render::render(args).await,
         Command::Weights(command) => weights::weights(command).await,
         Command::Bench(args) => bench::bench(args).await,

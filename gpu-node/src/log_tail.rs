@@ -46,8 +46,7 @@ impl LogTail {
         lines.lines.range(first..).map(String::as_str).collect()
     }
 
-    /// What keeps them: text as on standard error, without colours.
-    /// What puts lines there.
+    /// What puts lines there: text as on standard error, without colours.
     pub fn layer<S>(&self) -> impl Layer<S> + use<S>
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
@@ -58,7 +57,7 @@ impl LogTail {
             .with_writer(self.clone())
     }
 
-    fn push(&self, text: &str) {
+    pub(crate) fn push(&self, text: &str) {
         let mut line = text[..text.floor_char_boundary(LINE_BYTES_MAX)].to_owned();
         if line.len() < text.len() {
             line.push('\n');

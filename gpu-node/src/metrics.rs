@@ -1,29 +1,31 @@
-//! What a node tells Prometheus: every name, its help and its unit, and the endpoint that serves them.
+//! What a node tells Prometheus and probes, and the endpoint that serves it. Names, help and labels are in `metrics.toml` of
+//! `proto`.
 
 use std::net::SocketAddr;
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use atelier_proto::metrics::{
+    CONTENT_TYPE, Counters, Gauge, Gauges, Program, Registrar, SecondsCounters, text as encoded,
+};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::CONTENT_TYPE;
+use hyper::header;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::device_time::DeviceMeter;
+use crate::readiness::Readiness;
 
 /// Scrapes that are answered at once; further ones wait.
 const CONNECTIONS_MAX: usize = 8;
@@ -31,7 +33,6 @@ const CONNECTIONS_MAX: usize = 8;
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long to wait when the system has no connection to give, as when files have run out.
 const ACCEPT_RETRY_WAIT: Duration = Duration::from_millis(200);
-const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// What became of a leased cell at this node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +48,8 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    fn label(self) -> &'static str {
+    /// As metrics and traces have it.
+    pub(crate) fn label(self) -> &'static str {
         match self {
             Self::Done => "done",
             Self::Failed => "failed",
@@ -56,11 +58,6 @@ impl Outcome {
         }
     }
 }
-
-/// Name and value of the one label that a metric has.
-type Label = [(&'static str, &'static str); 1];
-type Seconds = Counter<f64, AtomicU64>;
-type SecondsOnce = Gauge<f64, AtomicU64>;
 
 /// The node's metrics; clones share them.
 #[derive(Debug, Clone)]
@@ -72,61 +69,44 @@ pub struct Metrics {
 #[derive(Debug)]
 struct Inner {
     registry: Registry,
+    readiness: Readiness,
     /// Of every node of this process.
     devices: Mutex<Vec<DeviceMeter>>,
-    device_seconds: Family<Label, Seconds>,
-    cells: Family<Label, Counter>,
+    device_seconds: SecondsCounters,
+    device_memory: Gauge,
+    device_errors: Counter,
+    cells: Counters,
     evaluations: Counter,
     batch_cells: Histogram,
-    start_seconds: Family<Label, SecondsOnce>,
+    batch_capacity: Gauge,
+    start_seconds: Gauges,
+    bucket_up: Gauge,
 }
 
 impl Default for Metrics {
     fn default() -> Self {
-        let mut registry = Registry::with_prefix("atelier_node");
-        let device_seconds = Family::<Label, Seconds>::default();
-        registry.register_with_unit(
-            "device",
-            "Time that the device rendered, and that it waited between blocks although there were cells to be had",
-            Unit::Seconds,
-            device_seconds.clone(),
-        );
-        let cells = Family::<Label, Counter>::default();
-        registry.register(
-            "cells",
-            "Leased cells by what became of them",
-            cells.clone(),
-        );
-        let evaluations = Counter::default();
-        registry.register(
-            "evaluations",
-            "Evaluations of the loss, each picture of a batch counted",
-            evaluations.clone(),
-        );
-        let batch_cells = Histogram::new(exponential_buckets(1.0, 2.0, 8));
-        registry.register_with_unit(
-            "batch",
-            "Cells that were given to the renderer at once",
-            Unit::Other("cells".to_owned()),
-            batch_cells.clone(),
-        );
-        let start_seconds = Family::<Label, SecondsOnce>::default();
-        registry.register_with_unit(
-            "start",
-            "How long each phase of the start took: boot of the machine, metadata, weights and device, which overlap, \
-             register, first_lease",
-            Unit::Seconds,
-            start_seconds.clone(),
-        );
+        let mut registrar = Registrar::of(Program::Node);
+        let to = &mut registrar;
+        let build = to.gauges("atelier_node_build_info", 1);
+        build.of([env!("CARGO_PKG_VERSION")]).set(1.0);
+        let bucket_up = to.gauge("atelier_node_bucket_up");
+        bucket_up.set(1.0);
+        let coordinator_up = to.gauge("atelier_node_coordinator_up");
+        coordinator_up.set(0.0);
         let device = DeviceMeter::default();
         let all = Inner {
-            registry,
+            readiness: Readiness::told_by(coordinator_up),
             devices: Mutex::new(vec![device.clone()]),
-            device_seconds,
-            cells,
-            evaluations,
-            batch_cells,
-            start_seconds,
+            device_seconds: to.seconds("atelier_node_device_seconds", 1),
+            device_memory: to.gauge("atelier_node_device_memory_bytes"),
+            device_errors: to.counter("atelier_node_device_errors"),
+            cells: to.counters("atelier_node_cells", 1),
+            evaluations: to.counter("atelier_node_evaluations"),
+            batch_cells: to.histogram("atelier_node_batch_cells"),
+            batch_capacity: to.gauge("atelier_node_batch_capacity_cells"),
+            start_seconds: to.gauges("atelier_node_start_seconds", 1),
+            bucket_up,
+            registry: registrar.finish(),
         };
         Self {
             all: Arc::new(all),
@@ -154,13 +134,33 @@ impl Metrics {
 
     /// A cell's work at this node has ended.
     pub fn cell_ended(&self, outcome: Outcome) {
-        let label = [("outcome", outcome.label())];
-        self.all.cells.get_or_create(&label).inc();
+        self.all.cells.of([outcome.label()]).inc();
     }
 
     /// The losses of so many pictures, or of one so many times, were evaluated.
     pub fn evaluated(&self, evaluations: u64) {
         self.all.evaluations.inc_by(evaluations);
+    }
+
+    /// Whether the node can do its work.
+    pub fn readiness(&self) -> &Readiness {
+        &self.all.readiness
+    }
+
+    /// What the device can give, and what it does at once as far as was measured.
+    pub fn device_is(&self, memory_bytes: u64, batch_capacity: u32) {
+        self.all.device_memory.set(memory_bytes as f64);
+        self.all.batch_capacity.set(f64::from(batch_capacity));
+    }
+
+    /// A render ended with a fault of the device or the library.
+    pub fn device_failed(&self) {
+        self.all.device_errors.inc();
+    }
+
+    /// The bucket takes and gives, or cells wait for it.
+    pub fn bucket_answers(&self, answers: bool) {
+        self.all.bucket_up.set_whether(answers);
     }
 
     /// The renderer was given a block.
@@ -170,8 +170,7 @@ impl Metrics {
 
     /// A phase of the start has ended.
     pub fn phase_took(&self, phase: &'static str, seconds: f64) {
-        let gauge = self.all.start_seconds.get_or_create(&[("phase", phase)]);
-        gauge.set(seconds);
+        self.all.start_seconds.of([phase]).set(seconds);
     }
 
     /// Everything in the text format of `OpenMetrics`, which Prometheus reads.
@@ -180,14 +179,11 @@ impl Metrics {
         let rendering: Duration = times.iter().map(|time| time.rendering).sum();
         let idle: Duration = times.iter().map(|time| time.idle).sum();
         for (state, total) in [("rendering", rendering), ("idle", idle)] {
-            let seconds = self.all.device_seconds.get_or_create(&[("state", state)]);
+            let seconds = self.all.device_seconds.of([state]);
             // Two scrapes at once may overtake each other; a counter must not fall.
             seconds.inc_by((total.as_secs_f64() - seconds.get()).max(0.0));
         }
-        let mut text = String::new();
-        // Writing to a string cannot fail.
-        let _ = encode(&mut text, &self.all.registry);
-        text
+        encoded(&self.all.registry)
     }
 
     fn devices(&self) -> MutexGuard<'_, Vec<DeviceMeter>> {
@@ -197,7 +193,7 @@ impl Metrics {
     }
 }
 
-/// Serves `GET /metrics` until `shutdown`.
+/// Serves `GET /metrics`, `/healthz` and `/readyz` until `shutdown`.
 pub async fn serve(listener: TcpListener, metrics: Metrics, shutdown: CancellationToken) {
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
@@ -248,11 +244,29 @@ fn respond(
 ) -> Result<Response<Full<Bytes>>, hyper::http::Error> {
     match (request.method(), request.uri().path()) {
         (&Method::GET, "/metrics") => Response::builder()
-            .header(CONTENT_TYPE, OPEN_METRICS)
+            .header(header::CONTENT_TYPE, CONTENT_TYPE)
             .body(Full::new(Bytes::from(metrics.text()))),
+        // Whoever answers is alive.
+        (&Method::GET, "/healthz") => Response::builder()
+            .header(header::CONTENT_TYPE, "text/plain")
+            .body(Full::new(Bytes::from_static(b"ok\n"))),
+        (&Method::GET, "/readyz") => {
+            let report = metrics.readiness().report();
+            let status = if report.ready {
+                StatusCode::OK
+            } else {
+                StatusCode::SERVICE_UNAVAILABLE
+            };
+            Response::builder()
+                .status(status)
+                .header(header::CONTENT_TYPE, "application/json")
+                .body(Full::new(json!(report).to_string().into()))
+        }
         _ => Response::builder()
             .status(StatusCode::NOT_FOUND)
-            .body(Full::new(Bytes::from_static(b"see /metrics\n"))),
+            .body(Full::new(Bytes::from_static(
+                b"see /metrics, /healthz and /readyz\n",
+            ))),
     }
 }
 
@@ -299,6 +313,13 @@ mod tests {
         }
         assert!(answer.ends_with("# EOF\n"));
         assert!(ask("/").await.starts_with("HTTP/1.1 404"));
+        assert!(ask("/healthz").await.starts_with("HTTP/1.1 200"));
+        let answer = ask("/readyz").await;
+        assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+        assert!(
+            answer.ends_with('}') && answer.contains("the network is not loaded"),
+            "{answer}"
+        );
         shutdown.cancel();
         serving.await.unwrap();
     }

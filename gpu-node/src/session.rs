@@ -38,6 +38,7 @@ use atelier_gallery::signed::SignedBucket;
 use atelier_proto::clock::Stopwatch;
 use atelier_proto::connect::{AccessError, Route, TlsFault};
 use atelier_proto::ids::NodeId;
+use atelier_proto::telemetry::context;
 use atelier_proto::v1::nodes_client::NodesClient;
 use atelier_proto::{v1, version};
 use backon::{ExponentialBuilder, Retryable as _};
@@ -53,10 +54,10 @@ use self::outage::Outage;
 use self::releases::Releases;
 use self::renewals::RenewalPace;
 use self::store::KnownKeys;
+use crate::cell_log::Logs;
 use crate::departure::Departure;
 use crate::executor::Executor;
 use crate::inputs::Inputs;
-use crate::log_tail::LogTail;
 use crate::metrics::Metrics;
 use crate::start_up::StartUp;
 
@@ -95,8 +96,8 @@ pub struct Equipment {
     pub inputs: Inputs,
     /// What is counted.
     pub metrics: Metrics,
-    /// The end of this process' log.
-    pub log: LogTail,
+    /// What is kept of the log.
+    pub logs: Logs,
     /// How long the start took.
     pub start_up: StartUp,
 }
@@ -147,13 +148,13 @@ pub enum SessionError {
 struct Session {
     node: NodeId,
     nodes: NodesClient<Route>,
-    bucket: Bucket,
+    bucket: SignedBucket,
     /// Turns of cells at the bucket.
     at_bucket: Arc<Semaphore>,
     executor: Executor,
     inputs: Inputs,
     metrics: Metrics,
-    log: LogTail,
+    logs: Logs,
     start_up: StartUp,
     held: HeldCells,
     releases: Releases,
@@ -184,7 +185,7 @@ pub async fn run(
         executor,
         inputs,
         metrics,
-        log,
+        logs,
         start_up,
     } = equipment;
     let begun = Stopwatch::start();
@@ -220,6 +221,8 @@ pub async fn run(
         }
     }
     start_up.registered(begun);
+    metrics.readiness().coordinator_answers(true);
+    metrics.device_is(about.memory_bytes, executor.batch_wanted());
     tracing::info!(%node, name = config.name, coordinator = link.url, "registered");
 
     let session = Arc::new(Session {
@@ -230,7 +233,7 @@ pub async fn run(
         executor,
         inputs,
         metrics,
-        log,
+        logs,
         start_up,
         held: HeldCells::default(),
         releases: Releases::default(),
@@ -263,11 +266,12 @@ fn is_passing(status: &Status) -> bool {
     )
 }
 
-/// A request with a deadline of its own.
+/// A request with a deadline of its own, which belongs to the current span.
 fn timed<T>(message: T, timeout: Duration) -> tonic::Request<T> {
     let mut request = tonic::Request::new(message);
     request.set_timeout(timeout);
     version::tell(request.metadata_mut());
+    context::inject(request.metadata_mut());
     request
 }
 

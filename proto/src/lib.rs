@@ -6,6 +6,7 @@
 //! - [`storage`]: where the bytes live; [`signed`]: requests to there that others sign
 //! - [`manual`]: completions and man pages of every program
 //! - [`prices`]: what cloud machines cost, for estimates
+//! - [`metrics`]: the one list of metrics, and how programs register what is in it
 //! - [`suggest`]: "did you mean"
 //! - [`connect`]: the way to a coordinator: whom a program trusts, and how it says who it is
 //! - [`holder`]: whose a certificate is; [`pem`], [`watched`]: the files of TLS, read again when they change
@@ -21,6 +22,7 @@ pub mod holder;
 pub mod ids;
 pub mod listen;
 pub mod manual;
+pub mod metrics;
 pub mod pem;
 pub mod prices;
 #[cfg(test)]

@@ -282,6 +282,14 @@ impl Cluster {
         Ok(Bucket::connect(&Storage::try_from(storage)?).await?)
     }
 
+    /// The keys of the embedded endpoint: their id and their secret.
+    pub async fn keys(&self) -> anyhow::Result<(String, String)> {
+        let response = self.grids().await?.storage(v1::StorageRequest {}).await?;
+        let storage = response.into_inner().storage.context("no storage")?;
+        let keys = storage.credentials.context("no keys")?;
+        Ok((keys.access_key_id, keys.secret_access_key))
+    }
+
     /// Submits what [`crate::pictures::grid`] left in a folder, with further arguments; its id.
     pub async fn submit(&self, folder: &Path, args: &[&str]) -> anyhow::Result<String> {
         let inputs = ["submit", "--photos", "photos/*.png", "--artists", "artists"];

@@ -1,5 +1,6 @@
 //! Callers of a coordinator that asks who they are, by its own interface.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -12,11 +13,18 @@ use atelier_proto::v1::fleet_client::FleetClient;
 use atelier_proto::v1::grids_client::GridsClient;
 use atelier_proto::v1::nodes_client::NodesClient;
 use atelier_proto::v1::tokens_client::TokensClient;
+use http::uri::PathAndQuery;
+use prost::Message as _;
+use tonic::client::{Grpc, GrpcService};
+use tonic::codegen::{Body, Bytes, StdError};
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
-use tonic::{Request, Status};
+use tonic::{Code, Request, Status};
+use tonic_prost::ProstCodec;
+
+use crate::programs::PATIENCE;
 
 /// Shows a token with every call, or nothing.
 #[derive(Debug, Clone)]
@@ -140,6 +148,29 @@ impl Caller {
     }
 }
 
+/// Ends a grid, and waits until its gallery is written for the last time.
+///
+/// # Errors
+/// When this caller may not, or it never is.
+pub async fn end(caller: &Caller, grid: &str) -> anyhow::Result<()> {
+    let cancel = v1::CancelRequest {
+        grid_id: grid.to_owned(),
+    };
+    caller.grids().cancel(cancel).await?;
+    let watch = v1::WatchRequest {
+        grid_id: grid.to_owned(),
+        after_sequence: 0,
+        summary_only: true,
+    };
+    let mut changes = caller.grids().watch(watch).await?.into_inner();
+    let watching = async {
+        // It ends when the gallery is complete.
+        while changes.message().await?.is_some() {}
+        Ok::<_, Status>(())
+    };
+    Ok(tokio::time::timeout(PATIENCE, watching).await??)
+}
+
 /// A grid of one cell, whose one picture is put into the bucket.
 ///
 /// # Errors
@@ -175,4 +206,49 @@ pub async fn small_grid(bucket: &Bucket, name: &str) -> anyhow::Result<v1::Submi
         }],
         ..v1::SubmitRequest::default()
     })
+}
+
+/// Every call of `atelier.v1`, as in `Grids.Submit`, with its path.
+///
+/// # Errors
+/// When the compiled descriptors are damaged.
+pub fn calls() -> anyhow::Result<BTreeMap<String, PathAndQuery>> {
+    let set = prost_types::FileDescriptorSet::decode(v1::FILE_DESCRIPTOR_SET)?;
+    let mut calls = BTreeMap::new();
+    for file in &set.file {
+        for service in &file.service {
+            for method in &service.method {
+                let (service, method) = (service.name(), method.name());
+                let path = format!("/{}.{service}/{method}", file.package());
+                calls.insert(format!("{service}.{method}"), path.parse()?);
+            }
+        }
+    }
+    Ok(calls)
+}
+
+/// What becomes of a call with an empty message.
+///
+/// # Errors
+/// When the coordinator cannot be reached.
+pub async fn call<Way>(way: Way, path: &PathAndQuery) -> anyhow::Result<Code>
+where
+    Way: GrpcService<tonic::body::Body>,
+    Way::Error: Into<StdError>,
+    Way::ResponseBody: Body<Data = Bytes> + Send + 'static,
+    <Way::ResponseBody as Body>::Error: Into<StdError> + Send,
+{
+    let mut client = Grpc::new(way);
+    let ready = client.ready().await.map_err(Into::into);
+    ready.map_err(|error| anyhow::anyhow!("not ready: {error}"))?;
+    // An empty message is one of every kind, and what is in the answer is nobody's concern.
+    let codec = ProstCodec::<(), ()>::default();
+    let answer = client
+        .server_streaming(Request::new(()), path.clone(), codec)
+        .await;
+    let ended = match answer {
+        Ok(answer) => answer.into_inner().message().await.map(|_| ()),
+        Err(status) => Err(status),
+    };
+    Ok(ended.map_or_else(|status| status.code(), |()| Code::Ok))
 }

@@ -1,14 +1,15 @@
 //! What the tests of the whole share: the real programs as processes, a cluster of them, small pictures.
 //!
 //! Nothing here stands in for a part of Atelier: the database, the S3 endpoint, the network and the renderer are
-//! the ones that people run. What stands in for the cloud or for a company says so: [`aws`], [`issuer`],
-//! [`metadata`], [`moto`], and [`receiver`], which is told by webhooks.
+//! the ones that people run. What stands in for the cloud or for a company says so: [`aws`], [`collector`] of traces,
+//! [`issuer`], [`metadata`], [`moto`], and [`receiver`], which is told by webhooks.
 //! Only [`scaling`] lives through whole days without them, to see what the fleet would do.
 
 pub mod aws;
 pub mod bench;
 pub mod browser;
 pub mod cluster;
+pub mod collector;
 pub mod identity;
 pub mod issuer;
 pub mod metadata;

@@ -1,4 +1,4 @@
-//! What a node tells Prometheus.
+//! What nodes and coordinators tell Prometheus.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ pub async fn scrape(url: &str) -> anyhow::Result<BTreeMap<String, String>> {
         .and_then(|rest| rest.strip_suffix("/metrics"))
         .with_context(|| format!("{url} is another address"))?;
     let mut stream = TcpStream::connect(address).await?;
-    let request = "GET /metrics HTTP/1.1\r\nHost: node\r\n\r\n";
+    let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     stream.write_all(request.as_bytes()).await?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await?;

@@ -50,7 +50,10 @@ pub fn command(program: &str, home: &Path) -> Command {
     let mut command = Command::new(folder().join(program));
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();
-        if name.starts_with("ATELIER_") || name.starts_with("AWS_") || name.starts_with("XDG_") {
+        if ["ATELIER_", "AWS_", "XDG_", "OTEL_"]
+            .iter()
+            .any(|it| name.starts_with(it))
+        {
             command.env_remove(&*name);
         }
     }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use atelier_proto::clock::Stopwatch;
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -120,10 +121,19 @@ impl Receiver {
 
     /// Waits until it was told so often at a path; what it was told there.
     pub async fn until_told(&self, path: &str, times: usize) -> anyhow::Result<Vec<Told>> {
-        let since = atelier_proto::clock::Stopwatch::start();
+        self.until(path, |told| told.len() >= times).await
+    }
+
+    /// Waits until what it was told at a path is what is looked for; all that it was told there.
+    pub async fn until(
+        &self,
+        path: &str,
+        is_it: impl Fn(&[Told]) -> bool,
+    ) -> anyhow::Result<Vec<Told>> {
+        let since = Stopwatch::start();
         loop {
             let told = self.told(path);
-            if told.len() >= times {
+            if is_it(&told) {
                 return Ok(told);
             }
             ensure!(since.elapsed() < PATIENCE, "told {told:?} at {path}");

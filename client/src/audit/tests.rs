@@ -12,8 +12,8 @@ use atelier_proto::settings::{RenderSettings, SettingsPatch};
 use super::*;
 use crate::coordinator::tests::grid;
 use crate::coordinator::view::{
-    AttemptOutcome, CellCounts, CellState, CellView, FailedAttempt, GridState, PaintingView,
-    PhotoView, PictureView,
+    Attempt, AttemptOutcome, CellCounts, CellState, CellView, GridState, PaintingView, PhotoView,
+    PictureView,
 };
 
 const GRID: &str = "grids/01890a5d-ac96-774b-bcce-b302099a8057";
@@ -83,8 +83,8 @@ fn picture(cell: &CellView) -> PictureView {
     }
 }
 
-fn failed(view: &GridView, place: usize, attempt: u32) -> FailedAttempt {
-    FailedAttempt {
+fn failed(view: &GridView, place: usize, attempt: u32) -> Attempt {
+    Attempt {
         cell_id: view.cells[place].cell_id,
         attempt,
         node: "02890a5d-ac96-774b-bcce-b302099a8059".parse().unwrap(),

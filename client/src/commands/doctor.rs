@@ -17,7 +17,7 @@ Examples:
   atelier doctor --profile studio --json | jq -r '.findings[] | select(.level == \"broken\") | .text'
 
 A line for each thing that was looked at: ✓ it is well, ! it is worth a look, ✗ grids suffer from it. Looked at are the \
-coordinators with their certificates and clocks, the bucket (a few bytes are put there as an input, and read again), the nodes, \
+coordinators with their certificates and clocks, the bucket (a few bytes are put there as an input, and looked for again), the nodes, \
 and what this machine has for `atelier local`. The exit code is 12 if something is broken.")]
 pub struct DoctorArgs {}
 
@@ -30,12 +30,11 @@ struct Report<'a> {
 /// Looks, and tells what it found.
 pub async fn run(
     context: &Context,
-    urls: &[String],
     profile: Option<String>,
     DoctorArgs {}: DoctorArgs,
 ) -> Result<Exit, Error> {
     let printer = &context.printer;
-    let looking = async { Ok(look(urls, profile).await?) };
+    let looking = async { Ok(look(&context.coordinator, profile).await?) };
     let facts = context.unless_interrupted("interrupted", looking).await?;
     let findings = judge(&facts);
     let of_level = |level| findings.iter().filter(|it| it.level == level).count();

@@ -128,7 +128,7 @@ mod tests {
 
     use super::*;
     use crate::coordinator::tests::grid;
-    use crate::coordinator::view::{AttemptOutcome, CellCounts, CellState, FailedAttempt};
+    use crate::coordinator::view::{Attempt, AttemptOutcome, CellCounts, CellState};
 
     #[test]
     fn only_settings_that_say_something_are_shown() {
@@ -167,7 +167,7 @@ mod tests {
         grid.cells[1].failure = Some("out of memory".to_owned());
         grid.cells[2].artist = None;
         (grid.cells[2].evaluations, grid.cells[2].evaluations_planned) = (30, 60);
-        let attempt = |attempt, outcome, reason: &str, log: Option<&str>| FailedAttempt {
+        let attempt = |attempt, outcome, reason: &str, log: Option<&str>| Attempt {
             cell_id: grid.cells[1].cell_id,
             attempt,
             node: "02890a5d-ac96-774b-bcce-b302099a8059".parse().unwrap(),

@@ -83,7 +83,7 @@ mod tests {
 
     use super::*;
     use crate::coordinator::view::{
-        AttemptOutcome, CellView, FailedAttempt, GridView, NodeState, NodeView,
+        Attempt, AttemptOutcome, CellView, GridView, NodeState, NodeView,
     };
 
     fn cell(photo: u32, state: v1::CellState) -> v1::Cell {
@@ -130,25 +130,25 @@ mod tests {
 
     #[test]
     fn an_attempt_and_a_node_are_told_whole() {
-        let wire = v1::FailedAttempt {
+        let wire = v1::Attempt {
             cell_id: format!("{}/7", GridId::generate()),
             attempt: 2,
             node_id: "01890a5d-ac96-774b-bcce-b302099a8057".to_owned(),
             outcome: v1::AttemptOutcome::Stuck.into(),
-            ..v1::FailedAttempt::default()
+            ..v1::Attempt::default()
         };
-        let attempt = FailedAttempt::try_from(wire.clone()).unwrap();
+        let attempt = Attempt::try_from(wire.clone()).unwrap();
         assert_eq!((attempt.cell_id.place, attempt.attempt), (7, 2));
         assert_eq!(attempt.outcome, AttemptOutcome::Stuck);
         assert_eq!(attempt.log, None, "an empty log is none");
-        let unknown = v1::FailedAttempt {
+        let unknown = v1::Attempt {
             outcome: 99,
             ..wire
         };
-        let unknown = FailedAttempt::try_from(unknown).unwrap_err();
+        let unknown = Attempt::try_from(unknown).unwrap_err();
         assert_eq!(
             unknown.to_string(),
-            "it names an unknown state of a failed attempt (99)"
+            "it names an unknown state of a cell's attempt (99)"
         );
 
         let wire = v1::Node {

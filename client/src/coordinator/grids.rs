@@ -5,11 +5,12 @@ use std::time::Duration;
 use atelier_proto::connect::Route;
 use atelier_proto::ids::{CellId, GridId, RequestId};
 use atelier_proto::storage::Storage;
+use atelier_proto::telemetry::context;
 use atelier_proto::v1::grids_client::GridsClient;
 use atelier_proto::{v1, version};
 use tonic::{Request, Status, Streaming};
 
-use super::view::{Accepted, Change, GridState, GridView, Summary};
+use super::view::{Accepted, CellLogs, Change, GridState, GridView, Summary};
 use super::{ANSWER_BYTES_MAX, Coordinator, RpcError, convert};
 use crate::error::Error;
 use crate::inputs::CheckedInputs;
@@ -75,6 +76,19 @@ impl Coordinator {
             })
             .await?;
         Ok(GridView::try_from(answer)?)
+    }
+
+    /// What nodes logged of the attempts at one cell.
+    pub async fn logs(&self, cell: CellId) -> Result<CellLogs, Error> {
+        let message = v1::LogsRequest {
+            cell_id: cell.to_string(),
+        };
+        let answer = self
+            .call(message, async |channel, request| {
+                client(channel).logs(request).await
+            })
+            .await?;
+        Ok(CellLogs::try_from(answer)?)
     }
 
     /// The newest `grids_max` of the grids that `filter` lets pass, newest first, and whether there are more.
@@ -201,6 +215,7 @@ impl Coordinator {
             let mut client = client(channel);
             let mut request = Request::new(message.clone());
             version::tell(request.metadata_mut());
+            context::inject(request.metadata_mut());
             async move {
                 let opening = tokio::time::timeout(WATCH_BEGIN_TIMEOUT, client.watch(request));
                 let late = |_| Status::unavailable("it did not begin the watch in time");

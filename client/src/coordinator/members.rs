@@ -71,10 +71,14 @@ impl Members {
         }
     }
 
+    /// All of them, in the order in which they were named.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Member> {
+        std::iter::once(&*self.first).chain(self.others.iter())
+    }
+
     /// All of them, for people: `http://a:7878 or http://b:7878`.
     pub(super) fn urls(&self) -> String {
-        let members = std::iter::once(&*self.first).chain(self.others.iter());
-        let urls: Vec<&str> = members.map(|member| member.url.as_str()).collect();
+        let urls: Vec<&str> = self.all().map(|member| member.url.as_str()).collect();
         urls.join(" or ")
     }
 }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use atelier_proto::connect::Route;
 use atelier_proto::ids::TokenId;
 use atelier_proto::v1;
 use atelier_proto::v1::tokens_client::TokensClient;
-use tonic::transport::Channel;
 
 use super::convert::ConvertError;
 use super::view::{Role, TokenView, WhoView};
@@ -17,8 +17,8 @@ const PAGE_TOKENS: u32 = 1000;
 /// Tokens that are listed at most.
 const TOKENS_MAX: usize = 100_000;
 
-fn client(channel: Channel) -> TokensClient<Channel> {
-    TokensClient::new(channel)
+fn client(route: Route) -> TokensClient<Route> {
+    TokensClient::new(route)
 }
 
 impl Coordinator {
@@ -38,8 +38,8 @@ impl Coordinator {
             never_expires: valid_for.is_none(),
         };
         let made = self
-            .call_once(message, async |channel, request| {
-                client(channel).create(request).await
+            .call_once(message, async |route, request| {
+                client(route).create(request).await
             })
             .await?;
         let description = made.description.ok_or(ConvertError::Missing("token"))?;
@@ -56,8 +56,8 @@ impl Coordinator {
                 page_token,
             };
             let answer = self
-                .call(message, async |channel, request| {
-                    client(channel).list(request).await
+                .call(message, async |route, request| {
+                    client(route).list(request).await
                 })
                 .await?;
             for token in answer.tokens {
@@ -75,8 +75,8 @@ impl Coordinator {
         let message = v1::RevokeTokenRequest {
             token_id: token.to_string(),
         };
-        let revoked = self.call(message, async |channel, request| {
-            client(channel).revoke(request).await
+        let revoked = self.call(message, async |route, request| {
+            client(route).revoke(request).await
         });
         revoked.await.map_err(RpcError::of_tokens)?;
         Ok(())
@@ -85,8 +85,8 @@ impl Coordinator {
     /// Who the coordinator takes this client for.
     pub async fn who_am_i(&self) -> Result<WhoView, Error> {
         let answer = self
-            .call(v1::WhoAmIRequest {}, async |channel, request| {
-                client(channel).who_am_i(request).await
+            .call(v1::WhoAmIRequest {}, async |route, request| {
+                client(route).who_am_i(request).await
             })
             .await?;
         Ok(WhoView::try_from(answer)?)

@@ -15,7 +15,7 @@ use atelier_proto::settings::SettingsPatch;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
-pub use self::attempt::{AttemptOutcome, FailedAttempt};
+pub use self::attempt::{Attempt, AttemptOutcome, CellLogs};
 pub use self::cell::{CellNames, CellState, CellView, PictureView};
 pub use self::fleet::{FleetBounds, FleetView, MachineCounts, ScaleMode};
 pub use self::node::{NodeState, NodeView};
@@ -196,7 +196,7 @@ pub struct GridView {
     /// Its cells, whose positions lie within the lists above.
     pub cells: Vec<CellView>,
     /// Attempts that brought no picture, cell by cell, oldest first.
-    pub failed_attempts: Vec<FailedAttempt>,
+    pub failed_attempts: Vec<Attempt>,
 }
 
 impl GridView {

@@ -3,12 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use atelier_gallery::bucket::Bucket;
+use atelier_gallery::bucket::BucketError;
 use atelier_gallery::keys::input_key;
+use atelier_gallery::signed::{Content, Method, Sign as _, SignedRequest};
 use atelier_proto::clock::{Clock, Stopwatch};
 use atelier_proto::ids::Digest;
 use jiff::{SignedDuration, Timestamp};
 use rustix::fs::statvfs;
+use secrecy::ExposeSecret as _;
 
 use super::{Answer, BucketFacts, CoordinatorFacts, Facts, LocalFacts, certificate};
 use crate::coordinator::view::FleetView;
@@ -23,17 +25,16 @@ const BUCKET_TIMEOUT: Duration = Duration::from_secs(20);
 /// that no grid names.
 const PROBE: &[u8] = b"atelier doctor was here\n";
 
-/// Looks at the coordinators at these URLs, what is behind them, and this machine.
+/// Looks at these coordinators, what is behind them, and this machine.
 ///
 /// # Errors
 /// When a URL is none; all else that is wrong is among the facts.
-pub async fn look(urls: &[String], profile: Option<String>) -> Result<Facts, RpcError> {
+pub async fn look(all: &Coordinator, profile: Option<String>) -> Result<Facts, RpcError> {
     let mut coordinators = Vec::new();
     let mut answering: Option<(Coordinator, FleetView)> = None;
-    for url in urls {
-        let coordinator = Coordinator::new(&[url])?;
+    for (url, coordinator) in all.each()? {
         let (certificate, examined) =
-            tokio::join!(certificate::shown_at(url), examine(&coordinator));
+            tokio::join!(certificate::shown_at(&url), examine(&coordinator));
         let answer = match examined {
             Ok((answer, fleet)) => {
                 answering.get_or_insert((coordinator, fleet));
@@ -42,7 +43,7 @@ pub async fn look(urls: &[String], profile: Option<String>) -> Result<Facts, Rpc
             Err(error) => Err(full_text(&error)),
         };
         coordinators.push(CoordinatorFacts {
-            url: url.clone(),
+            url,
             certificate,
             answer,
         });
@@ -87,28 +88,31 @@ fn ahead(then: Timestamp, before: Timestamp, round_trip: Duration) -> SignedDura
     then.duration_since(before).saturating_sub(half)
 }
 
-/// Puts and gets a few bytes, in the way in which inputs come into the bucket.
+/// Puts a few bytes and looks for them, in the way in which inputs come into the bucket.
 async fn probe(coordinator: &Coordinator) -> Result<BucketFacts, String> {
     let took = Stopwatch::start();
     let probing = async {
-        let storage = coordinator.storage().await?;
-        let bucket = Bucket::connect(&storage).await?;
+        let bucket = coordinator.bucket()?;
         bucket.check().await?;
-        let key = input_key(&Digest::of(PROBE));
-        bucket
-            .put_if_absent(&key, PROBE.into(), "text/plain", &[])
-            .await?;
-        let bytes = bucket.get(&key, PROBE.len() as u64).await?;
+        let digest = Digest::of(PROBE);
+        let key = input_key(&digest);
+        let content = Content::of_type("application/octet-stream");
+        let content = content.of_bytes(digest, PROBE.len() as u64);
+        bucket.put_if_absent(&key, PROBE.into(), content).await?;
+        let found = bucket.head(&key).await?;
+        let round_trip = took.elapsed();
+        let whole = [bucket.wanted(Method::Head, "")];
+        let signed = coordinator.sign(&whole).await.map_err(BucketError::from)?;
         let facts = BucketFacts {
-            name: bucket.name().to_owned(),
-            endpoint: storage.endpoint.clone(),
-            round_trip: took.elapsed(),
+            endpoint: signed.requests.first().and_then(endpoint),
+            name: signed.bucket,
+            round_trip,
         };
-        Ok::<_, Error>((bytes, facts))
+        Ok::<_, Error>((found.map(|object| object.bytes), facts))
     };
     match tokio::time::timeout(BUCKET_TIMEOUT, probing).await {
-        Ok(Ok((bytes, facts))) if bytes == PROBE => Ok(facts),
-        Ok(Ok((_, facts))) => Err(format!("{} gives other bytes than were put", facts.name)),
+        Ok(Ok((Some(bytes), facts))) if bytes == PROBE.len() as u64 => Ok(facts),
+        Ok(Ok((_, facts))) => Err(format!("{} has other bytes than were put", facts.name)),
         Ok(Err(error)) => Err(full_text(&error)),
         Err(_) => {
             let seconds = BUCKET_TIMEOUT.as_secs();
@@ -118,6 +122,12 @@ async fn probe(coordinator: &Coordinator) -> Result<BucketFacts, String> {
             ))
         }
     }
+}
+
+/// Where a request goes to.
+fn endpoint(request: &SignedRequest) -> Option<String> {
+    let url = url::Url::parse(request.url.expose_secret()).ok()?;
+    Some(url.origin().ascii_serialization())
 }
 
 fn this_machine() -> LocalFacts {

@@ -181,6 +181,7 @@ impl Grids for Breaking {
 
     not_asked_for! {
         storage(StorageRequest) -> StorageResponse;
+        logs(LogsRequest) -> LogsResponse;
         submit(SubmitRequest) -> SubmitResponse;
         list(ListRequest) -> ListResponse;
         pause(PauseRequest) -> PauseResponse;

@@ -351,6 +351,7 @@ pub(super) async fn submit(
         submitter: asked.submitter,
         user: String::new(),
         priority: 0,
+        trace_parent: String::new(),
     };
     let caller = &visitor.admitted.caller;
     let (submitted, _) = board.submissions.accept(submission, caller).await?;

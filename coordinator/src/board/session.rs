@@ -136,6 +136,17 @@ pub(super) fn ask_to_log_in(board: &Board, request: &Request) -> Response {
 
 /// What is told to whoever is not let in.
 pub(super) fn refuse(board: &Board, refused: &Refused) -> Response {
+    let text = if board.identities.asks() {
+        // One sentence for a page, where a terminal has a line for the hint.
+        refused.to_string().replace("\nhint: ", "; ")
+    } else {
+        "this is not the board's key".to_owned()
+    };
+    refuse_saying(refused, text)
+}
+
+/// The same in other words.
+pub(crate) fn refuse_saying(refused: &Refused, text: String) -> Response {
     let code = match refused {
         Refused::Store(error) => return super::unavailable(error),
         Refused::TooMany => StatusCode::TOO_MANY_REQUESTS,
@@ -143,12 +154,6 @@ pub(super) fn refuse(board: &Board, refused: &Refused) -> Response {
             StatusCode::SERVICE_UNAVAILABLE
         }
         _ => StatusCode::UNAUTHORIZED,
-    };
-    let text = if board.identities.asks() {
-        // One sentence for a page, where a terminal has a line for the hint.
-        refused.to_string().replace("\nhint: ", "; ")
-    } else {
-        "this is not the board's key".to_owned()
     };
     let mut answer = (code, text).into_response();
     if code == StatusCode::UNAUTHORIZED {

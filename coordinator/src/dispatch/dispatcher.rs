@@ -264,6 +264,7 @@ mod tests {
                 submitter: String::new(),
                 priority: 0,
                 spec: GridSpec::accept(draft(cells as usize, 1), 1_000).unwrap(),
+                trace_parent: String::new(),
             };
             self.ledger.create_grid(new).await.unwrap().0.grid
         }

@@ -224,5 +224,6 @@ fn describe(facts: &GridFacts, id: CellId, cell: &Cell) -> Option<Given> {
             .cell(position, work.settings.format.extension())?,
         work,
         expires_at: cell.lease_expires_at()?,
+        trace_parent: facts.trace_parent.clone(),
     })
 }

@@ -1,13 +1,15 @@
-//! How an attempt ended that brought no picture: kept for people, with its reason.
+//! How an attempt ended: kept for people, with its reason and what its node logged.
 
 use atelier_proto::ids::{CellId, NodeId};
 use jiff::Timestamp;
 
 use super::cell::{Cell, Event};
 
-/// How an attempt ended that brought no picture.
+/// How an attempt ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
+    /// It brought the picture.
+    Done,
     /// Its node said that it failed.
     Failed,
     /// Its node said that every attempt would end like this one.
@@ -22,7 +24,8 @@ pub enum Outcome {
 
 impl Outcome {
     /// All outcomes.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
+        Self::Done,
         Self::Failed,
         Self::Refused,
         Self::Lost,
@@ -33,6 +36,7 @@ impl Outcome {
     /// The outcome in a word.
     pub fn word(self) -> &'static str {
         match self {
+            Self::Done => "done",
             Self::Failed => "failed",
             Self::Refused => "refused",
             Self::Lost => "lost",
@@ -42,7 +46,7 @@ impl Outcome {
     }
 }
 
-/// The end of an attempt that brought no picture.
+/// The end of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttemptEnd {
     /// Its number.
@@ -51,15 +55,15 @@ pub struct AttemptEnd {
     pub node: NodeId,
     /// How it ended.
     pub outcome: Outcome,
-    /// Why, for people.
+    /// Why, for people; empty when it is done.
     pub reason: String,
-    /// The end of the node's log, if it sent some.
+    /// What the node logged of it at last, if it sent some.
     pub log: String,
 }
 
-/// An attempt that brought no picture, as it is shown.
+/// An attempt that has ended, as it is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FailedAttempt {
+pub struct AttemptRecord {
     /// The cell.
     pub cell: CellId,
     /// How it ended.
@@ -75,11 +79,20 @@ impl AttemptEnd {
     pub fn may_be_the_nodes_fault(&self) -> bool {
         match self.outcome {
             Outcome::Failed => true,
-            Outcome::Refused | Outcome::Lost | Outcome::Stuck | Outcome::Released => false,
+            Outcome::Done
+            | Outcome::Refused
+            | Outcome::Lost
+            | Outcome::Stuck
+            | Outcome::Released => false,
         }
     }
 
-    /// The attempt that `event` ended, if it ended one without a picture: it made `after` of `before` at a time.
+    /// Whether it is kept. Of a picture without a log there is nothing to say that its cell does not.
+    pub fn is_kept(&self) -> bool {
+        self.outcome != Outcome::Done || !self.log.is_empty()
+    }
+
+    /// The attempt that `event` ended, if it ended one: it made `after` of `before` at a time.
     pub fn of(before: &Cell, event: &Event, after: &Cell, now: Timestamp) -> Option<Self> {
         // A repetition ends nothing, and neither does what leaves the lease with its holder.
         before.lease_expires_at()?;
@@ -102,14 +115,13 @@ impl AttemptEnd {
                 };
                 (outcome, reason.clone(), log.clone())
             }
+            Event::Complete { log, .. } => (Outcome::Done, String::new(), log.clone()),
             Event::Release { reason, .. } => (Outcome::Released, reason.clone(), String::new()),
             Event::Expire if before.is_stuck(now) => (Outcome::Stuck, of_history(), String::new()),
             Event::Expire => (Outcome::Lost, of_history(), String::new()),
-            Event::Lease { .. }
-            | Event::Renew { .. }
-            | Event::Complete { .. }
-            | Event::Cancel
-            | Event::Retry => return None,
+            Event::Lease { .. } | Event::Renew { .. } | Event::Cancel | Event::Retry => {
+                return None;
+            }
         };
         Some(Self {
             attempt: history.started,

@@ -183,6 +183,8 @@ pub enum Event {
         holder: Holder,
         /// What it delivered.
         result: CellResult,
+        /// What the node logged of it, if it sent that.
+        log: String,
     },
     /// Its holder has no picture.
     Fail {

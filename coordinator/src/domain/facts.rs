@@ -17,6 +17,8 @@ pub struct GridFacts {
     pub spec: Arc<GridSpec>,
     /// Its names, as parts of keys.
     pub names: GridNames,
+    /// The trace in which it was submitted, as W3C has it; empty: in none.
+    pub trace_parent: String,
     /// Cells of a photo or an artist alone. Those of both are many, and follow from their places.
     reconstructions: Vec<Position>,
 }
@@ -28,7 +30,17 @@ impl GridFacts {
             grid,
             names: GridNames::new(grid, &spec),
             reconstructions: spec.reconstructions().collect(),
+            trace_parent: String::new(),
             spec,
+        }
+    }
+
+    /// The same, submitted in a trace.
+    #[must_use]
+    pub fn in_trace(self, trace_parent: String) -> Self {
+        Self {
+            trace_parent,
+            ..self
         }
     }
 

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use atelier_proto::clock::Clock;
+use atelier_proto::clock::{Clock, Stopwatch};
 use atelier_proto::fault;
 use atelier_proto::ids::CellId;
 use tokio::sync::{mpsc, oneshot};
 
 use super::Rules;
 use crate::domain::cell::Event;
+use crate::metrics::Metrics;
 use crate::store::{Store, StoreError, Verdict};
 
 /// Calls that may wait for the commit before theirs.
@@ -28,13 +29,8 @@ pub(super) struct Commits(mpsc::Sender<Call>);
 
 impl Commits {
     /// Starts to commit, until this is dropped.
-    pub(super) fn start(store: Arc<dyn Store>, clock: Clock, rules: Arc<Rules>) -> Self {
+    pub(super) fn start(committer: Committer) -> Self {
         let (sender, calls) = mpsc::channel(CALLS_WAITING_MAX);
-        let committer = Committer {
-            store,
-            clock,
-            rules,
-        };
         tokio::spawn(committer.run(calls));
         Self(sender)
     }
@@ -51,10 +47,12 @@ impl Commits {
     }
 }
 
-struct Committer {
-    store: Arc<dyn Store>,
-    clock: Clock,
-    rules: Arc<Rules>,
+/// Who commits.
+pub(super) struct Committer {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) clock: Clock,
+    pub(super) rules: Arc<Rules>,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 impl Committer {
@@ -105,7 +103,10 @@ impl Committer {
         let Rules { lease, shares } = &*self.rules;
         let now = self.clock.now();
         fault::COMMITTING.pass();
-        let verdicts = self.store.apply(events, now, lease, shares).await?;
+        let begun = Stopwatch::start();
+        let applied = self.store.apply(events, now, lease, shares).await;
+        self.metrics.committed(begun.seconds());
+        let verdicts = applied?;
         fault::COMMITTED.pass();
         Ok(verdicts)
     }

@@ -1,7 +1,8 @@
 //! Removes the checkpoints and previews of cells that have ended.
 //!
 //! Nodes remove those of the cells that they finish. What is left is of cells that failed, that were cancelled while
-//! nobody held them, or whose node died at the last moment.
+//! nobody held them, or whose node died at the last moment. What a node puts later still, with a request that was signed before,
+//! is the collector's.
 
 use std::collections::HashSet;
 

@@ -226,7 +226,7 @@ fn status_of(refused: &Refused) -> Status {
         | Refused::Unknown
         | Refused::Over(_)
         | Refused::Oidc(_)
-        | Refused::Certificate => Status::unauthenticated(refused.to_string()),
+        | Refused::Certificate(_) => Status::unauthenticated(refused.to_string()),
     }
 }
 

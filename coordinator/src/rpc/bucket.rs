@@ -9,7 +9,7 @@ use atelier_proto::v1;
 use atelier_proto::v1::bucket_server::Bucket;
 use tonic::{Request, Response, Status};
 use tracing::Span;
-use tracing::field::{Empty, display};
+use tracing::field::display;
 
 use super::status::RpcError;
 use super::{Context, admitted, convert};
@@ -164,7 +164,6 @@ impl BucketService {
 
 #[tonic::async_trait]
 impl Bucket for BucketService {
-    #[tracing::instrument(name = "Bucket.Sign", skip_all, fields(node = Empty))]
     async fn sign(
         &self,
         request: Request<v1::SignRequest>,
@@ -174,7 +173,6 @@ impl Bucket for BucketService {
         Ok(Response::new(signed))
     }
 
-    #[tracing::instrument(name = "Bucket.ListObjects", skip_all, fields(grid = Empty))]
     async fn list_objects(
         &self,
         request: Request<v1::ListObjectsRequest>,

@@ -11,11 +11,11 @@ mod tokens;
 pub(super) use self::bucket::{missing, objects, objects_page, signatures, wanted};
 pub(super) use self::fleet::{bounds, fleet};
 pub(super) use self::from_wire::{
-    Page, cell_result, drain, failure, filter, grid_id, held_cell, lease, leaving, log, node,
-    node_id, page, places, priority, progress, quarantine, submission,
+    Page, cell_id, cell_result, drain, failure, filter, grid_id, held_cell, lease, leaving, log,
+    node, node_id, page, places, priority, progress, quarantine, submission,
 };
 pub(super) use self::to_wire::{
-    cell, failed_attempt, grid, leased_cell, node_record, summary, timestamp, wire_duration,
+    attempt, cell, grid, leased_cell, node_record, summary, timestamp, wire_duration,
 };
 pub(super) use self::tokens::{new_token, token, token_id, wire_role};
 

@@ -6,7 +6,7 @@ use atelier_proto::v1::fleet_server::Fleet;
 use jiff::Timestamp;
 use tonic::{Request, Response, Status};
 use tracing::Span;
-use tracing::field::{Empty, display};
+use tracing::field::display;
 
 use super::convert::Page;
 use super::status::RpcError;
@@ -115,7 +115,6 @@ impl FleetService {
 
 #[tonic::async_trait]
 impl Fleet for FleetService {
-    #[tracing::instrument(name = "Fleet.ListNodes", skip_all)]
     async fn list_nodes(
         &self,
         request: Request<v1::ListNodesRequest>,
@@ -123,7 +122,6 @@ impl Fleet for FleetService {
         Ok(Response::new(self.page(request.get_ref()).await?))
     }
 
-    #[tracing::instrument(name = "Fleet.Drain", skip_all, fields(node = Empty))]
     async fn drain(
         &self,
         request: Request<v1::DrainRequest>,
@@ -136,7 +134,6 @@ impl Fleet for FleetService {
         Ok(Response::new(v1::DrainResponse {}))
     }
 
-    #[tracing::instrument(name = "Fleet.Undrain", skip_all, fields(node = Empty))]
     async fn undrain(
         &self,
         request: Request<v1::UndrainRequest>,
@@ -146,7 +143,6 @@ impl Fleet for FleetService {
         Ok(Response::new(v1::UndrainResponse {}))
     }
 
-    #[tracing::instrument(name = "Fleet.Quarantine", skip_all, fields(node = Empty))]
     async fn quarantine(
         &self,
         request: Request<v1::QuarantineRequest>,
@@ -159,7 +155,6 @@ impl Fleet for FleetService {
         Ok(Response::new(v1::QuarantineResponse {}))
     }
 
-    #[tracing::instrument(name = "Fleet.Scale", skip_all)]
     async fn scale(
         &self,
         request: Request<v1::ScaleRequest>,
@@ -174,7 +169,6 @@ impl Fleet for FleetService {
         Ok(Response::new(v1::ScaleResponse {}))
     }
 
-    #[tracing::instrument(name = "Fleet.Describe", skip_all)]
     async fn describe(
         &self,
         _request: Request<v1::DescribeRequest>,

@@ -1,20 +1,25 @@
 //! What a client does with grids.
 
-use atelier_proto::ids::GridId;
+use atelier_proto::ids::{CellId, GridId};
+use atelier_proto::telemetry::context;
 use atelier_proto::v1;
 use atelier_proto::v1::grids_server::Grids;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 use tracing::Span;
-use tracing::field::{Empty, display};
+use tracing::field::display;
 
 use super::convert::Page;
 use super::status::RpcError;
 use super::{Context, about, admitted, convert, watch};
 use crate::domain::access::Admitted;
+use crate::domain::cell::Cell;
 use crate::store::{Steering, Submitted};
+use crate::submissions::Submission;
 use crate::{estimates, scope};
 
+/// Attempts told of one cell.
+const ATTEMPTS_MAX: u32 = 1_000;
 /// Failed attempts told of one grid.
 const FAILED_ATTEMPTS_MAX: u32 = 10_000;
 
@@ -31,7 +36,19 @@ impl GridsService {
 
     /// A grid that a call names, if it is there for its caller.
     async fn own<T>(&self, request: &Request<T>, grid: &str) -> Result<GridId, RpcError> {
-        let grid = convert::grid_id(grid)?;
+        self.own_grid(request, convert::grid_id(grid)?).await
+    }
+
+    /// A cell that a call names, if its grid is there for its caller.
+    async fn own_cell<T>(&self, request: &Request<T>, cell: &str) -> Result<CellId, RpcError> {
+        let cell = convert::cell_id(cell)?;
+        Span::current().record("cell", display(cell));
+        self.own_grid(request, cell.grid).await?;
+        Ok(cell)
+    }
+
+    /// The same of a grid whose id is read.
+    async fn own_grid<T>(&self, request: &Request<T>, grid: GridId) -> Result<GridId, RpcError> {
         Span::current().record("grid", display(grid));
         about(request).say(&grid);
         let by = admitted(request)?;
@@ -44,7 +61,12 @@ impl GridsService {
         request: Request<v1::SubmitRequest>,
     ) -> Result<v1::SubmitResponse, RpcError> {
         let (by, about) = (admitted(&request)?, about(&request));
-        let submission = convert::submission(request.into_inner())?;
+        // What becomes of the grid belongs to this call.
+        let trace_parent = context::of_call(request.metadata());
+        let submission = Submission {
+            trace_parent,
+            ..convert::submission(request.into_inner())?
+        };
         let submissions = &self.context.submissions;
         let (Submitted { grid, cells }, created) =
             submissions.accept(submission, &by.caller).await?;
@@ -71,7 +93,23 @@ impl GridsService {
             cells: cells
                 .filter_map(|cell| convert::cell(cell, &facts))
                 .collect(),
-            failed_attempts: attempts.into_iter().map(convert::failed_attempt).collect(),
+            failed_attempts: attempts.into_iter().map(convert::attempt).collect(),
+        })
+    }
+
+    async fn log(&self, cell: CellId) -> Result<v1::LogsResponse, RpcError> {
+        let ledger = &self.context.ledger;
+        let facts = ledger.facts(cell.grid).await?;
+        let (record, attempts) = ledger.store().attempts(cell, ATTEMPTS_MAX).await?;
+        let rendering_since = match &record.cell {
+            Cell::Rendering { rendering, .. } => Some(convert::timestamp(rendering.begun_at)),
+            _ => None,
+        };
+        Ok(v1::LogsResponse {
+            cell: convert::cell(&record, &facts),
+            node_name: record.node_name.unwrap_or_default(),
+            rendering_since,
+            attempts: attempts.into_iter().map(convert::attempt).collect(),
         })
     }
 
@@ -142,7 +180,6 @@ impl Grids for GridsService {
         Ok(Response::new(v1::StorageResponse { storage }))
     }
 
-    #[tracing::instrument(name = "Grids.Submit", skip_all, fields(grid = Empty))]
     async fn submit(
         &self,
         request: Request<v1::SubmitRequest>,
@@ -150,7 +187,6 @@ impl Grids for GridsService {
         Ok(Response::new(self.accept(request).await?))
     }
 
-    #[tracing::instrument(name = "Grids.Get", skip_all, fields(grid = Empty))]
     async fn get(
         &self,
         request: Request<v1::GetRequest>,
@@ -159,7 +195,14 @@ impl Grids for GridsService {
         Ok(Response::new(self.describe(grid).await?))
     }
 
-    #[tracing::instrument(name = "Grids.List", skip_all)]
+    async fn logs(
+        &self,
+        request: Request<v1::LogsRequest>,
+    ) -> Result<Response<v1::LogsResponse>, Status> {
+        let cell = self.own_cell(&request, &request.get_ref().cell_id).await?;
+        Ok(Response::new(self.log(cell).await?))
+    }
+
     async fn list(
         &self,
         request: Request<v1::ListRequest>,
@@ -170,7 +213,6 @@ impl Grids for GridsService {
 
     type WatchStream = ReceiverStream<Result<v1::WatchResponse, Status>>;
 
-    #[tracing::instrument(name = "Grids.Watch", skip_all, fields(grid = Empty))]
     async fn watch(
         &self,
         request: Request<v1::WatchRequest>,
@@ -186,7 +228,6 @@ impl Grids for GridsService {
         Ok(Response::new(changes))
     }
 
-    #[tracing::instrument(name = "Grids.Pause", skip_all, fields(grid = Empty))]
     async fn pause(
         &self,
         request: Request<v1::PauseRequest>,
@@ -196,7 +237,6 @@ impl Grids for GridsService {
         Ok(Response::new(v1::PauseResponse {}))
     }
 
-    #[tracing::instrument(name = "Grids.Resume", skip_all, fields(grid = Empty))]
     async fn resume(
         &self,
         request: Request<v1::ResumeRequest>,
@@ -206,7 +246,6 @@ impl Grids for GridsService {
         Ok(Response::new(v1::ResumeResponse {}))
     }
 
-    #[tracing::instrument(name = "Grids.Cancel", skip_all, fields(grid = Empty))]
     async fn cancel(
         &self,
         request: Request<v1::CancelRequest>,
@@ -215,7 +254,6 @@ impl Grids for GridsService {
         Ok(Response::new(self.end(grid).await?))
     }
 
-    #[tracing::instrument(name = "Grids.Retry", skip_all, fields(grid = Empty))]
     async fn retry(
         &self,
         request: Request<v1::RetryRequest>,
@@ -225,7 +263,6 @@ impl Grids for GridsService {
         Ok(Response::new(queued))
     }
 
-    #[tracing::instrument(name = "Grids.SetPriority", skip_all, fields(grid = Empty))]
     async fn set_priority(
         &self,
         request: Request<v1::SetPriorityRequest>,
@@ -236,7 +273,6 @@ impl Grids for GridsService {
         Ok(Response::new(v1::SetPriorityResponse {}))
     }
 
-    #[tracing::instrument(name = "Grids.Delete", skip_all, fields(grid = Empty))]
     async fn delete(
         &self,
         request: Request<v1::DeleteRequest>,

@@ -1,19 +1,22 @@
 //! What a node does: it asks for work and tells what became of it.
 
-use atelier_proto::ids::NodeId;
+use atelier_proto::ids::{CellId, NodeId};
+use atelier_proto::telemetry::context;
+use atelier_proto::telemetry::traces::is_tracing;
 use atelier_proto::v1;
 use atelier_proto::v1::nodes_server::Nodes;
 use tonic::{Request, Response, Status};
 use tracing::Span;
-use tracing::field::{Empty, display};
+use tracing::field::display;
 
 use super::status::RpcError;
 use super::{Context, about, admitted, convert};
-use crate::dispatch::Answer;
+use crate::dispatch::{Answer, Given};
 use crate::domain::access::Admitted;
 use crate::domain::cell::{Event, Refusal};
 use crate::domain::effort::Effort;
 use crate::domain::field::{InvalidField, Problem, check_count};
+use crate::domain::lease::Holder;
 use crate::domain::node::{Health, NodeState};
 use crate::store::{Applied, Measurement, Rejection, StoreError};
 
@@ -64,10 +67,10 @@ impl NodesService {
         &self,
         by: &Admitted,
         request: &v1::LeaseRequest,
-    ) -> Result<Answer, RpcError> {
+    ) -> Result<(NodeId, Answer), RpcError> {
         let (ask, wait) = convert::lease(request)?;
-        self.caller(by, &request.node_id).await?;
-        Ok(self.context.dispatcher.give(ask, wait).await?)
+        let node = self.caller(by, &request.node_id).await?;
+        Ok((node, self.context.dispatcher.give(ask, wait).await?))
     }
 
     async fn keep(
@@ -130,7 +133,7 @@ impl NodesService {
 
     async fn deliver(&self, by: &Admitted, request: v1::CompleteRequest) -> Result<(), RpcError> {
         let node = self.caller(by, &request.node_id).await?;
-        let (cell, holder) = convert::held_cell(node, request.cell)?;
+        let (cell, holder) = held(node, request.cell)?;
         let ledger = &self.context.ledger;
         let facts = ledger.facts(cell.grid).await?;
         let unknown = || RpcError::from(StoreError::UnknownCell(cell));
@@ -138,7 +141,11 @@ impl NodesService {
         let result = convert::cell_result(request.result, &keys)?;
         let (seconds, device) = (result.seconds, result.device.clone());
         let size = (result.width, result.height);
-        let event = Event::Complete { holder, result };
+        let event = Event::Complete {
+            holder,
+            result,
+            log: convert::log(&request.log),
+        };
         let applied = self.apply_one(cell, event).await?;
         if applied.changed {
             tracing::info!(%cell, attempt = holder.attempt, seconds, "done");
@@ -155,7 +162,7 @@ impl NodesService {
 
     async fn give_up(&self, by: &Admitted, request: v1::FailRequest) -> Result<(), RpcError> {
         let node = self.caller(by, &request.node_id).await?;
-        let (cell, holder) = convert::held_cell(node, request.cell)?;
+        let (cell, holder) = held(node, request.cell)?;
         let (refused, reason) = convert::failure(request.kind, &request.reason)?;
         let event = Event::Fail {
             holder,
@@ -177,11 +184,7 @@ impl NodesService {
         Ok(())
     }
 
-    async fn apply_one(
-        &self,
-        cell: atelier_proto::ids::CellId,
-        event: Event,
-    ) -> Result<Applied, RpcError> {
+    async fn apply_one(&self, cell: CellId, event: Event) -> Result<Applied, RpcError> {
         let verdicts = self.context.ledger.apply(vec![(cell, event)]).await?;
         let verdict = verdicts.into_iter().next();
         Ok(verdict.ok_or(StoreError::Conflict(cell))??)
@@ -220,9 +223,40 @@ impl NodesService {
     }
 }
 
+/// The cell and the attempt that a call is about, which its span tells too.
+fn held(node: NodeId, cell: Option<v1::HeldCell>) -> Result<(CellId, Holder), InvalidField> {
+    let (cell, holder) = convert::held_cell(node, cell)?;
+    let span = Span::current();
+    span.record("grid", display(cell.grid));
+    span.record("cell", display(cell));
+    span.record("attempt", holder.attempt);
+    Ok((cell, holder))
+}
+
+/// The same with the lease, as a part of the trace that its grid was submitted in, as what the attempt belongs to. One call
+/// leases cells of whatever grids come next, so its own trace is none of theirs.
+fn traced(given: Given, node: NodeId) -> Given {
+    if !is_tracing() {
+        return given;
+    }
+    let span = tracing::info_span!(
+        parent: None,
+        "lease",
+        grid = %given.cell.grid,
+        cell = %given.cell,
+        attempt = given.attempt,
+        %node,
+    );
+    context::set_parent(&span, &given.trace_parent);
+    span.follows_from(Span::current());
+    Given {
+        trace_parent: context::of_span(&span),
+        ..given
+    }
+}
+
 #[tonic::async_trait]
 impl Nodes for NodesService {
-    #[tracing::instrument(name = "Nodes.Register", skip_all)]
     async fn register(
         &self,
         request: Request<v1::RegisterRequest>,
@@ -233,25 +267,26 @@ impl Nodes for NodesService {
         Ok(Response::new(introduced))
     }
 
-    #[tracing::instrument(name = "Nodes.Lease", skip_all, fields(node = Empty))]
     async fn lease(
         &self,
         request: Request<v1::LeaseRequest>,
     ) -> Result<Response<v1::LeaseResponse>, Status> {
         let by = admitted(&request)?;
-        let answer = self.work_for(&by, request.get_ref()).await?;
+        let (node, answer) = self.work_for(&by, request.get_ref()).await?;
         let (given, drain) = match answer {
             Answer::Cells(given) => (given, false),
             Answer::Drain => (Vec::new(), true),
             Answer::Nothing | Answer::Again | Answer::Unknown => (Vec::new(), false),
         };
         Ok(Response::new(v1::LeaseResponse {
-            cells: given.into_iter().map(convert::leased_cell).collect(),
+            cells: given
+                .into_iter()
+                .map(|given| convert::leased_cell(traced(given, node)))
+                .collect(),
             drain,
         }))
     }
 
-    #[tracing::instrument(name = "Nodes.Renew", skip_all, fields(node = Empty))]
     async fn renew(
         &self,
         request: Request<v1::RenewRequest>,
@@ -260,7 +295,6 @@ impl Nodes for NodesService {
         Ok(Response::new(self.keep(&by, request.into_inner()).await?))
     }
 
-    #[tracing::instrument(name = "Nodes.Complete", skip_all, fields(node = Empty))]
     async fn complete(
         &self,
         request: Request<v1::CompleteRequest>,
@@ -270,7 +304,6 @@ impl Nodes for NodesService {
         Ok(Response::new(v1::CompleteResponse {}))
     }
 
-    #[tracing::instrument(name = "Nodes.Fail", skip_all, fields(node = Empty))]
     async fn fail(
         &self,
         request: Request<v1::FailRequest>,
@@ -280,7 +313,6 @@ impl Nodes for NodesService {
         Ok(Response::new(v1::FailResponse {}))
     }
 
-    #[tracing::instrument(name = "Nodes.Release", skip_all, fields(node = Empty))]
     async fn release(
         &self,
         request: Request<v1::ReleaseRequest>,

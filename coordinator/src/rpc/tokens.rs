@@ -103,7 +103,6 @@ fn told(admitted: &Admitted) -> v1::WhoAmIResponse {
 
 #[tonic::async_trait]
 impl Tokens for TokensService {
-    #[tracing::instrument(name = "Tokens.Create", skip_all)]
     async fn create(
         &self,
         request: Request<v1::CreateTokenRequest>,
@@ -120,7 +119,6 @@ impl Tokens for TokensService {
         Ok(Response::new(made))
     }
 
-    #[tracing::instrument(name = "Tokens.List", skip_all)]
     async fn list(
         &self,
         request: Request<v1::ListTokensRequest>,
@@ -128,7 +126,6 @@ impl Tokens for TokensService {
         Ok(Response::new(self.page(request.get_ref()).await?))
     }
 
-    #[tracing::instrument(name = "Tokens.Revoke", skip_all)]
     async fn revoke(
         &self,
         request: Request<v1::RevokeTokenRequest>,
@@ -139,7 +136,6 @@ impl Tokens for TokensService {
         Ok(Response::new(v1::RevokeTokenResponse {}))
     }
 
-    #[tracing::instrument(name = "Tokens.WhoAmI", skip_all)]
     async fn who_am_i(
         &self,
         request: Request<v1::WhoAmIRequest>,

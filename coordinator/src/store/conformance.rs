@@ -57,6 +57,7 @@ fn new_grid(draft: Draft) -> NewGrid {
         submitter: "ann".to_owned(),
         priority: 0,
         spec: GridSpec::accept(draft, 100_000).unwrap(),
+        trace_parent: String::new(),
     }
 }
 
@@ -105,6 +106,7 @@ fn complete(node: NodeId, attempt: u32) -> Event {
     Event::Complete {
         holder: Holder { node, attempt },
         result: result(),
+        log: String::new(),
     }
 }
 
@@ -138,6 +140,7 @@ pub(super) async fn all(store: &dyn Store) {
     cells::what_is_counted_is_what_there_is(store).await;
     cells::leases_that_are_over_are_found(store).await;
     cells::what_is_unknown_is_said_so(store).await;
+    cells::what_was_logged_of_a_cell_is_kept_with_its_attempts(store).await;
     grids::a_large_grid_is_kept_whole(store).await;
     cells::reconstructions_are_cells_like_others(store).await;
     outbox::each_end_of_a_grid_is_kept_once(store).await;

@@ -36,7 +36,7 @@ use super::{
     DeviceAndPrice, Filter, HeldCells, Leadership, Measurement, NewGrid, Steering, Store,
     StoreError, Submitted, Unpublished, Verdict,
 };
-use crate::domain::attempt::FailedAttempt;
+use crate::domain::attempt::AttemptRecord;
 use crate::domain::block::QueuedCell;
 use crate::domain::cell::{Cell, Event};
 use crate::domain::effort::Speeds;
@@ -45,7 +45,7 @@ use crate::domain::grid::GridSpec;
 use crate::domain::lease::LeaseRules;
 use crate::domain::node::{Health, Node, NodeRecord};
 use crate::domain::share::{Line, Shares};
-use crate::domain::summary::{Changes, GridSummary};
+use crate::domain::summary::{CellRecord, Changes, GridSummary};
 use crate::domain::token::{SecretHash, SessionRecord, TokenRecord};
 
 /// The channel on which coordinators of one PostgreSQL tell each other that cells were queued.
@@ -152,6 +152,10 @@ impl Store for SqlStore {
         grids::spec(&mut *self.read_once().await?, grid).await
     }
 
+    async fn trace_parent(&self, grid: GridId) -> Result<String, StoreError> {
+        grids::trace_parent(&mut *self.read_once().await?, grid).await
+    }
+
     async fn summary(&self, grid: GridId) -> Result<GridSummary, StoreError> {
         grids::summary(&mut *self.read_once().await?, grid).await
     }
@@ -176,8 +180,20 @@ impl Store for SqlStore {
         &self,
         grid: GridId,
         attempts_max: u32,
-    ) -> Result<Vec<FailedAttempt>, StoreError> {
+    ) -> Result<Vec<AttemptRecord>, StoreError> {
         cells::failed_attempts(&mut *self.read_once().await?, grid, attempts_max).await
+    }
+
+    async fn attempts(
+        &self,
+        cell: CellId,
+        attempts_max: u32,
+    ) -> Result<(CellRecord, Vec<AttemptRecord>), StoreError> {
+        let mut transaction = self.read().await?;
+        grids::summary(&mut transaction, cell.grid).await?;
+        let record = cells::one(&mut self.tables(&mut transaction), cell).await?;
+        let attempts = cells::attempts(&mut transaction, cell, attempts_max).await?;
+        Ok((record, attempts))
     }
 
     async fn grids(

@@ -110,6 +110,7 @@ impl House {
             submitter: submitter.to_owned(),
             priority: 0,
             spec: GridSpec::accept(draft(1, 1), 10).unwrap(),
+            trace_parent: String::new(),
         };
         let grid = new.grid;
         self.ledger.create_grid(new).await.unwrap();

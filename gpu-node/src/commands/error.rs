@@ -9,7 +9,7 @@ use atelier_gallery::picture::PictureError;
 use atelier_proto::listen::Exposed;
 use atelier_proto::manual::ManualError;
 use atelier_proto::settings::{PictureFormat, SettingsError};
-use atelier_proto::telemetry::ParseError;
+use atelier_proto::telemetry::TelemetryError;
 
 use crate::cli::LabelsError;
 use crate::ec2::Ec2Error;
@@ -27,9 +27,9 @@ pub enum CommandError {
     /// Man pages cannot be written.
     #[error(transparent)]
     Manual(#[from] ManualError),
-    /// `--log` is no filter.
-    #[error("--log: {0}")]
-    LogFilter(#[from] ParseError),
+    /// Logs or traces cannot be told as it was asked.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
     /// `--set`.
     #[error("--set: {0}")]
     Settings(#[from] SettingsError),
@@ -176,7 +176,7 @@ impl CommandError {
     /// The exit code, as `--help` lists them.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::LogFilter(_)
+            Self::Telemetry(_)
             | Self::Settings(_)
             | Self::Read { .. }
             | Self::Picture { .. }

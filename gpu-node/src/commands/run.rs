@@ -15,12 +15,12 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::CommandError;
+use crate::cell_log::Logs;
 use crate::cli::{Painter, RendererArgs, RunArgs, check_labels_count};
 use crate::departure::{self, Departure};
 use crate::ec2::Instance;
 use crate::executor::Executor;
 use crate::inputs::{InputCache, Inputs};
-use crate::log_tail::LogTail;
 use crate::metrics::{self, Metrics};
 use crate::render::open_libraries;
 use crate::session::{self, Equipment, Link, SessionConfig, SessionError};
@@ -44,11 +44,11 @@ struct Node {
     metrics: Metrics,
     metrics_url: Option<String>,
     start_up: StartUp,
-    log: LogTail,
+    logs: Logs,
     departure: Departure,
 }
 
-pub(super) async fn run(args: RunArgs, log: LogTail) -> Result<(), CommandError> {
+pub(super) async fn run(args: RunArgs, logs: Logs) -> Result<(), CommandError> {
     check(&args)?;
     let departure = departure::on_signals(args.exit_with_stdin)?;
     let link = Link::new(&args.coordinator, access(&args)?)?;
@@ -82,7 +82,7 @@ pub(super) async fn run(args: RunArgs, log: LogTail) -> Result<(), CommandError>
         metrics,
         metrics_url,
         start_up,
-        log,
+        logs,
         departure: departure.clone(),
     };
     match args.painter {
@@ -202,10 +202,12 @@ impl Node {
         let begun = Stopwatch::start();
         let chosen = self.network(&args.weights).await?;
         self.start_up.took(Phase::Weights, begun);
+        self.metrics.readiness().weights_are_loaded();
         let begun = Stopwatch::start();
         let metrics = self.metrics.clone();
         let executor = Executor::start(chosen.network, args.options(), metrics).await?;
         self.start_up.took(Phase::Device, begun);
+        self.metrics.readiness().device_is_usable(true);
         Ok((executor, chosen.notice))
     }
 }
@@ -246,7 +248,7 @@ async fn render(args: RunArgs, node: Node) -> Result<(), CommandError> {
         executor,
         inputs: Inputs::new(inputs),
         metrics: node.metrics,
-        log: node.log,
+        logs: node.logs,
         start_up: node.start_up,
     };
     session::run(&config, &node.link, equipment, node.departure).await?;

@@ -2,10 +2,13 @@
 
 use atelier_gallery::bucket::BucketError;
 use atelier_gallery::picture::PictureError;
+use atelier_proto::telemetry::context;
+use atelier_proto::telemetry::traces::is_tracing;
 use atelier_proto::{fault, v1};
 use futures::FutureExt as _;
 use tokio::sync::watch;
-use tracing::Instrument as _;
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 
 use super::Session;
 use super::blocks::Seat;
@@ -15,8 +18,8 @@ use super::leased::{LeasedCell, LeasedPainting};
 use super::losses;
 use super::previews::CellPreviews;
 use super::store::{Headers, Making};
-use super::verdicts::with_causes;
-use crate::executor::{ExecutorError, OnTheWay, Progress};
+use super::verdicts::{LOG_CHARS_MAX, with_causes};
+use crate::executor::{ExecutorError, OnTheWay, Painted, Progress};
 use crate::inputs::InputError;
 use crate::metrics::Outcome;
 use crate::render::{Input, MaskInput, PaintingInput, RenderError, RenderJob};
@@ -62,6 +65,19 @@ impl AttemptError {
         }
     }
 
+    /// Whether the device or the library failed, and not the picture.
+    fn is_of_the_device(&self) -> bool {
+        match self {
+            Self::Executor(ExecutorError::Render(error)) => !error.is_refusal(),
+            Self::Executor(ExecutorError::Panicked(_) | ExecutorError::Ended) => true,
+            Self::Executor(ExecutorError::Simulated)
+            | Self::Input(_)
+            | Self::Picture { .. }
+            | Self::Store(_)
+            | Self::Task(_) => false,
+        }
+    }
+
     fn kind(&self) -> v1::FailureKind {
         let refused = match self {
             Self::Picture { .. } => true,
@@ -97,8 +113,13 @@ impl Session {
             "attempt",
             grid = %cell.grid,
             cell = %cell.cell,
-            attempt = cell.attempt
+            attempt = cell.attempt,
+            node = %self.node,
+            outcome = Empty,
+            otel.status_code = Empty,
         );
+        context::set_parent(&span, &cell.trace_parent);
+        let log = self.logs.cells.follow(&span);
         async {
             let (sender, receiver) = watch::channel(Progress::default());
             let held = self.held.hold(cell.cell, cell.attempt, receiver);
@@ -111,7 +132,8 @@ impl Session {
                 // A finished picture is reported even if the stop came while it was stored.
                 (Ok(result), _) => {
                     fault::STORED.pass();
-                    self.complete(&held, result).await;
+                    let log = log.text(LOG_CHARS_MAX);
+                    self.complete(&held, result, log).await;
                     fault::COMPLETED.pass();
                     drop(held);
                     checkpoints.remove().await;
@@ -138,9 +160,14 @@ impl Session {
                     Outcome::Released
                 }
                 (Err(error), None) => {
+                    if error.is_of_the_device() {
+                        self.metrics.device_failed();
+                    }
                     if matches!(error, AttemptError::Executor(_)) {
                         checkpoints.remove_if_suspect().await;
                     }
+                    // As long as the cell is this node's: nothing of it is signed for others.
+                    previews.remove().await;
                     self.fail(&held, error.kind(), &with_causes(&error)).await;
                     Outcome::Failed
                 }
@@ -150,6 +177,11 @@ impl Session {
                 previews.remove().await;
             }
             self.metrics.cell_ended(outcome);
+            let span = Span::current();
+            span.record("outcome", outcome.label());
+            if outcome == Outcome::Failed && is_tracing() {
+                span.record("otel.status_code", "ERROR");
+            }
         }
         .instrument(span)
         .await;
@@ -177,11 +209,18 @@ impl Session {
             }
             Ok::<_, AttemptError>((job, stored))
         });
+        let prepare = prepare.instrument(tracing::info_span!("fetch"));
         let Some(prepared) = held.stop.token.run_until_cancelled(prepare).await else {
             return Err(ExecutorError::Render(RenderError::Cancelled).into());
         };
         let (job, stored) = prepared?;
-        tracing::debug!("inputs at hand");
+        // A simulation of thousands of nodes has nothing to tell of each cell.
+        let is_told = self.executor.leaves().pictures;
+        if is_told {
+            let goes_on = job.checkpoint.is_some();
+            let paintings = job.paintings.len();
+            tracing::info!(paintings, goes_on, "inputs at hand");
+        }
         fault::PREPARED.pass();
         let headers = Headers::of(&job, &cell.keys);
         let stored = if let Some(stored) = stored {
@@ -196,15 +235,33 @@ impl Session {
                 previews: previews.order(),
             };
             let answer = seat.take(job, cell.canvas(), stop, progress, on_the_way);
-            let (painted, losses) = losses::until(answer, seen).await;
+            let rendering = losses::until(answer, seen).instrument(tracing::info_span!("render"));
+            let (painted, losses) = rendering.await;
             let painted = painted.unwrap_or(Err(ExecutorError::Ended))?;
+            if is_told {
+                let Painted {
+                    seconds,
+                    evaluations,
+                    loss,
+                    ..
+                } = painted;
+                tracing::info!(seconds, evaluations, loss, "rendered");
+            }
             fault::RENDERED.pass();
             checkpoints.enough();
             previews.enough();
             let making = Making { losses, about };
-            Box::pin(self.store(cell, &held.stop, painted, making, &headers)).await?
+            let put = Box::pin(self.store(cell, &held.stop, painted, making, &headers));
+            put.instrument(tracing::info_span!("put")).await?
         };
-        Box::pin(self.store_companions(cell, &held.stop, stored, headers)).await
+        let rest = Box::pin(self.store_companions(cell, &held.stop, stored, headers));
+        let result = rest
+            .instrument(tracing::info_span!("put_thumbnails"))
+            .await?;
+        if is_told {
+            tracing::info!(key = result.picture_key, bytes = result.bytes, "stored");
+        }
+        Ok(result)
     }
 
     async fn prepare(&self, cell: &LeasedCell) -> Result<RenderJob, AttemptError> {

@@ -18,6 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::{Code, Status};
+use tracing::Instrument as _;
 
 use super::checkpoints::checkpoint_content;
 use super::leased::LeasedCell;
@@ -261,7 +262,10 @@ impl Session {
         let held = Arc::new(held);
         let signed = {
             let session = self.clone();
+            // One call for cells of whatever grids, and so of no trace of theirs.
+            let span = tracing::info_span!(parent: None, "sign", node = %self.node);
             async move { session.sign_ahead(&wanted).await }
+                .instrument(span)
                 .boxed()
                 .shared()
         };
@@ -278,7 +282,11 @@ impl Session {
                 && let Err(error) = self.executor.render_block(orders).await
             {
                 tracing::error!(%error, "a block was not rendered");
+                self.metrics.readiness().device_is_usable(false);
             }
+            let memory_bytes = self.executor.about().memory_bytes;
+            let batch = self.executor.batch_wanted();
+            self.metrics.device_is(memory_bytes, batch);
             drop(before_storing);
         });
     }

@@ -22,6 +22,8 @@ pub(super) struct LeasedCell {
     pub(super) start: Option<Named>,
     pub(super) settings: RenderSettings,
     pub(super) keys: Keys,
+    /// What the attempt belongs to, as W3C has it; empty: to nothing.
+    pub(super) trace_parent: String,
 }
 
 /// A painting of the cell's artist.
@@ -89,6 +91,7 @@ impl LeasedCell {
             paintings,
             start: optional(photo.start, "start")?,
             settings: SettingsPatch::try_from(settings)?.resolve(),
+            trace_parent: cell.trace_parent,
             keys: Keys {
                 picture: cell.picture_key,
                 thumbnail: cell.thumbnail_key,

@@ -12,6 +12,7 @@ use super::Session;
 use super::attempt::AttemptError;
 use super::held::StopSign;
 use super::verdicts::with_causes;
+use crate::metrics::Metrics;
 
 /// Between two tries of a cell, and between two looks at a bucket before new work is taken.
 const WAIT_MIN: Duration = Duration::from_millis(500);
@@ -26,16 +27,18 @@ impl Outage {
         !*self.0.borrow()
     }
 
-    fn begins(&self, error: &AttemptError) {
+    fn begins(&self, error: &AttemptError, metrics: &Metrics) {
         if !self.0.send_replace(true) {
             let error = with_causes(error);
             tracing::warn!(error, "the bucket is away: no new cells until it is back");
         }
+        metrics.bucket_answers(false);
     }
 
-    fn ends(&self) {
+    fn ends(&self, metrics: &Metrics) {
         if self.0.send_if_modified(std::mem::take) {
             tracing::info!("the bucket is back");
+            metrics.bucket_answers(true);
         }
     }
 }
@@ -54,12 +57,12 @@ impl Session {
                 Err(error) if error.is_of_the_bucket() => error,
                 result => {
                     if result.is_ok() {
-                        self.outage.ends();
+                        self.outage.ends(&self.metrics);
                     }
                     return result;
                 }
             };
-            self.outage.begins(&error);
+            self.outage.begins(&error, &self.metrics);
             let Some(wait) = waits.next() else {
                 return Err(error);
             };

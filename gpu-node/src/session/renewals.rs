@@ -50,7 +50,10 @@ impl Session {
             number = number.wrapping_add(1);
             let cells = self.held.renewal(number, pace.unchanged_every);
             let waited = Stopwatch::start();
-            match self.renew(cells, CALL_TIMEOUT).await {
+            let renewed = self.renew(cells, CALL_TIMEOUT).await;
+            let readiness = self.metrics.readiness();
+            readiness.coordinator_answers(renewed.is_ok());
+            match renewed {
                 Ok(response) => {
                     self.held.drop_cells(&response.drop, &response.ended);
                     if response.drain {

@@ -3,12 +3,12 @@
 use std::fmt;
 
 use atelier_gallery::signed::{Sign, SignError, Signatures, Wanted};
+use atelier_proto::connect::Route;
 use atelier_proto::ids::NodeId;
 use atelier_proto::v1;
 use atelier_proto::v1::bucket_client::BucketClient;
 use backon::{ExponentialBuilder, Retryable as _};
 use tonic::Status;
-use tonic::transport::Channel;
 
 use super::{CALL_TIMEOUT, is_passing, timed};
 
@@ -18,7 +18,7 @@ const RETRIES_MAX: usize = 2;
 /// The way to whoever signs.
 #[derive(Clone)]
 pub(super) struct Signing {
-    client: BucketClient<Channel>,
+    client: BucketClient<Route>,
     /// None before it is registered, when it may have weights alone.
     node: Option<NodeId>,
 }
@@ -35,7 +35,7 @@ impl fmt::Debug for Signing {
 pub(super) struct NotSigned(pub(super) Status);
 
 impl Signing {
-    pub(super) fn new(client: BucketClient<Channel>, node: Option<NodeId>) -> Self {
+    pub(super) fn new(client: BucketClient<Route>, node: Option<NodeId>) -> Self {
         Self { client, node }
     }
 }

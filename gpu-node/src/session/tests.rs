@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 struct Running {
     session: JoinHandle<Result<(), SessionError>>,
     departure: Departure,
-    log: LogTail,
+    logs: Logs,
 }
 
 /// A session of a node that takes two cells at once.
@@ -40,13 +40,13 @@ async fn start(puppet: &Puppet, cell_time: Duration, failure_share: f64) -> Runn
         leaves_pictures: false,
         batch: 2,
     };
-    let (metrics, log) = (Metrics::default(), LogTail::default());
+    let (metrics, logs) = (Metrics::default(), Logs::default());
     let files = FlatFiles::default();
     let equipment = Equipment {
         executor: Executor::simulated(simulation, 1, files, metrics.clone()),
         inputs: Inputs::simulated(),
         metrics: metrics.clone(),
-        log: log.clone(),
+        logs: logs.clone(),
         start_up: StartUp::new(metrics),
     };
     let config = SessionConfig {
@@ -71,7 +71,7 @@ async fn start(puppet: &Puppet, cell_time: Duration, failure_share: f64) -> Runn
     Running {
         session,
         departure,
-        log,
+        logs,
     }
 }
 
@@ -183,7 +183,7 @@ async fn what_is_told_of_a_picture_that_is_not_there_is_as_the_lease_wants_it() 
 async fn a_failure_tells_the_end_of_the_log() {
     let puppet = Puppet::new([block(1, true)], false);
     let running = start(&puppet, Duration::from_millis(20), 1.0).await;
-    let mut line = running.log.make_writer();
+    let mut line = running.logs.process.make_writer();
     line.write_all(b"the lights went out\n").unwrap();
     running.ends_well().await;
     let talk = puppet.talk();

@@ -12,15 +12,18 @@ use super::{CALL_TIMEOUT, Session, is_passing, timed};
 /// Longest reason of a failure that the coordinator takes, characters.
 const REASON_CHARS_MAX: usize = 4000;
 /// Longest end of a log that it takes with it, characters.
-const LOG_CHARS_MAX: usize = 16_000;
+pub(super) const LOG_CHARS_MAX: usize = 16_000;
 
 impl Session {
-    pub(super) async fn complete(&self, held: &HeldCell, result: v1::CellResult) {
+    /// Says that the picture is there, with what was logged of it.
+    #[tracing::instrument(name = "complete", skip_all)]
+    pub(super) async fn complete(&self, held: &HeldCell, result: v1::CellResult, log: String) {
         let seconds = result.seconds;
         let request = v1::CompleteRequest {
             node_id: self.node.to_string(),
             cell: Some(held.wire()),
             result: Some(result),
+            log,
         };
         let sent = Box::pin(deliver(|| async {
             let request = timed(request.clone(), CALL_TIMEOUT);
@@ -36,6 +39,8 @@ impl Session {
         }
     }
 
+    /// Says that there is no picture, and why.
+    #[tracing::instrument(name = "fail", skip_all)]
     pub(super) async fn fail(&self, held: &HeldCell, kind: v1::FailureKind, reason: &str) {
         tracing::warn!(reason, ?kind, "failed");
         let request = v1::FailRequest {
@@ -43,7 +48,7 @@ impl Session {
             cell: Some(held.wire()),
             kind: kind.into(),
             reason: reason.chars().take(REASON_CHARS_MAX).collect(),
-            log: self.log.text(LOG_CHARS_MAX),
+            log: self.logs.process.text(LOG_CHARS_MAX),
         };
         let sent = Box::pin(deliver(|| async {
             let request = timed(request.clone(), CALL_TIMEOUT);

@@ -170,5 +170,6 @@ fn completed(node: NodeId, cell: v1::LeasedCell) -> v1::CompleteRequest {
             device: "none".to_owned(),
             ..v1::CellResult::default()
         }),
+        log: String::new(),
     }
 }

@@ -5,7 +5,7 @@ use anyhow::Context as _;
 use atelier_proto::v1;
 use atelier_tests::browser::Browser;
 use atelier_tests::cluster::Cluster;
-use atelier_tests::identity::{Caller, small_grid};
+use atelier_tests::identity::{Caller, end, small_grid};
 use atelier_tests::tools;
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
@@ -96,14 +96,16 @@ async fn nothing_is_shown_before_somebody_has_logged_in_and_each_sees_what_is_th
         .submit(small_grid(&bucket, "of ann").await?)
         .await?;
     let grid = submitted.into_inner().grid_id;
+    // Nobody writes into its gallery any more.
+    end(&place.ann, &grid).await?;
     let gallery = format!("/grids/{grid}/");
     let page = format!("grids/{grid}/index.html");
     bucket
         .put(&page, "<h1>a gallery</h1>".into(), "text/html", None)
         .await?;
 
-    // Only what shows nothing of anybody, and whether the coordinator lives.
-    for path in ["/", "/submit", "/login", "/board.js", "/healthz"] {
+    // Only what shows nothing of anybody, and how the coordinator is.
+    for path in ["/", "/submit", "/login", "/board.js", "/healthz", "/readyz"] {
         assert_eq!(
             place.ask(Method::GET, path, &[], None).await?.status(),
             200,
@@ -293,6 +295,8 @@ async fn people_log_in_with_a_browser_and_a_page_of_the_bucket_cannot_act_for_th
         .submit(small_grid(&bucket, "of ann").await?)
         .await?;
     let grid = submitted.into_inner().grid_id;
+    // Nobody writes into its gallery any more.
+    end(&place.ann, &grid).await?;
     let gallery = format!("{}/grids/{grid}/", place.cluster.board);
     let evil = "<!doctype html><title>gallery</title><form id=f method=post action=/api/session></form><script>window.ran = true</script>";
     bucket

@@ -7,11 +7,8 @@ use atelier_coordinator::domain::access::{self, Identity, Role, Who};
 use atelier_proto::ids::{GridId, NodeId};
 use atelier_proto::v1;
 use atelier_tests::cluster::Cluster;
-use atelier_tests::identity::{Caller, small_grid};
-use http::uri::PathAndQuery;
-use prost::Message as _;
-use tonic::{Code, Request, Status};
-use tonic_prost::ProstCodec;
+use atelier_tests::identity::{Caller, call, calls, small_grid};
+use tonic::{Code, Status};
 
 /// A coordinator that asks who calls, and its operator.
 async fn asking(args: &[&str]) -> anyhow::Result<(Cluster, Caller)> {
@@ -20,37 +17,6 @@ async fn asking(args: &[&str]) -> anyhow::Result<(Cluster, Caller)> {
     let data = cluster.folder.path().join("data");
     let operator = Caller::operator(&cluster.grpc, &data).await?;
     Ok((cluster, operator))
-}
-
-/// Every call of `atelier.v1`, as `Grids.Submit`, with its path.
-fn calls() -> anyhow::Result<BTreeMap<String, PathAndQuery>> {
-    let set = prost_types::FileDescriptorSet::decode(v1::FILE_DESCRIPTOR_SET)?;
-    let mut calls = BTreeMap::new();
-    for file in &set.file {
-        for service in &file.service {
-            for method in &service.method {
-                let (service, method) = (service.name(), method.name());
-                let path = format!("/{}.{service}/{method}", file.package());
-                calls.insert(format!("{service}.{method}"), path.parse()?);
-            }
-        }
-    }
-    Ok(calls)
-}
-
-/// What becomes of a call with an empty message.
-async fn call(caller: &Caller, path: &PathAndQuery) -> anyhow::Result<Code> {
-    let mut client = tonic::client::Grpc::new(caller.channel.clone());
-    client.ready().await?;
-    let codec = ProstCodec::<(), ()>::default();
-    let answer = client
-        .server_streaming(Request::new(()), path.clone(), codec)
-        .await;
-    let ended = match answer {
-        Ok(answer) => answer.into_inner().message().await.map(|_| ()),
-        Err(status) => Err(status),
-    };
-    Ok(ended.map_or_else(|status| status.code(), |()| Code::Ok))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -77,7 +43,7 @@ async fn each_role_may_make_exactly_the_calls_that_the_table_gives_it() -> anyho
             role: *role,
         });
         for (name, path) in &calls {
-            let code = call(caller, path).await?;
+            let code = call(caller.channel.clone(), path).await?;
             assert_ne!(code, Code::Unauthenticated, "{role} {name}");
             let is_allowed = code != Code::PermissionDenied;
             let expected = access::check(&identity, name).is_ok();
@@ -114,7 +80,7 @@ async fn each_role_may_make_exactly_the_calls_that_the_table_gives_it() -> anyho
     for token in ["", "nonsense", &unknown, &format!("{}x", operator.token)] {
         let nobody = Caller::with(url, token).await?;
         for (name, path) in &calls {
-            let code = call(&nobody, path).await?;
+            let code = call(nobody.channel.clone(), path).await?;
             // Whoever is wrong too often is told to wait.
             let is_refused = matches!(code, Code::Unauthenticated)
                 || (token == unknown && code == Code::ResourceExhausted);
@@ -126,10 +92,13 @@ async fn each_role_may_make_exactly_the_calls_that_the_table_gives_it() -> anyho
     // Whether a coordinator lives is for all; what calls it has is not.
     let nobody = Caller::with(url, "").await?;
     let health = "/grpc.health.v1.Health/Check".parse()?;
-    assert_eq!(call(&nobody, &health).await?, Code::Ok);
+    assert_eq!(call(nobody.channel.clone(), &health).await?, Code::Ok);
     let reflection = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo".parse()?;
-    assert_eq!(call(&nobody, &reflection).await?, Code::Unauthenticated);
-    let code = call(&callers[1].1, &reflection).await?;
+    assert_eq!(
+        call(nobody.channel.clone(), &reflection).await?,
+        Code::Unauthenticated
+    );
+    let code = call(callers[1].1.channel.clone(), &reflection).await?;
     assert!(
         !matches!(code, Code::Unauthenticated | Code::PermissionDenied),
         "{code:?}"
@@ -167,6 +136,8 @@ async fn touch(caller: &Caller, grid: &str) -> Vec<(&'static str, Result<(), Sta
         };
     }
     asked!("Get", get, v1::GetRequest { grid_id: grid_id() });
+    let first = format!("{grid}/0");
+    asked!("Logs", logs, v1::LogsRequest { cell_id: first });
     let watch = v1::WatchRequest {
         grid_id: grid_id(),
         ..v1::WatchRequest::default()
@@ -294,7 +265,7 @@ async fn a_client_sees_and_touches_its_own_grids_and_of_others_is_told_that_ther
     );
     for (name, ended) in touch(&reader, &grid).await {
         let code = ended.err().map(|status| status.code());
-        let is_read = matches!(name, "Get" | "Watch");
+        let is_read = matches!(name, "Get" | "Logs" | "Watch");
         assert_eq!(code, (!is_read).then_some(Code::PermissionDenied), "{name}");
     }
     // Whose it is, and an operator, may do all of it: it is cancelled before it is tried again and deleted.
@@ -366,6 +337,7 @@ async fn a_node_is_its_identitys_own_and_nobody_else_answers_for_its_cells() -> 
         node_id: node(),
         cell: Some(held()),
         result: None,
+        log: String::new(),
     };
     let release = v1::ReleaseRequest {
         node_id: node(),

@@ -74,7 +74,9 @@ async fn every_command_has_a_man_page_without_a_fault() -> anyhow::Result<()> {
             let page = page?;
             names.insert(page.file_name().to_string_lossy().into_owned());
             let mut check = Command::new("groff");
-            check.args(["-man", "-Tutf8", "-ww", "-z"]).arg(page.path());
+            check
+                .args(["-Kutf8", "-man", "-Tutf8", "-ww", "-Wbreak", "-z"])
+                .arg(page.path());
             // Where there is no groff, nobody knows.
             if let Ok(checked) = check.output().await {
                 let faults = String::from_utf8_lossy(&checked.stderr);

@@ -142,7 +142,7 @@ async fn a_bucket_that_is_away_costs_no_attempt_and_no_node_its_good_name() -> a
     proxy.set(Weather::Fair);
     for grid in &grids {
         let ended = cluster.until(grid, "every picture", has_ended).await?;
-        let mut outcomes = ended.failed_attempts.iter().map(v1::FailedAttempt::outcome);
+        let mut outcomes = ended.failed_attempts.iter().map(v1::Attempt::outcome);
         assert!(
             outcomes.all(|outcome| outcome == AttemptOutcome::Released),
             "{:?}",

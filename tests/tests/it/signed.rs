@@ -15,6 +15,7 @@ use atelier_tests::pictures;
 use atelier_tests::programs::{Running, command, run};
 use reqwest::StatusCode;
 use secrecy::ExposeSecret as _;
+use tokio::task::JoinHandle;
 use tonic::Code;
 use tonic::transport::Channel;
 
@@ -27,13 +28,44 @@ struct Held {
     node: String,
     cell: v1::LeasedCell,
     other: v1::LeasedCell,
+    renewing: JoinHandle<()>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.renewing.abort();
+    }
+}
+
+fn held_cell(cell: &v1::LeasedCell) -> v1::HeldCell {
+    v1::HeldCell {
+        cell_id: cell.cell_id.clone(),
+        attempt: cell.attempt,
+    }
+}
+
+/// Keeps the leases of nodes.
+async fn keep(mut nodes: NodesClient<Channel>, held: [(String, v1::LeasedCell); 2]) {
+    loop {
+        for (node, cell) in &held {
+            let request = v1::RenewRequest {
+                node_id: node.clone(),
+                cells: vec![v1::CellProgress {
+                    cell: Some(held_cell(cell)),
+                    ..v1::CellProgress::default()
+                }],
+                leaving: String::new(),
+            };
+            // Whoever misses a lease tells of it.
+            let _ = nodes.renew(request).await;
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
 }
 
 impl Held {
     async fn start(args: &[&str]) -> anyhow::Result<Self> {
-        // It does not renew.
-        let args = [&["--lease-duration", "10m"], args].concat();
-        let cluster = Cluster::coordinator_with(&args).await?;
+        let cluster = Cluster::coordinator_with(args).await?;
         let work = tempfile::tempdir()?;
         pictures::grid(work.path(), 2, 1)?;
         cluster.submit(work.path(), &[]).await?;
@@ -61,22 +93,22 @@ impl Held {
             let leased = nodes.lease(request).await?.into_inner();
             leased.cells.into_iter().next().context("a cell")
         };
+        let (cell, other) = (lease(&node).await?, lease(&neighbour).await?);
+        let held = [(node.clone(), cell.clone()), (neighbour, other.clone())];
         Ok(Self {
-            cell: lease(&node).await?,
-            other: lease(&neighbour).await?,
             bucket: BucketClient::connect(cluster.grpc.clone()).await?,
-            nodes,
             http: reqwest::Client::builder().no_proxy().build()?,
+            renewing: tokio::spawn(keep(nodes.clone(), held)),
+            nodes,
             node,
+            cell,
+            other,
             cluster,
         })
     }
 
     fn right(&self) -> Right {
-        Right::Cell(v1::HeldCell {
-            cell_id: self.cell.cell_id.clone(),
-            attempt: self.cell.attempt,
-        })
+        Right::Cell(held_cell(&self.cell))
     }
 
     async fn sign(&self, wanted: v1::Wanted) -> Result<v1::SignedRequest, tonic::Status> {
@@ -217,10 +249,7 @@ async fn a_node_is_given_nothing_but_what_its_cells_take() -> anyhow::Result<()>
     }
     // Whose cell it is, is looked up.
     let mut foreign = held.of_cell(Method::Get, &other.picture_key, None);
-    foreign.right = Some(Right::Cell(v1::HeldCell {
-        cell_id: other.cell_id.clone(),
-        attempt: other.attempt,
-    }));
+    foreign.right = Some(Right::Cell(held_cell(&other)));
     let status = held.sign(foreign).await.err().context("signed")?;
     assert_eq!(status.code(), Code::Aborted, "{status}");
 
@@ -251,10 +280,7 @@ async fn a_node_is_given_nothing_but_what_its_cells_take() -> anyhow::Result<()>
     held.sign(lost).await?;
     let release = v1::ReleaseRequest {
         node_id: held.node.clone(),
-        cells: vec![v1::HeldCell {
-            cell_id: cell.cell_id.clone(),
-            attempt: cell.attempt,
-        }],
+        cells: vec![held_cell(&cell)],
         reason: String::new(),
     };
     held.nodes.release(release).await?;

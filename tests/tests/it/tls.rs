@@ -4,6 +4,7 @@
 mod client_certificates;
 mod grid;
 mod handshakes;
+mod identity;
 mod reload;
 mod server_certificates;
 mod studio;

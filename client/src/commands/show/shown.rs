@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::coordinator::view::{
-    ArtistView, AttemptOutcome, CellNames, CellState, CellView, FailedAttempt, GridView, PhotoView,
+    ArtistView, Attempt, AttemptOutcome, CellNames, CellState, CellView, GridView, PhotoView,
     PictureView, Summary, VariantView,
 };
 
@@ -114,7 +114,7 @@ impl<'a> ShownCell<'a> {
 }
 
 impl<'a> ShownAttempt<'a> {
-    fn new(attempt: &'a FailedAttempt, names: Option<CellNames<'a>>) -> Self {
+    fn new(attempt: &'a Attempt, names: Option<CellNames<'a>>) -> Self {
         Self {
             cell_id: attempt.cell_id,
             photo: names.and_then(|names| names.photo),

@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 
 use crate::cell_ref::{NO_ARTIST, NO_PHOTO};
 use crate::commands::list::{local_time, plain_table};
-use crate::coordinator::view::{CellState, CellView, FailedAttempt, GridView};
+use crate::coordinator::view::{Attempt, CellState, CellView, GridView};
 use crate::text::{printable, shortened};
 
 /// Every cell in a line.
@@ -115,6 +115,6 @@ fn labels(grid: &GridView) -> HashMap<CellId, String> {
         .collect()
 }
 
-fn label<'a>(labels: &'a HashMap<CellId, String>, attempt: &FailedAttempt) -> &'a str {
+fn label<'a>(labels: &'a HashMap<CellId, String>, attempt: &Attempt) -> &'a str {
     labels.get(&attempt.cell_id).map_or("", String::as_str)
 }

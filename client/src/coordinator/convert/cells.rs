@@ -4,7 +4,9 @@ use atelier_proto::ids::{Digest, NodeId};
 use atelier_proto::v1;
 
 use super::{ConvertError, time};
-use crate::coordinator::view::{AttemptOutcome, CellState, CellView, FailedAttempt, PictureView};
+use crate::coordinator::view::{
+    Attempt, AttemptOutcome, CellLogs, CellState, CellView, PictureView,
+};
 
 impl TryFrom<v1::Cell> for CellView {
     type Error = ConvertError;
@@ -67,11 +69,12 @@ impl TryFrom<v1::CellResult> for PictureView {
     }
 }
 
-impl TryFrom<v1::FailedAttempt> for FailedAttempt {
+impl TryFrom<v1::Attempt> for Attempt {
     type Error = ConvertError;
 
-    fn try_from(wire: v1::FailedAttempt) -> Result<Self, ConvertError> {
+    fn try_from(wire: v1::Attempt) -> Result<Self, ConvertError> {
         let outcome = match wire.outcome() {
+            v1::AttemptOutcome::Done => AttemptOutcome::Done,
             v1::AttemptOutcome::Failed => AttemptOutcome::Failed,
             v1::AttemptOutcome::Refused => AttemptOutcome::Refused,
             v1::AttemptOutcome::Lost => AttemptOutcome::Lost,
@@ -79,7 +82,7 @@ impl TryFrom<v1::FailedAttempt> for FailedAttempt {
             v1::AttemptOutcome::Released => AttemptOutcome::Released,
             v1::AttemptOutcome::Unspecified => {
                 return Err(ConvertError::UnknownState {
-                    what: "failed attempt",
+                    what: "cell's attempt",
                     value: wire.outcome,
                 });
             }
@@ -93,6 +96,20 @@ impl TryFrom<v1::FailedAttempt> for FailedAttempt {
             outcome,
             reason: wire.reason,
             log: Some(wire.log).filter(|log| !log.is_empty()),
+        })
+    }
+}
+
+impl TryFrom<v1::LogsResponse> for CellLogs {
+    type Error = ConvertError;
+
+    fn try_from(wire: v1::LogsResponse) -> Result<Self, ConvertError> {
+        let attempts = wire.attempts.into_iter().map(Attempt::try_from);
+        Ok(Self {
+            cell: wire.cell.unwrap_or_default().try_into()?,
+            node_name: wire.node_name,
+            rendering_since: time(wire.rendering_since.map(|it| (it.seconds, it.nanos)))?,
+            attempts: attempts.collect::<Result<_, _>>()?,
         })
     }
 }

@@ -1,4 +1,4 @@
-//! Attempts that brought no picture.
+//! Attempts that have ended.
 
 use std::fmt;
 
@@ -6,10 +6,14 @@ use atelier_proto::ids::{CellId, NodeId};
 use jiff::Timestamp;
 use serde::Serialize;
 
-/// How an attempt ended that brought no picture.
+use super::CellView;
+
+/// How an attempt ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AttemptOutcome {
+    /// The node brought the picture.
+    Done,
     /// The node said that it failed.
     Failed,
     /// The node said that every attempt would end like this one.
@@ -25,6 +29,7 @@ pub enum AttemptOutcome {
 impl fmt::Display for AttemptOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
+            Self::Done => "done",
             Self::Failed => "failed",
             Self::Refused => "refused",
             Self::Lost => "lost",
@@ -34,9 +39,9 @@ impl fmt::Display for AttemptOutcome {
     }
 }
 
-/// An attempt that brought no picture.
+/// An attempt that has ended.
 #[derive(Debug, Clone, PartialEq)]
-pub struct FailedAttempt {
+pub struct Attempt {
     /// The cell.
     pub cell_id: CellId,
     /// Its number, from 1.
@@ -49,8 +54,21 @@ pub struct FailedAttempt {
     pub ended_at: Option<Timestamp>,
     /// How it ended.
     pub outcome: AttemptOutcome,
-    /// Why, for people.
+    /// Why, for people; empty when it is done.
     pub reason: String,
     /// The end of the node's log, if it sent some.
     pub log: Option<String>,
+}
+
+/// A cell with what nodes logged of the attempts at it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CellLogs {
+    /// As it stands.
+    pub cell: CellView,
+    /// What the node is called that has it or had it last.
+    pub node_name: String,
+    /// Since when that node renders it, if it does now.
+    pub rendering_since: Option<Timestamp>,
+    /// Attempts that have ended, oldest first, without one that is done and of which the node logged nothing.
+    pub attempts: Vec<Attempt>,
 }

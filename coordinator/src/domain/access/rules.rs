@@ -53,6 +53,7 @@ pub const RULES: &[Rule] = &[
     reads("Grids.Storage", OPERATORS),
     changes("Grids.Submit", SUBMITTERS),
     reads("Grids.Get", SUBMITTERS_AND_READERS),
+    reads("Grids.Logs", SUBMITTERS_AND_READERS),
     reads("Grids.List", SUBMITTERS_AND_READERS),
     reads("Grids.Watch", SUBMITTERS_AND_READERS),
     changes("Grids.Pause", SUBMITTERS),

@@ -81,6 +81,7 @@ fn a_cell_goes_the_whole_way_and_a_repeated_report_changes_nothing() {
     let complete = Event::Complete {
         holder: holder(1, 1),
         result: result(),
+        log: String::new(),
     };
     let rendering = apply(leased(1), renew, 40).unwrap();
     assert_eq!(rendering.state(), "rendering");
@@ -91,6 +92,7 @@ fn a_cell_goes_the_whole_way_and_a_repeated_report_changes_nothing() {
     let other = Event::Complete {
         holder: holder(2, 1),
         result: result(),
+        log: String::new(),
     };
     assert_eq!(
         apply(done, other, 60),
@@ -115,6 +117,7 @@ fn a_zombie_can_do_nothing() {
         Event::Complete {
             holder: zombie,
             result: result(),
+            log: String::new(),
         },
         fail(1, true),
         release(zombie),
@@ -279,7 +282,11 @@ fn any_event() -> impl Strategy<Value = Event> {
     prop_oneof![
         4 => (1_u128..4).prop_map(|number| Event::Lease { node: node(number) }),
         2 => (holder(), progress()).prop_map(|(holder, progress)| Event::Renew { holder, progress }),
-        1 => holder().prop_map(|holder| Event::Complete { holder, result: result() }),
+        1 => (holder(), "(line\n)?").prop_map(|(holder, log)| Event::Complete {
+            holder,
+            result: result(),
+            log,
+        }),
         2 => (holder(), proptest::bool::weighted(0.2)).prop_map(|(holder, refused)| Event::Fail {
             holder,
             refused,
@@ -311,7 +318,11 @@ fn by_holder(event: Event, cell: &Cell) -> Event {
     };
     match event {
         Event::Renew { progress, .. } => Event::Renew { holder, progress },
-        Event::Complete { result, .. } => Event::Complete { holder, result },
+        Event::Complete { result, log, .. } => Event::Complete {
+            holder,
+            result,
+            log,
+        },
         Event::Fail {
             refused,
             reason,
@@ -386,12 +397,16 @@ proptest! {
             if let Cell::Rendering { rendering: Rendering { stalls_at: Some(end), .. }, expires_at, .. } = &after {
                 prop_assert!(expires_at <= end);
             }
-            // What ends an attempt without a picture is kept, and nothing else is.
+            // What ends an attempt is told, but for what nobody wants any more, and kept, but for a picture without a log.
             let end = AttemptEnd::of(&before, &event, &after, at(seconds));
             let is_over = before.lease_expires_at().is_some() && after.lease_expires_at().is_none();
-            let is_kept = is_over && !matches!(event, Event::Complete { .. } | Event::Cancel);
-            prop_assert_eq!(end.is_some(), is_kept);
-            prop_assert!(end.is_none_or(|end| end.attempt == earlier.started));
+            prop_assert_eq!(end.is_some(), is_over && event != Event::Cancel);
+            if let Some(end) = end {
+                let is_done = after.state() == "done";
+                prop_assert_eq!(end.outcome == Outcome::Done, is_done);
+                prop_assert_eq!(end.is_kept(), !is_done || !end.log.is_empty());
+                prop_assert_eq!(end.attempt, earlier.started);
+            }
             // A failed cell says why, and a cell that waits has attempts left.
             match &after {
                 Cell::Failed { history } => prop_assert!(history.failure.is_some()),

@@ -84,7 +84,7 @@ pub(super) fn held(
                 },
             })
         }
-        Event::Complete { holder, result } => Ok(Cell::Done {
+        Event::Complete { holder, result, .. } => Ok(Cell::Done {
             history: held_by(history, holder)?,
             result,
         }),

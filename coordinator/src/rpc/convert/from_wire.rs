@@ -72,6 +72,11 @@ pub(super) fn in_range(
     ))
 }
 
+/// A cell's id.
+pub(crate) fn cell_id(wire: &str) -> Parsed<CellId> {
+    id("cell_id", wire)
+}
+
 /// A grid's id.
 pub(crate) fn grid_id(text: &str) -> Parsed<GridId> {
     id("grid_id", text)
@@ -248,6 +253,7 @@ pub(crate) fn submission(request: v1::SubmitRequest) -> Parsed<Submission> {
             settings: settings("settings", request.settings)?,
             reconstructions: request.reconstructions,
         },
+        trace_parent: String::new(),
     })
 }
 

@@ -101,6 +101,7 @@ fn a_leased_cell_names_what_it_takes_and_no_more() {
             keys: names.cell(position, "jpg").unwrap(),
             work: spec.work(position).unwrap(),
             expires_at: Timestamp::UNIX_EPOCH,
+            trace_parent: String::new(),
         })
     };
     let below = |key: &str| format!("grids/{grid}/{key}");

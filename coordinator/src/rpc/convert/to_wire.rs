@@ -7,7 +7,7 @@ use atelier_proto::v1;
 use jiff::Timestamp;
 
 use crate::dispatch::Given;
-use crate::domain::attempt::{FailedAttempt, Outcome};
+use crate::domain::attempt::{AttemptRecord, Outcome};
 use crate::domain::cell::{Cell, CellResult, Progress};
 use crate::domain::effort::Estimate;
 use crate::domain::facts::GridFacts;
@@ -191,16 +191,17 @@ fn cell_result(result: &CellResult, record: &CellRecord, facts: &GridFacts) -> v
     }
 }
 
-/// An attempt that brought no picture.
-pub(crate) fn failed_attempt(attempt: FailedAttempt) -> v1::FailedAttempt {
+/// An attempt that has ended.
+pub(crate) fn attempt(attempt: AttemptRecord) -> v1::Attempt {
     let outcome = match attempt.end.outcome {
+        Outcome::Done => v1::AttemptOutcome::Done,
         Outcome::Failed => v1::AttemptOutcome::Failed,
         Outcome::Refused => v1::AttemptOutcome::Refused,
         Outcome::Lost => v1::AttemptOutcome::Lost,
         Outcome::Stuck => v1::AttemptOutcome::Stuck,
         Outcome::Released => v1::AttemptOutcome::Released,
     };
-    v1::FailedAttempt {
+    v1::Attempt {
         cell_id: attempt.cell.to_string(),
         attempt: attempt.end.attempt,
         node_id: attempt.end.node.to_string(),
@@ -257,5 +258,6 @@ pub(crate) fn leased_cell(given: Given) -> v1::LeasedCell {
         checkpoint_key: given.keys.checkpoint,
         large_thumbnail_key: given.keys.large_thumbnail,
         preview_key: given.keys.preview,
+        trace_parent: given.trace_parent,
     }
 }

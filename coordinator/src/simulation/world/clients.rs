@@ -30,6 +30,7 @@ impl World {
                 submitter: self.submitters[submitter].clone(),
                 priority: 0,
                 spec,
+                trace_parent: String::new(),
             };
             let (id, now) = (new.grid, self.now(at));
             let expected = self.model.submit(request, content, cells);

@@ -376,6 +376,7 @@ fn event(holder: Holder, said: Said) -> Event {
                 has_large_thumbnail: true,
                 losses: vec![(20, 2.5), (40, 1.25)],
             },
+            log: String::new(),
         },
         Said::Failed { refused } => Event::Fail {
             holder,

@@ -78,6 +78,7 @@ pub(super) async fn a_stale_attempt_is_fenced_out(store: &dyn Store) {
     let complete = |node, attempt| Event::Complete {
         holder: Holder { node, attempt },
         result: result(),
+        log: String::new(),
     };
     apply(store, cell, lease(slow), 0).await.unwrap();
     let held = apply(store, cell, lease(quick), 1).await;
@@ -277,11 +278,13 @@ pub(super) async fn reconstructions_are_cells_like_others(store: &dyn Store) {
 
     for record in &changes.cells {
         let holder = Holder { node, attempt: 1 };
-        let result = result();
-        let events = vec![
-            (record.id, Event::Lease { node }),
-            (record.id, Event::Complete { holder, result }),
-        ];
+        let (result, log) = (result(), String::new());
+        let done = Event::Complete {
+            holder,
+            result,
+            log,
+        };
+        let events = vec![(record.id, Event::Lease { node }), (record.id, done)];
         store.apply(events, at(1), &RULES, &EVEN).await.unwrap();
     }
     let summary = store.changes(grid, 0).await.unwrap().summary;
@@ -316,4 +319,59 @@ pub(super) async fn some_cells_are_read_as_they_stand(store: &dyn Store) {
     for grid in [one, other] {
         store.cancel_grid(grid, at(2)).await.unwrap();
     }
+}
+
+pub(super) async fn what_was_logged_of_a_cell_is_kept_with_its_attempts(store: &dyn Store) {
+    let node = register(store).await;
+    let new = NewGrid {
+        trace_parent: "00-trace-span-01".to_owned(),
+        ..new_grid(draft(2, 1))
+    };
+    let grid = store.create_grid(new, at(0), &EVEN).await.unwrap().0.grid;
+    let trace = store.trace_parent(grid).await.unwrap();
+    assert_eq!(trace, "00-trace-span-01");
+    let cell = |place| CellId { grid, place };
+    let lease = || Event::Lease { node };
+    let done = |attempt, log: &str| Event::Complete {
+        holder: Holder { node, attempt },
+        result: result(),
+        log: log.to_owned(),
+    };
+    let ended = async |place, event, seconds| {
+        let applied = apply(store, cell(place), event, seconds).await;
+        applied.unwrap().ended
+    };
+    assert_eq!(ended(0, lease(), 0).await, None);
+    assert_eq!(ended(0, Event::Expire, 40).await, Some(Outcome::Lost));
+    assert_eq!(ended(0, lease(), 90).await, None);
+    let (_, before) = store.attempts(cell(0), 9).await.unwrap();
+    assert_eq!(before.len(), 1);
+    assert_eq!(
+        ended(0, done(2, "stored\n"), 100).await,
+        Some(Outcome::Done)
+    );
+    // The same word again ends nothing.
+    assert_eq!(ended(0, done(2, "stored\n"), 101).await, None);
+    let (record, attempts) = store.attempts(cell(0), 9).await.unwrap();
+    assert_eq!((record.id, record.cell.state()), (cell(0), "done"));
+    let kept: Vec<_> = attempts
+        .iter()
+        .map(|kept| (kept.end.attempt, kept.end.outcome, kept.end.log.as_str()))
+        .collect();
+    assert_eq!(
+        kept,
+        [(1, Outcome::Lost, ""), (2, Outcome::Done, "stored\n")]
+    );
+    let (_, last) = store.attempts(cell(0), 1).await.unwrap();
+    assert_eq!(last, attempts[1..]);
+    let failed = store.failed_attempts(grid, 9).await.unwrap();
+    assert_eq!(failed, attempts[..1], "a picture is no failure");
+
+    // A picture without a log leaves nothing that the cell does not say.
+    ended(1, lease(), 110).await;
+    ended(1, done(1, ""), 111).await;
+    let (record, attempts) = store.attempts(cell(1), 9).await.unwrap();
+    assert_eq!((record.cell.state(), attempts), ("done", Vec::new()));
+    let unknown = store.attempts(cell(2), 9).await.unwrap_err();
+    assert!(matches!(unknown, StoreError::UnknownCell(id) if id == cell(2)));
 }

@@ -37,11 +37,27 @@ pub(super) fn rows_without_shares(spec: &GridSpec) -> String {
 
 /// Of versions whose grids hold their specs.
 pub(super) fn rows_with_shares(spec: &GridSpec) -> String {
+    rows_of_shares("spec, ", &format!("'{}', ", quoted(spec)))
+}
+
+/// Of versions that keep specs apart, with an attempt that failed.
+pub(super) fn rows_with_specs(spec: &GridSpec) -> String {
+    format!(
+        "{}
+         INSERT INTO specs (grid_id, spec) VALUES ('{GRID}', '{}');
+         INSERT INTO attempts (grid_id, place, attempt, node_id, ended_at_ms, outcome, reason, log)
+         VALUES ('{GRID}', 3, 1, '{NODE}', 1800000002000, 'refused', 'no such layer', 'the end');",
+        rows_of_shares("", ""),
+        quoted(spec)
+    )
+}
+
+fn rows_of_shares(spec_column: &str, spec: &str) -> String {
     format!(
         "INSERT INTO submitters (submitter, pass) VALUES ('ann', 4.5);
-         INSERT INTO grids (grid_id, request_id, request_sha256, name, submitter, spec, state, pass, submitted_at_ms,
+         INSERT INTO grids (grid_id, request_id, request_sha256, name, submitter, {spec_column}state, pass, submitted_at_ms,
                             sequence, queued, rendering, done, failed, work_open)
-         VALUES ('{GRID}', '{REQUEST}', '{sha256}', 'Afternoon', 'ann', '{spec}', 'active', 3.5, 1800000000000,
+         VALUES ('{GRID}', '{REQUEST}', '{sha256}', 'Afternoon', 'ann', {spec}'active', 3.5, 1800000000000,
                  7, 1, 1, 1, 1, 2);
          INSERT INTO nodes (node_id, name, device, memory_bytes, batch_capacity, version, instance_id, labels,
                             registered_at_ms, last_seen_at_ms)
@@ -55,13 +71,12 @@ pub(super) fn rows_with_shares(spec: &GridSpec) -> String {
                 ('{GRID}', 2, 1, 'queued', 0, 0, NULL, NULL, 1800000000000, NULL, NULL, 0, 0, NULL, NULL, 1),
                 ('{GRID}', 3, 1, 'failed', 3, 0, NULL, 'no such layer', NULL, NULL, NULL, 0, 0, NULL, NULL, 5);",
         sha256 = "0".repeat(64),
-        spec = quoted(spec),
         result = quoted(&result()),
     )
 }
 
 /// Everything is there, and what held a lease before still holds it.
-pub(super) async fn is_taken_over(store: &dyn Store, spec: &GridSpec) {
+pub(super) async fn is_taken_over(store: &dyn Store, spec: &GridSpec, attempts: usize) {
     let grid: GridId = GRID.parse().unwrap();
     assert_eq!(*store.spec(grid).await.unwrap(), *spec);
     let changes = store.changes(grid, 0).await.unwrap();
@@ -76,6 +91,11 @@ pub(super) async fn is_taken_over(store: &dyn Store, spec: &GridSpec) {
     assert_eq!(cells[0].cell.history().charged(), 1);
     assert_eq!(cells[1].cell.lease_expires_at(), Some(at(30)));
     assert_eq!(cells[1].node_name.as_deref(), Some("node-0"));
+
+    let kept = store.failed_attempts(grid, 9).await.unwrap();
+    assert_eq!(kept.len(), attempts);
+    assert!(kept.iter().all(|kept| kept.end.log == "the end"));
+    assert_eq!(store.trace_parent(grid).await.unwrap(), "");
 
     let node = NODE.parse().unwrap();
     let cell = cells[1].id;

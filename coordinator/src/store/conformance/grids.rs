@@ -51,8 +51,12 @@ pub(super) async fn a_grid_finishes_with_its_last_cell(store: &dyn Store) {
                 log: String::new(),
             }
         } else {
-            let result = result();
-            Event::Complete { holder, result }
+            let (result, log) = (result(), String::new());
+            Event::Complete {
+                holder,
+                result,
+                log,
+            }
         };
         let events = vec![(record.id, Event::Lease { node }), (record.id, end)];
         let verdicts = store.apply(events, at(5), &RULES, &EVEN).await.unwrap();
@@ -83,11 +87,9 @@ pub(super) async fn cancelling_ends_what_has_not_ended(store: &dyn Store) {
     let node = register(store).await;
     let grid = submit(store, draft(3, 1), 0).await;
     let cells = store.changes(grid, 0).await.unwrap().cells;
-    let holder = Holder { node, attempt: 1 };
-    let result = result();
     let events = vec![
         (cells[0].id, Event::Lease { node }),
-        (cells[0].id, Event::Complete { holder, result }),
+        (cells[0].id, complete(node, 1)),
         (cells[1].id, Event::Lease { node }),
     ];
     store.apply(events, at(1), &RULES, &EVEN).await.unwrap();
@@ -102,7 +104,7 @@ pub(super) async fn cancelling_ends_what_has_not_ended(store: &dyn Store) {
     assert_eq!(summary.finished_at, Some(at(2)));
     assert_eq!((summary.counts.done, summary.counts.cancelled), (1, 2));
     let renew = Event::Renew {
-        holder,
+        holder: Holder { node, attempt: 1 },
         progress: None,
     };
     let dropped = apply(store, cells[1].id, renew, 3).await;

@@ -24,28 +24,36 @@ async fn postgres_keeps_every_promise() {
 }
 
 #[tokio::test]
-async fn a_database_of_the_earlier_version_is_taken_over_with_every_cell() {
+async fn a_database_of_any_earlier_version_is_taken_over_with_every_cell() {
     let Some(postgres) = Postgres::start().unwrap() else {
         return;
     };
-    let url = postgres.database().unwrap();
-    let spec = GridSpec::accept(draft(2, 2), 10).unwrap();
-    let mut database = PgConnection::connect(&url).await.unwrap();
-    database
-        .ensure_migrations_table("_sqlx_migrations")
-        .await
-        .unwrap();
-    let migrations = sqlx::migrate!("migrations/postgres");
-    let first = migrations.iter().next().unwrap();
-    database.apply("_sqlx_migrations", first).await.unwrap();
-    sqlx::raw_sql(sqlx::AssertSqlSafe(earlier::rows_with_shares(&spec)))
-        .execute(&mut database)
-        .await
-        .unwrap();
-    database.close().await.unwrap();
-    let store = open(&url).await;
-    earlier::is_taken_over(&store, &spec).await;
-    all(&store).await;
+    for version in 1..=5 {
+        let url = postgres.database().unwrap();
+        let spec = GridSpec::accept(draft(2, 2), 10).unwrap();
+        let mut database = PgConnection::connect(&url).await.unwrap();
+        database
+            .ensure_migrations_table("_sqlx_migrations")
+            .await
+            .unwrap();
+        let migrations = sqlx::migrate!("migrations/postgres");
+        for migration in migrations.iter().filter(|it| it.version <= version) {
+            database.apply("_sqlx_migrations", migration).await.unwrap();
+        }
+        let rows = match version {
+            1 => earlier::rows_with_shares(&spec),
+            _ => earlier::rows_with_specs(&spec),
+        };
+        sqlx::raw_sql(sqlx::AssertSqlSafe(rows))
+            .execute(&mut database)
+            .await
+            .unwrap();
+        database.close().await.unwrap();
+        let store = open(&url).await;
+        let attempts = usize::from(version > 1);
+        earlier::is_taken_over(&store, &spec, attempts).await;
+        all(&store).await;
+    }
 }
 
 #[tokio::test]

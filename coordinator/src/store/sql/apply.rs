@@ -131,14 +131,18 @@ impl<'a> Batch<'a> {
         let earlier = judged.after.clone();
         let after = earlier.clone().apply(event.clone(), self.now, self.rules)?;
         let changed = !after.looks_like(&earlier);
-        if let Some(end) = AttemptEnd::of(&earlier, event, &after, self.now) {
+        let end = AttemptEnd::of(&earlier, event, &after, self.now);
+        let ended = end.as_ref().map(|end| end.outcome);
+        if let Some(end) = end {
             if end.may_be_the_nodes_fault()
                 && let Some(at_node) = self.nodes.get_mut(&end.node)
             {
                 at_node.health = at_node.health.clone().failed(id.grid, &end.reason);
                 at_node.is_touched = true;
             }
-            self.attempts.push((id, end));
+            if end.is_kept() {
+                self.attempts.push((id, end));
+            }
         }
         if after != earlier {
             grid.is_touched = true;
@@ -167,6 +171,7 @@ impl<'a> Batch<'a> {
             grid: id.grid,
             cell: after,
             changed,
+            ended,
             work: judged.work,
         })
     }

@@ -12,7 +12,7 @@ use super::Tables;
 use super::dialect::{Column, Dialect};
 use super::fetch::{Value, fetch};
 use super::rows::{AttemptRow, CellRow, QueuedRow, damaged, milliseconds, stored_sequence};
-use crate::domain::attempt::FailedAttempt;
+use crate::domain::attempt::AttemptRecord;
 use crate::domain::block::QueuedCell;
 use crate::domain::cell::Cell;
 use crate::domain::summary::CellRecord;
@@ -152,23 +152,52 @@ pub(super) async fn rows_of(
     .await
 }
 
+/// One cell with its node.
+pub(super) async fn one(tables: &mut Tables<'_>, cell: CellId) -> Result<CellRecord, StoreError> {
+    let which = "AND c.place = $2";
+    let records = records(tables, cell.grid, which, i64::from(cell.place)).await?;
+    let record = records.into_iter().next();
+    record.ok_or(StoreError::UnknownCell(cell))
+}
+
+/// What is kept of the attempts at a cell, the last so many of them, oldest first.
+pub(super) async fn attempts(
+    connection: &mut AnyConnection,
+    cell: CellId,
+    attempts_max: u32,
+) -> Result<Vec<AttemptRecord>, StoreError> {
+    let mut rows: Vec<AttemptRow> = sqlx::query_as(
+        "SELECT a.grid_id, a.place, a.attempt, a.node_id, n.name AS node_name, a.ended_at_ms, a.outcome, a.reason,
+                a.log
+         FROM attempts a LEFT JOIN nodes n ON n.node_id = a.node_id
+         WHERE a.grid_id = $1 AND a.place = $2 ORDER BY a.attempt DESC LIMIT $3",
+    )
+    .bind(cell.grid.to_string())
+    .bind(i64::from(cell.place))
+    .bind(i64::from(attempts_max))
+    .fetch_all(connection)
+    .await?;
+    rows.reverse();
+    rows.into_iter().map(AttemptRow::record).collect()
+}
+
 /// Attempts of a grid that brought no picture, cell by cell.
 pub(super) async fn failed_attempts(
     connection: &mut AnyConnection,
     grid: GridId,
     attempts_max: u32,
-) -> Result<Vec<FailedAttempt>, StoreError> {
+) -> Result<Vec<AttemptRecord>, StoreError> {
     let rows: Vec<AttemptRow> = sqlx::query_as(
         "SELECT a.grid_id, a.place, a.attempt, a.node_id, n.name AS node_name, a.ended_at_ms, a.outcome, a.reason,
                 a.log
          FROM attempts a LEFT JOIN nodes n ON n.node_id = a.node_id
-         WHERE a.grid_id = $1 ORDER BY a.place, a.attempt LIMIT $2",
+         WHERE a.grid_id = $1 AND a.outcome <> 'done' ORDER BY a.place, a.attempt LIMIT $2",
     )
     .bind(grid.to_string())
     .bind(i64::from(attempts_max))
     .fetch_all(connection)
     .await?;
-    rows.into_iter().map(AttemptRow::failed_attempt).collect()
+    rows.into_iter().map(AttemptRow::record).collect()
 }
 
 /// Nodes that hold cells now, with the grids that these are of and how many.

@@ -56,9 +56,10 @@ pub(super) async fn insert(
     .bind(efforts.iter().sum::<f64>())
     .execute(&mut *tables.connection)
     .await?;
-    sqlx::query("INSERT INTO specs (grid_id, spec) VALUES ($1, $2)")
+    sqlx::query("INSERT INTO specs (grid_id, spec, trace_parent) VALUES ($1, $2, $3)")
         .bind(new.grid.to_string())
         .bind(spec.to_owned())
+        .bind(new.trace_parent.clone())
         .execute(&mut *tables.connection)
         .await?;
     let given = tables
@@ -162,6 +163,19 @@ pub(super) async fn spec(
     let spec = spec.ok_or(StoreError::UnknownGrid(grid))?;
     let spec = serde_json::from_str(&spec).map_err(|error| damaged("grid", grid, &error))?;
     Ok(Arc::new(spec))
+}
+
+/// The trace in which it was submitted.
+pub(super) async fn trace_parent(
+    connection: &mut AnyConnection,
+    grid: GridId,
+) -> Result<String, StoreError> {
+    let trace_parent: Option<String> =
+        sqlx::query_scalar("SELECT trace_parent FROM specs WHERE grid_id = $1")
+            .bind(grid.to_string())
+            .fetch_optional(connection)
+            .await?;
+    trace_parent.ok_or(StoreError::UnknownGrid(grid))
 }
 
 fn parsed(grid: &str) -> Result<GridId, StoreError> {

@@ -8,7 +8,7 @@ use sqlx::FromRow;
 use super::super::StoreError;
 use super::dialect::Column;
 use super::fetch::{real, some_real};
-use crate::domain::attempt::{AttemptEnd, FailedAttempt, Outcome};
+use crate::domain::attempt::{AttemptEnd, AttemptRecord, Outcome};
 use crate::domain::block::QueuedCell;
 use crate::domain::cell::{Cell, History, Progress, Rendering};
 use crate::domain::node::{Health, Node, NodeRecord, NodeState};
@@ -477,14 +477,14 @@ pub(super) struct AttemptRow {
 }
 
 impl AttemptRow {
-    pub(super) fn failed_attempt(self) -> Result<FailedAttempt, StoreError> {
+    pub(super) fn record(self) -> Result<AttemptRecord, StoreError> {
         let row = Row {
             table: "attempt",
             id: &format!("{}/{}#{}", self.grid_id, self.place, self.attempt),
         };
         let outcome = Outcome::ALL.into_iter();
         let mut outcome = outcome.filter(|outcome| outcome.word() == self.outcome);
-        Ok(FailedAttempt {
+        Ok(AttemptRecord {
             cell: CellId {
                 grid: row.parsed(&self.grid_id)?,
                 place: row.count(self.place)?,

@@ -41,6 +41,8 @@ pub(super) async fn simulate(args: SimulatedArgs, node: Node) -> Result<(), Comm
         "notice": flat::NOTICE,
         "metrics": node.metrics_url,
     }));
+    node.metrics.readiness().weights_are_loaded();
+    node.metrics.readiness().device_is_usable(true);
     let files = FlatFiles::default();
     let mut link = node.link;
     let mut sessions = JoinSet::new();
@@ -66,7 +68,7 @@ pub(super) async fn simulate(args: SimulatedArgs, node: Node) -> Result<(), Comm
             ),
             inputs: Inputs::simulated(),
             metrics,
-            log: node.log.clone(),
+            logs: node.logs.clone(),
             start_up: node.start_up.clone(),
         };
         let (link, departure) = (link.clone(), node.departure.clone());

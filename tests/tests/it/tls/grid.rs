@@ -7,7 +7,7 @@ use super::studio::{Studio, alone, assert_refused, simulated};
 #[tokio::test(flavor = "multi_thread")]
 async fn a_grid_is_painted_and_fetched_by_tls_with_certificates_of_ones_own_authority()
 -> anyhow::Result<()> {
-    let studio = Studio::open().await?;
+    let studio = Studio::asking().await?;
     let cluster = &studio.cluster;
     for url in [&cluster.grpc, &cluster.s3, &cluster.board] {
         assert!(url.starts_with("https://127.0.0.1:"), "{url}");

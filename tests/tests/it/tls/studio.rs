@@ -17,23 +17,34 @@ pub(super) struct Studio {
 }
 
 impl Studio {
-    /// A coordinator called `localhost` and by its address, which knows clients by certificates.
+    /// A coordinator called `localhost` and by its address, which knows clients by certificates and asks nobody for one.
     pub(super) async fn open() -> anyhow::Result<Self> {
+        Self::with(&["--identity", "open"]).await
+    }
+
+    /// The same, which asks everybody who they are: what a coordinator that speaks TLS does unless it is told otherwise.
+    pub(super) async fn asking() -> anyhow::Result<Self> {
+        Self::with(&[]).await
+    }
+
+    async fn with(further: &[&str]) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         certs(&folder, &["init", "."]).await?;
         certs(&folder, &["server", "localhost", "127.0.0.1", "--dir", "."]).await?;
         let file = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
-        let cluster = Cluster::coordinator_with(&[
-            "--tls-cert",
-            &file("server-localhost.pem"),
-            "--tls-key",
-            &file("server-localhost-key.pem"),
-            "--client-ca",
-            &file("ca.pem"),
-            "--client-crl",
-            &file("crl.pem"),
-        ])
-        .await?;
+        let (certificate, key) = (
+            file("server-localhost.pem"),
+            file("server-localhost-key.pem"),
+        );
+        let (authority, revoked) = (file("ca.pem"), file("crl.pem"));
+        let tls = [
+            ["--tls-cert", &certificate],
+            ["--tls-key", &key],
+            ["--client-ca", &authority],
+            ["--client-crl", &revoked],
+        ];
+        let args = [&tls.concat()[..], further].concat();
+        let cluster = Cluster::coordinator_with(&args).await?;
         Ok(Self { cluster, folder })
     }
 

@@ -104,7 +104,7 @@ pub(super) async fn cells(
     }
 }
 
-/// Keeps the attempts that ended without a picture.
+/// Keeps the attempts that ended.
 pub(super) async fn attempts(
     tables: &mut Tables<'_>,
     attempts: &[(CellId, AttemptEnd)],
