@@ -327,15 +327,15 @@ async fn people_log_in_with_a_browser_and_a_page_of_the_bucket_cannot_act_for_th
     };
     browser.value(&fill("nonsense")).await?;
     browser
-        .until("document.querySelector('#wrong').textContent.includes('not known here')")
+        .until("document.querySelector('#wrong')?.textContent.includes('not known here')")
         .await?;
     browser.is_accessible().await?;
     browser.value(&fill(&place.ann.token)).await?;
     browser
-        .until("location.pathname === '/' && document.querySelector('#session').textContent.includes('ann (client)')")
+        .until("location.pathname === '/' && document.querySelector('#session')?.textContent.includes('ann (client)')")
         .await?;
     browser
-        .until("document.querySelector('#grids').textContent.includes('of ann')")
+        .until("document.querySelector('#grids')?.textContent.includes('of ann')")
         .await?;
     assert_eq!(browser.value("document.cookie").await?, json!(""));
     assert_eq!(

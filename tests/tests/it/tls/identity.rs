@@ -34,8 +34,8 @@ async fn a_certificate_lets_its_holder_make_exactly_the_calls_of_its_role() -> a
     for (stem, role) in [
         ("node-studio-1", Role::Node),
         ("client-ann", Role::Client),
-        ("client-eve", Role::Operator),
-        ("client-prometheus", Role::ReadOnly),
+        ("operator-eve", Role::Operator),
+        ("read-only-prometheus", Role::ReadOnly),
     ] {
         let route = route(&studio, Some(stem))?;
         let identity = access::Caller::Known(Identity {
@@ -61,7 +61,7 @@ async fn a_certificate_lets_its_holder_make_exactly_the_calls_of_its_role() -> a
     let told = studio.atelier(None, &["list"]).await?;
     assert_refused(&told, 4, "say who you are");
     let told = studio
-        .atelier(Some("client-prometheus"), &["tokens", "list"])
+        .atelier(Some("read-only-prometheus"), &["tokens", "list"])
         .await?;
     assert_refused(&told, 4, "Tokens.List is for operator");
     Ok(())
