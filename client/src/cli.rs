@@ -116,7 +116,7 @@ pub struct GlobalArgs {
         hide_short_help = true
     )]
     pub log_format: LogFormat,
-    /// URL of the OTLP collector that traces go to by gRPC, as in http://127.0.0.1:4317 [default: nowhere]
+    /// URL of the OTLP collector that traces go to by gRPC, as in `http://127.0.0.1:4317` [default: nowhere]
     #[arg(
         long,
         global = true,

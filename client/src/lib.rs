@@ -59,7 +59,7 @@ pub async fn run(cli: Cli) -> Exit {
     // Calls belong to the command that makes them.
     let span = tracing::info_span!("command", otel.name = cli.called);
     let printer = Printer::new(cli.global.quiet, cli.global.json, cli.global.no_color);
-    let exit = commands::run(cli, &printer).instrument(span).await;
+    let exit = Box::pin(commands::run(cli, &printer).instrument(span)).await;
     exit.unwrap_or_else(|error| {
         printer.error(&error);
         error.exit()

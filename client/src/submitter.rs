@@ -23,8 +23,8 @@ impl Submitter {
     fn of(named: Option<String>, environment: impl Fn(&str) -> Option<String>) -> Self {
         // One that is set and empty is meant so.
         let named = named.or_else(|| environment(SUBMITTER_VARIABLE));
-        let mut names = USER_VARIABLES.into_iter().filter_map(&environment);
-        let user = names.find(|it| !it.is_empty()).unwrap_or_default();
+        let mut users = USER_VARIABLES.into_iter().filter_map(&environment);
+        let user = users.find(|it| !it.is_empty()).unwrap_or_default();
         Self { named, user }
     }
 

@@ -194,8 +194,8 @@ pub struct Cli {
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented at its type")]
     pub identity: IdentityArgs,
-    /// A TOML file of URLs that are told when a grid has ended: [[webhook]] with url, secret_file or secret_env, and
-    /// optionally events and submitters
+    /// A TOML file of URLs that are told when a grid has ended: `[[webhook]]` with `url`, `secret_file` or `secret_env`, and
+    /// optionally `events` and `submitters`
     #[arg(long, env = "ATELIER_WEBHOOKS", value_name = "FILE")]
     pub webhooks: Option<PathBuf>,
     /// Listen beyond this machine although there is no TLS, or nobody is asked who they are
@@ -221,7 +221,7 @@ pub struct Cli {
         value_name = "text|json"
     )]
     pub log_format: LogFormat,
-    /// URL of the OTLP collector that traces go to by gRPC, as in http://127.0.0.1:4317 [default: nowhere]
+    /// URL of the OTLP collector that traces go to by gRPC, as in `http://127.0.0.1:4317` [default: nowhere]
     #[arg(
         long,
         env = "OTEL_EXPORTER_OTLP_ENDPOINT",

@@ -59,6 +59,7 @@ use atelier_proto::storage::Storage;
 use secrecy::ExposeSecret as _;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -151,6 +152,10 @@ pub struct Ready {
 }
 
 /// Serves until `shutdown`; tells `ready` once everything is served.
+#[expect(
+    clippy::too_many_lines,
+    reason = "the one place where all parts are put together, in order"
+)]
 pub async fn run(
     config: Config,
     listeners: Listeners,
@@ -195,21 +200,10 @@ pub async fn run(
     };
     checked?;
 
-    let ready_to_say = Ready {
-        grpc: doors.url(&listeners.grpc)?,
-        s3: match config.bucket {
-            BucketConfig::Embedded { .. } => storage.endpoint.clone(),
-            BucketConfig::External { .. } => None,
-        },
-        board: match &listeners.board {
-            Some(board) => Some(doors.url(board)?),
-            None => None,
-        },
-        metrics: match &listeners.metrics {
-            Some(metrics) => Some(format!("{}/metrics", doors.url(metrics)?)),
-            None => None,
-        },
-    };
+    let is_embedded = matches!(config.bucket, BucketConfig::Embedded { .. });
+    let embedded = storage.endpoint.clone().filter(|_| is_embedded);
+    let (board, metrics) = (listeners.board.as_ref(), listeners.metrics.as_ref());
+    let ready_to_say = doors.ready(&listeners.grpc, embedded, board, metrics)?;
     let (identities, audit) = find_out_who_calls(&config, &folder, &store, &clock, &tasks)?;
     tasks.spawn(reopen_on_hangup(audit.clone(), shutdown.clone())?);
     let ledger = Arc::new(Ledger::new(store.clone(), clock, config.rules));
@@ -241,12 +235,10 @@ pub async fn run(
     serve(Box::pin(async { Ok(grpc.await?) }));
     if let Some(listener) = listeners.metrics {
         let listener = doors.open(listener, "metrics", Protocol::Http);
-        let serving = monitoring.clone().serve(
-            listener,
-            identities.clone(),
-            audit.clone(),
-            shutdown.clone(),
-        );
+        let (who, audit) = (identities.clone(), audit.clone());
+        let serving = monitoring
+            .clone()
+            .serve(listener, who, audit, shutdown.clone());
         serve(Box::pin(async {
             serving.await;
             Ok(())
@@ -254,7 +246,6 @@ pub async fn run(
     }
     if let Some(listener) = listeners.board {
         let key = config.board_key.unwrap_or_else(|| folder.board_key());
-        let key = Key::load_or_make(&key)?;
         let board = Board::new(board::Parts {
             ledger: ledger.clone(),
             bucket: bucket.clone(),
@@ -262,13 +253,14 @@ pub async fn run(
             monitoring,
             identities,
             audit,
-            key,
+            key: Key::load_or_make(&key)?,
             tls: config.tls.is_some(),
             shutdown: shutdown.clone(),
         });
         let listener = doors.open(listener, "the board", Protocol::Http);
+        let serving = board.serve(listener);
         serve(Box::pin(async {
-            board.serve(listener).await.map_err(RunError::ServeBoard)
+            serving.await.map_err(RunError::ServeBoard)
         }));
     }
     if let Some(tls) = doors.tls {
@@ -290,6 +282,15 @@ pub async fn run(
     ready(&ready_to_say);
 
     shutdown.cancelled().await;
+    wind_up(&tasks, &*store, servers).await
+}
+
+/// Waits, within a bound, until every call has ended, and tells what a server ended with.
+async fn wind_up(
+    tasks: &TaskTracker,
+    store: &dyn Store,
+    servers: Vec<JoinHandle<Result<(), RunError>>>,
+) -> Result<(), RunError> {
     tasks.close();
     if tokio::time::timeout(GRACE_PERIOD, tasks.wait())
         .await
@@ -392,6 +393,22 @@ struct Doors {
 impl Doors {
     fn open(&self, tcp: TcpListener, what: &'static str, protocol: Protocol) -> Listener {
         Listener::new(tcp, what, protocol, self.tls.clone(), self.connections_max)
+    }
+
+    fn ready(
+        &self,
+        grpc: &TcpListener,
+        s3: Option<String>,
+        board: Option<&TcpListener>,
+        metrics: Option<&TcpListener>,
+    ) -> Result<Ready, RunError> {
+        let metrics = metrics.map(|metrics| self.url(metrics)).transpose()?;
+        Ok(Ready {
+            grpc: self.url(grpc)?,
+            s3,
+            board: board.map(|board| self.url(board)).transpose()?,
+            metrics: metrics.map(|url| format!("{url}/metrics")),
+        })
     }
 
     fn url(&self, tcp: &TcpListener) -> Result<String, RunError> {

@@ -144,10 +144,6 @@ async fn admit(
 }
 
 /// Whoever answers is alive.
-#[expect(
-    clippy::unused_async,
-    reason = "what answers a request is asynchronous to axum"
-)]
 pub async fn alive() -> &'static str {
     "ok\n"
 }

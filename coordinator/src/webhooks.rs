@@ -230,15 +230,12 @@ impl Courier {
                 next_attempt(delivery.begun_at, attempts, asked_for, chance(), now)
             }
         };
-        match next {
-            Some(due) => {
-                tracing::warn!(webhook, %id, attempts, problem, next = %due, "a webhook was not told yet");
-                self.keep(&delivery, Fate::PutOff(due)).await
-            }
-            None => {
-                tracing::error!(webhook, %id, attempts, problem, "a webhook is not told: given up");
-                self.keep(&delivery, Fate::GivenUp).await
-            }
+        if let Some(due) = next {
+            tracing::warn!(webhook, %id, attempts, problem, next = %due, "a webhook was not told yet");
+            self.keep(&delivery, Fate::PutOff(due)).await
+        } else {
+            tracing::error!(webhook, %id, attempts, problem, "a webhook is not told: given up");
+            self.keep(&delivery, Fate::GivenUp).await
         }
     }
 

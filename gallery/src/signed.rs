@@ -8,6 +8,7 @@
 //! ends with its time, and whoever steals it can do nothing else.
 
 mod bucket;
+mod checksum;
 mod courier;
 mod download;
 mod shelf;

@@ -63,7 +63,7 @@ pub struct Cli {
         value_name = "text|json"
     )]
     pub log_format: LogFormat,
-    /// URL of the OTLP collector that traces go to by gRPC, as in http://127.0.0.1:4317 [default: nowhere]
+    /// URL of the OTLP collector that traces go to by gRPC, as in `http://127.0.0.1:4317` [default: nowhere]
     #[arg(
         long,
         global = true,
@@ -87,7 +87,7 @@ Examples:
   atelier-node run --coordinator https://studio.lan:7878 --ca ca.pem --cert studio-1.pem --key studio-1-key.pem
   atelier-node run --coordinator http://10.0.0.7:7878 --ec2 --lifecycle-group painters --lifecycle-hook leave
   atelier-node run --renderer simulated --simulated-nodes 1000 --simulated-uploads off --log warn")]
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Render one photo in the style of one artist
     #[command(after_help = "\
 Examples:

@@ -16,7 +16,7 @@ use crate::cli::{Cli, Command};
 /// Does what the command line asks for. `logs` are what coordinators are told of cells.
 pub async fn run(command: Command, logs: Logs) -> Result<(), CommandError> {
     match command {
-        Command::Run(args) => run::run(args, logs).await,
+        Command::Run(args) => run::run(*args, logs).await,
         Command::Render(args) => render::render(args).await,
         Command::Weights(command) => weights::weights(command).await,
         Command::Bench(args) => bench::bench(args).await,

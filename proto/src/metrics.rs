@@ -151,6 +151,9 @@ impl Registrar {
     }
 
     /// The registry with every metric of the list.
+    ///
+    /// # Panics
+    /// Where the list has one that was not registered.
     pub fn finish(self) -> Registry {
         let left: Vec<_> = self.left.keys().collect();
         assert!(

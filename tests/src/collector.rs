@@ -106,9 +106,9 @@ impl TraceService for Spans {
                 service: service.clone(),
                 all: format!("{about:?} {span:?}"),
                 name: span.name,
-                trace: hex(&span.trace_id),
-                id: hex(&span.span_id),
-                parent: hex(&span.parent_span_id),
+                trace: hex::encode(&span.trace_id),
+                id: hex::encode(&span.span_id),
+                parent: hex::encode(&span.parent_span_id),
                 kind: span.kind,
                 status: span.status.unwrap_or_default().code,
                 attributes: attributes(span.attributes),
@@ -131,8 +131,4 @@ fn text(value: Option<AnyValue>) -> String {
         Some(Value::DoubleValue(value)) => value.to_string(),
         other => format!("{other:?}"),
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

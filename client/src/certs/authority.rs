@@ -75,7 +75,7 @@ impl Authority {
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         // Two authorities must not have one name: whoever trusts both would not know whose a certificate is.
-        let number = hex(&serial()?.to_bytes()[..4]);
+        let number = hex::encode(&serial()?.to_bytes()[..4]);
         params.distinguished_name = common_name(&format!("Atelier authority {number}"));
         let certificate = params.self_signed(&key)?;
         let write = |path: &Path, text: &str, readers| files::write(path, text, readers, true);
@@ -179,7 +179,7 @@ impl Authority {
         }
         let serial = serial()?;
         let entry = Entry {
-            serial: hex(&serial.to_bytes()),
+            serial: hex::encode(serial.to_bytes()),
             kind: wanted.kind,
             name: wanted.name,
             host_names: wanted.host_names,
@@ -318,10 +318,6 @@ fn serial() -> Result<SerialNumber, CertsError> {
     getrandom::fill(&mut bytes)?;
     bytes[0] = bytes[0] & 0x7f | 0x40;
     Ok(SerialNumber::from_slice(&bytes))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {

@@ -191,7 +191,7 @@ fn what_was_revoked_is_refused_by_its_name_or_its_number() {
     let number = other.entry.serial.to_uppercase();
     assert_eq!(
         serials(studio.authority.revoke(&number).unwrap()),
-        [other.entry.serial.clone()]
+        std::slice::from_ref(&other.entry.serial)
     );
     for bad in [&one_more, &other] {
         let refused = studio.as_client(bad).unwrap_err();

@@ -65,25 +65,29 @@ mod tests {
         Timestamp::from_second(1_800_000_000 + seconds).unwrap()
     }
 
-    fn delay(attempts: u32, asked_for: Option<u64>, chance: f64) -> f64 {
+    /// Milliseconds.
+    fn delay(attempts: u32, asked_for: Option<u64>, chance: f64) -> i128 {
         let asked_for = asked_for.map(Duration::from_secs);
         let due = next_attempt(at(0), attempts, asked_for, chance, at(100)).unwrap();
-        due.duration_since(at(100)).as_secs_f64()
+        due.duration_since(at(100)).as_millis()
     }
 
     #[test]
     fn delays_grow_to_an_hour_and_chance_takes_up_to_half_of_them() {
         let delays = [1, 2, 3, 6, 7, 50].map(|attempts| delay(attempts, None, 1.0));
-        assert_eq!(delays, [5.0, 15.0, 45.0, 1215.0, 3600.0, 3600.0]);
+        assert_eq!(
+            delays,
+            [5_000, 15_000, 45_000, 1_215_000, 3_600_000, 3_600_000]
+        );
         let delays = [1, 2, 50].map(|attempts| delay(attempts, None, 0.0));
-        assert_eq!(delays, [2.5, 7.5, 1800.0]);
+        assert_eq!(delays, [2_500, 7_500, 1_800_000]);
     }
 
     #[test]
     fn a_receiver_may_ask_for_time_within_bounds() {
-        assert_eq!(delay(1, Some(120), 0.5), 120.0);
-        assert_eq!(delay(5, Some(1), 1.0), 405.0);
-        assert_eq!(delay(1, Some(u64::MAX), 0.0), 3600.0);
+        assert_eq!(delay(1, Some(120), 0.5), 120_000);
+        assert_eq!(delay(5, Some(1), 1.0), 405_000);
+        assert_eq!(delay(1, Some(u64::MAX), 0.0), 3_600_000);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! Nobody lists, and nobody puts anything that a browser would run.
 
 use std::collections::HashSet;
+use std::hash::BuildHasher;
 use std::time::Duration;
 
 use atelier_gallery::keys::{Place, input_key};
@@ -261,7 +262,11 @@ fn takes(work: &Work, key: &str) -> bool {
 ///
 /// # Errors
 /// When they may not.
-pub fn of_grid(caller: &Caller, wanted: &Wanted, inputs: &HashSet<Digest>) -> Result<(), Denied> {
+pub fn of_grid(
+    caller: &Caller,
+    wanted: &Wanted,
+    inputs: &HashSet<Digest, impl BuildHasher>,
+) -> Result<(), Denied> {
     let is_to_look = match Place::of(&wanted.key) {
         Some(Place::Gallery(_)) => true,
         Some(Place::Input(digest)) => inputs.contains(&digest),

@@ -162,7 +162,7 @@ impl Listener {
                     certificate: certificate.map(|own| Arc::from(own.as_ref())),
                 };
                 let member = match chain {
-                    Some(chain) => Some(tls.enter(chain, &config, protocol)?),
+                    Some(chain) => Some(tls.enter(&chain, &config, protocol)?),
                     None => None,
                 };
                 Some(connection(Io::Tls(stream, member), peer, place, protocol))
@@ -182,19 +182,18 @@ async fn accept_one(
     tell: &Tell,
     what: &str,
 ) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    let place = match places.clone().try_acquire_owned() {
-        Ok(place) => place,
-        Err(_) => {
-            if let Some(untold) = tell.full.tell() {
-                tracing::warn!(
-                    what,
-                    untold,
-                    "there are as many connections as may be (--connections-max); new ones wait"
-                );
-            }
-            let place = places.clone().acquire_owned().await;
-            place.map_err(io::Error::other)?
+    let place = if let Ok(place) = places.clone().try_acquire_owned() {
+        place
+    } else {
+        if let Some(untold) = tell.full.tell() {
+            tracing::warn!(
+                what,
+                untold,
+                "there are as many connections as may be (--connections-max); new ones wait"
+            );
         }
+        let place = places.clone().acquire_owned().await;
+        place.map_err(io::Error::other)?
     };
     let (stream, address) = tcp.accept().await?;
     Ok((stream, address, place))

@@ -133,14 +133,14 @@ impl ServerTls {
     /// become bad meanwhile.
     pub(super) fn enter(
         &self,
-        chain: Chain,
+        chain: &Chain,
         config: &Arc<ServerConfig>,
         protocol: Protocol,
     ) -> Option<Member> {
         let member = self.shared.live.enter(chain.clone());
         // Whatever changes from here on finds it among the others.
         let is_of_now = Arc::ptr_eq(config, &self.config(protocol));
-        (is_of_now || self.is_good(&chain)).then_some(member)
+        (is_of_now || self.is_good(chain)).then_some(member)
     }
 
     /// Whether these certificates would be accepted now.

@@ -130,8 +130,8 @@ impl BucketService {
                 {
                     return Err(Denied::foreign(wanted).into());
                 }
-                let none = HashSet::new();
-                let inputs = known.inputs.get(&grid).unwrap_or(&none);
+                let nothing = HashSet::new();
+                let inputs = known.inputs.get(&grid).unwrap_or(&nothing);
                 rights::of_grid(caller, wanted, inputs)?;
             }
             Right::Own => match Place::of(&wanted.key) {

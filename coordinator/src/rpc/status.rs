@@ -55,18 +55,15 @@ pub(super) enum RpcError {
 impl RpcError {
     fn code(&self) -> Code {
         match self {
-            Self::Field(_) => Code::InvalidArgument,
+            Self::Field(_) | Self::Denied(Denied::Content { .. }) => Code::InvalidArgument,
             Self::Store(error) => store_code(error),
             Self::Rejected(rejection) => rejection_code(*rejection),
             Self::InputMissing { .. } => Code::FailedPrecondition,
             Self::Denied(Denied::Cell(refusal)) => rejection_code(Rejection::Refused(*refusal)),
-            Self::Denied(Denied::Content { .. }) => Code::InvalidArgument,
-            Self::Denied(Denied::NotForYou { .. } | Denied::TooLong { .. }) => {
-                Code::PermissionDenied
-            }
+            Self::Denied(Denied::NotForYou { .. } | Denied::TooLong { .. })
+            | Self::ForeignSubmitter(_) => Code::PermissionDenied,
             // Whatever the bucket says of the coordinator's call, the caller can only wait until it is mended.
             Self::Bucket(_) | Self::ShuttingDown => Code::Unavailable,
-            Self::ForeignSubmitter(_) => Code::PermissionDenied,
             Self::Random(_) | Self::NotAdmitted => Code::Internal,
         }
     }

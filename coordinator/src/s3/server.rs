@@ -176,8 +176,17 @@ fn unsigned_header<B>(request: &Request<B>) -> Option<&str> {
     names.find(|name| name.starts_with("x-amz-") && !signed.contains(name))
 }
 
-/// The request with a body that `s3s` can take without holding all of it in memory.
-fn framed(request: Request<Incoming>) -> Request<Body> {
+/// The request with a body that `s3s` can take without holding all of it in memory, and with what a signed URL says in its
+/// query and `s3s` looks for among the headers.
+fn framed(mut request: Request<Incoming>) -> Request<Body> {
+    let query = request.uri().query().unwrap_or_default();
+    if query
+        .split('&')
+        .any(|part| part == "x-amz-checksum-mode=ENABLED")
+    {
+        let enabled = HeaderValue::from_static("ENABLED");
+        request.headers_mut().insert("x-amz-checksum-mode", enabled);
+    }
     let kind = request
         .headers()
         .get("x-amz-content-sha256")

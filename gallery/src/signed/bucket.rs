@@ -15,7 +15,7 @@ use reqwest::header::{CONTENT_LENGTH, LAST_MODIFIED};
 use secrecy::ExposeSecret as _;
 
 use super::courier::{Arriving, Courier, Http};
-use super::{Content, Method, Right, Sign, WANTED_MAX, Wanted, download};
+use super::{Content, Method, Right, Sign, WANTED_MAX, Wanted, checksum, download};
 use crate::bucket::{BucketError, Object, PutOutcome};
 
 /// What user metadata travels as.
@@ -152,6 +152,9 @@ impl SignedBucket {
                 return Err(too_large());
             }
             bytes.extend_from_slice(&part);
+        }
+        if checksum::is_wrong(answer.response.headers(), &bytes) {
+            return Err(answer.broken_off("it was damaged on its way".to_owned()));
         }
         let metadata = answer
             .response

@@ -274,11 +274,16 @@ impl Arriving {
             Ok(Err(error)) => cause(error),
             Err(_) => "nothing more came in time".to_owned(),
         };
-        Err(BucketError::BrokenOff {
+        Err(self.broken_off(cause))
+    }
+
+    /// That the object did not come as it is.
+    pub(super) fn broken_off(&self, cause: String) -> BucketError {
+        BucketError::BrokenOff {
             endpoint: self.place.endpoint.clone(),
             key: self.key.clone(),
             cause,
-        })
+        }
     }
 }
 

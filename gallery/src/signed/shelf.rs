@@ -77,14 +77,14 @@ impl Shelf {
                 }
             })
             .collect();
-        let mut shelf = self.lock();
-        if shelf.len() + kept.len() > REQUESTS_MAX {
-            shelf.retain(|_, kept| kept.is_fresh());
+        let mut others = self.lock();
+        if others.len() + kept.len() > REQUESTS_MAX {
+            others.retain(|_, kept| kept.is_fresh());
         }
-        if shelf.len() + kept.len() > REQUESTS_MAX {
-            shelf.clear();
+        if others.len() + kept.len() > REQUESTS_MAX {
+            others.clear();
         }
-        shelf.extend(wanted.iter().map(by_any_right).zip(kept.iter().cloned()));
+        others.extend(wanted.iter().map(by_any_right).zip(kept.iter().cloned()));
         kept
     }
 

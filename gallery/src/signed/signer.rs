@@ -23,7 +23,7 @@ use jiff::{SignedDuration, Timestamp};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::sync::{Mutex, OnceCell};
 
-use super::{Content, Sign, SignError, Signatures, SignedRequest, Wanted};
+use super::{Content, Method, Sign, SignError, Signatures, SignedRequest, Wanted, checksum};
 use crate::bucket::error::root_cause;
 use crate::bucket::{Bucket, BucketError};
 
@@ -100,9 +100,13 @@ impl Signer {
                 .settings(settings(valid_for))
                 .build();
             let headers = wanted.content.as_ref().map(headers).unwrap_or_default();
+            let mut url = url(base, &wanted.key);
+            if wanted.method == Method::Get {
+                url = format!("{url}?{}", checksum::ASKED_FOR);
+            }
             let url = params
                 .map_err(|error| Box::new(error) as Box<dyn Error + Send + Sync>)
-                .and_then(|params| signed_url(base, wanted, &headers, &params.into()))
+                .and_then(|params| signed_url(&url, wanted.method, &headers, &params.into()))
                 .map_err(|error| self.bucket.unsigned(wanted, &*error))?;
             let expires_at = later(now, valid_for);
             Ok(SignedRequest {
@@ -160,17 +164,16 @@ impl Sign for Signer {
 
 /// The URL of a request with its signature.
 fn signed_url(
-    base: &str,
-    wanted: &Wanted,
+    url: &str,
+    method: Method,
     headers: &BTreeMap<String, String>,
     params: &SigningParams<'_>,
 ) -> Result<String, Box<dyn Error + Send + Sync>> {
-    let url = url(base, &wanted.key);
     let pairs = headers.iter();
     let pairs = pairs.map(|(name, value)| (name.as_str(), value.as_str()));
     // What is put is vouched for by its checksum, where that is known.
     let body = SignableBody::UnsignedPayload;
-    let signable = SignableRequest::new(wanted.method.name(), url.as_str(), pairs, body)?;
+    let signable = SignableRequest::new(method.name(), url, pairs, body)?;
     let (instructions, _) = sign(signable, params)?.into_parts();
     let mut request = http::Request::builder().uri(url).body(())?;
     instructions.apply_to_request_http1x(&mut request);
@@ -237,7 +240,7 @@ mod tests {
     use secrecy::ExposeSecret as _;
 
     use super::*;
-    use crate::signed::{Method, Right};
+    use crate::signed::Right;
 
     /// The example of
     /// <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html>.
@@ -260,9 +263,8 @@ mod tests {
             .settings(settings(Duration::from_hours(24)))
             .build()
             .unwrap();
-        let wanted = Wanted::new(Method::Get, "test.txt", Right::Own);
-        let base = "https://examplebucket.s3.amazonaws.com";
-        let url = signed_url(base, &wanted, &BTreeMap::new(), &params.into()).unwrap();
+        let url = "https://examplebucket.s3.amazonaws.com/test.txt";
+        let url = signed_url(url, Method::Get, &BTreeMap::new(), &params.into()).unwrap();
         let signature = "aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404";
         assert!(
             url.ends_with(&format!("X-Amz-Signature={signature}")),
@@ -309,8 +311,8 @@ mod tests {
             let signer = signer(bucket, endpoint).await;
             let wanted = ["", "inputs/a", "a b/é?.jpg"]
                 .map(|key| Wanted::new(Method::Head, key, Right::Own));
-            let signed = signer.signatures(&wanted).await.unwrap();
-            let urls = signed.requests.iter().map(|it| it.url.expose_secret());
+            let told = signer.signatures(&wanted).await.unwrap();
+            let urls = told.requests.iter().map(|it| it.url.expose_secret());
             let urls = urls.map(|url| url.split('?').next().unwrap().to_owned());
             let root = if base.contains("://pictures.s3") {
                 base
@@ -323,7 +325,7 @@ mod tests {
                 format!("{base}a%20b/%C3%A9%3F.jpg"),
             ];
             assert_eq!(urls.collect::<Vec<_>>(), expected);
-            assert!(!format!("{signer:?} {signed:?}").contains("secret"));
+            assert!(!format!("{signer:?} {told:?}").contains("secret"));
         }
     }
 
@@ -338,14 +340,14 @@ mod tests {
                 .of_bytes(atelier_proto::ids::Digest::of(b"x"), 1)
                 .with_metadata(&[("loss", "0.5".to_owned())])
         });
-        let signed = signer.signatures(&[wanted]).await.unwrap();
-        let request = &signed.requests[0];
+        let told = signer.signatures(&[wanted]).await.unwrap();
+        let request = &told.requests[0];
         let mut names: Vec<&str> = request.headers.keys().map(String::as_str).collect();
         names.push("host");
         names.sort_unstable();
         let names = format!("X-Amz-SignedHeaders={}&", names.join("%3B"));
         assert!(request.url.expose_secret().contains(&names), "{names}");
-        let left = request.expires_at.duration_since(signed.now);
+        let left = request.expires_at.duration_since(told.now);
         assert_eq!(left.as_secs(), 300);
     }
 }

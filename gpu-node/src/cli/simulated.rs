@@ -161,7 +161,7 @@ mod tests {
     fn run(args: &[&str]) -> RunArgs {
         let args = ["atelier-node", "run"].iter().chain(args);
         match Cli::try_parse_from(args).unwrap().command {
-            Command::Run(args) => args,
+            Command::Run(args) => *args,
             other => panic!("{other:?}"),
         }
     }

@@ -96,13 +96,17 @@ impl Link {
                 })
         };
         let checked = self.is_checked.get_or_try_init(checking).await;
-        checked.map(|()| ()).map_err(|error| match error {
+        let failed = |error| match error {
             BucketError::NotSigned(error) => match error.cause().downcast_ref() {
                 Some(NotSigned(status)) => self.unanswered(status.clone()),
                 None => BucketError::NotSigned(error).into(),
             },
             error => error.into(),
-        })
+        };
+        match checked {
+            Ok(()) => Ok(()),
+            Err(error) => Err(failed(error)),
+        }
     }
 
     /// Told while a call at the start is tried again.

@@ -228,7 +228,6 @@ fn what_gets_no_further_is_told_three_times_in_a_lease() {
         let registered = v1::RegisterResponse {
             renew_interval,
             lease_duration,
-            ..v1::RegisterResponse::default()
         };
         RenewalPace::of(&registered).unchanged_every
     };

@@ -86,14 +86,14 @@ async fn keeps_its_promises(bucket: &Bucket) -> anyhow::Result<()> {
 /// The same promises to those who only have what somebody else signed.
 async fn keeps_them_without_keys(bucket: &Bucket) -> anyhow::Result<()> {
     let signer = Signer::new(bucket.clone(), Clock::system(), Duration::from_mins(1))?;
-    let signed = SignedBucket::new(Http::new()?, Arc::new(signer));
-    signed.check().await?;
+    let handed = SignedBucket::new(Http::new()?, Arc::new(signer));
+    handed.check().await?;
     let key = "signed/a b/é.jpg";
     let put = async |bytes: Vec<u8>| {
         let content = Content::of_type("image/jpeg")
             .of_bytes(Digest::of(&bytes), bytes.len() as u64)
             .with_metadata(&[("device", "cuda:0  H100".to_owned())]);
-        signed.put_if_absent(key, bytes.into(), content).await
+        handed.put_if_absent(key, bytes.into(), content).await
     };
     let outcomes = (0..8_u8).map(|writer| put(vec![writer; 1000]));
     let outcomes = futures::future::try_join_all(outcomes).await?;
@@ -103,18 +103,18 @@ async fn keeps_them_without_keys(bucket: &Bucket) -> anyhow::Result<()> {
         .filter(|(_, it)| **it == PutOutcome::Created);
     let (winner, _) = created.next().context("one")?;
     assert_eq!(created.next(), None);
-    let (stored, metadata) = signed.get_with_metadata(key, 1000).await?;
+    let (stored, metadata) = handed.get_with_metadata(key, 1000).await?;
     assert_eq!(stored, vec![winner as u8; 1000]);
     assert_eq!(
         metadata.get("device").map(String::as_str),
         Some("cuda:0 H100")
     );
-    let too_large = signed.get(key, 999).await;
+    let too_large = handed.get(key, 999).await;
     assert!(
         matches!(too_large, Err(BucketError::TooLarge { .. })),
         "{too_large:?}"
     );
-    let (ours, theirs) = (bucket.head(key).await?, signed.head(key).await?);
+    let (ours, theirs) = (bucket.head(key).await?, handed.head(key).await?);
     assert_eq!(ours, theirs);
     assert_eq!(theirs.map(|object| object.bytes), Some(1000));
 
@@ -123,14 +123,14 @@ async fn keeps_them_without_keys(bucket: &Bucket) -> anyhow::Result<()> {
         ..Content::of_type("image/jpeg")
     };
     for bytes in ["one", "two"] {
-        signed.put("preview", bytes.into(), preview.clone()).await?;
+        handed.put("preview", bytes.into(), preview.clone()).await?;
     }
-    assert_eq!(signed.get("preview", 9).await?, b"two");
+    assert_eq!(handed.get("preview", 9).await?, b"two");
     for _ in 0..2 {
-        signed.delete("preview").await?;
-        assert_eq!(signed.head("preview").await?, None);
+        handed.delete("preview").await?;
+        assert_eq!(handed.head("preview").await?, None);
     }
-    let absent = signed.get("preview", 9).await;
+    let absent = handed.get("preview", 9).await;
     assert!(
         matches!(absent, Err(BucketError::NotFound { .. })),
         "{absent:?}"
@@ -138,7 +138,7 @@ async fn keeps_them_without_keys(bucket: &Bucket) -> anyhow::Result<()> {
 
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("picture");
-    let wrong = signed
+    let wrong = handed
         .download(key, &path, Some(Digest::of(b"other")))
         .await;
     assert!(
@@ -150,7 +150,7 @@ async fn keeps_them_without_keys(bucket: &Bucket) -> anyhow::Result<()> {
         0,
         "nothing half-made"
     );
-    signed
+    handed
         .download(key, &path, Some(Digest::of(&stored)))
         .await?;
     assert_eq!(std::fs::read(&path)?, stored);

@@ -274,7 +274,7 @@ async fn a_client_sees_and_touches_its_own_grids_and_of_others_is_told_that_ther
             match (name, ended) {
                 // It was cancelled, so there is nothing that failed.
                 ("Retry" | "Delete", Err(status)) => {
-                    assert_eq!(status.code(), Code::FailedPrecondition, "{status}")
+                    assert_eq!(status.code(), Code::FailedPrecondition, "{status}");
                 }
                 (_, ended) => ended.with_context(|| name.to_owned())?,
             }

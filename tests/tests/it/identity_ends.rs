@@ -1,5 +1,6 @@
 //! Goal: what lets somebody in ends when it should, is kept nowhere as it is, and what was done with it is written down.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -130,6 +131,7 @@ fn holds(bytes: &[u8], text: &str) -> bool {
         .any(|window| window == text.as_bytes())
 }
 
+#[expect(clippy::too_many_lines, reason = "one grid, seen from all sides")]
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_is_kept_or_told_and_the_audit_log_has_who_did_what() -> anyhow::Result<()> {
     let logs = tempfile::tempdir()?;
@@ -341,8 +343,8 @@ async fn tokens_are_made_listed_and_ended_by_commands() -> anyhow::Result<()> {
         .context("no token")?
         .to_owned();
     assert_eq!(secret.len(), 64);
-    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&file)?.permissions());
-    assert_eq!(mode & 0o777, 0o600);
+    let permissions = std::fs::metadata(&file)?.permissions();
+    assert_eq!(permissions.mode() & 0o777, 0o600);
     assert!(!made.stderr.contains(&secret));
     // What is there is not written over, and no token is made in vain.
     assert_eq!(run(&create).await?.code(), Some(8));

@@ -172,14 +172,17 @@ fn wanted(method: Method, key: &str, content: Option<v1::Content>) -> v1::Wanted
     }
 }
 
-fn content(content_type: &str, bytes: &[u8]) -> Option<v1::Content> {
-    Some(v1::Content {
+/// A request that differs from the one that was signed: headers and bytes last.
+type Try<'a> = (Method, &'a str, &'a [(&'a str, &'a str)], &'static [u8]);
+
+fn content(content_type: &str, bytes: &[u8]) -> v1::Content {
+    v1::Content {
         content_type: content_type.to_owned(),
         if_absent: true,
         sha256: Digest::of(bytes).to_string(),
         bytes: Some(bytes.len() as u64),
         ..v1::Content::default()
-    })
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -197,8 +200,8 @@ async fn a_node_is_given_nothing_but_what_its_cells_take() -> anyhow::Result<()>
     assert_eq!(status, StatusCode::OK);
 
     let keys = GridKeys::new(cell.grid_id.parse()?);
-    let picture = content("image/png", b"picture");
-    let html = content("text/html", b"<script>");
+    let picture = Some(content("image/png", b"picture"));
+    let html = Some(content("text/html", b"<script>"));
     let denied = [
         (Method::Get, photo(&other)?, None, Code::PermissionDenied),
         (
@@ -293,16 +296,19 @@ async fn a_node_is_given_nothing_but_what_its_cells_take() -> anyhow::Result<()>
 async fn a_signed_request_is_good_for_itself_alone() -> anyhow::Result<()> {
     let held = Held::start(&[]).await?;
     let cell = held.cell.clone();
-    let is_jpeg = cell.picture_key.ends_with(".jpg");
+    let is_jpeg = cell.picture_key.rsplit('.').next() == Some("jpg");
     let kind = if is_jpeg { "image/jpeg" } else { "image/png" };
-    let picture = held.of_cell(Method::Put, &cell.picture_key, content(kind, b"picture"));
+    let picture = held.of_cell(
+        Method::Put,
+        &cell.picture_key,
+        Some(content(kind, b"picture")),
+    );
     let put = held.sign(picture).await?;
     let elsewhere = put.url.replace(&cell.picture_key, &held.other.picture_key);
     assert_ne!(elsewhere, put.url);
     let longer = put.url.replace("X-Amz-Expires=300", "X-Amz-Expires=900");
     assert_ne!(longer, put.url);
     let own = put.url.as_str();
-    type Try<'a> = (Method, &'a str, &'a [(&'a str, &'a str)], &'static [u8]);
     let tries: [Try<'_>; 8] = [
         (Method::Get, own, &[], b""),
         (Method::Delete, own, &[], b""),
@@ -353,7 +359,7 @@ async fn no_client_puts_other_bytes_under_a_digest_or_reads_inputs_of_others() -
         held.bucket.clone().sign(request).await
     };
     let key = input_key(&Digest::of(b"photo"));
-    let put = wanted(Method::Put, &key, content("image/png", b"photo"));
+    let put = wanted(Method::Put, &key, Some(content("image/png", b"photo")));
     let signed = client(put).await?.into_inner().requests.remove(0);
     let (status, text) = held.send(&signed, b"other").await?;
     assert_eq!(status, StatusCode::BAD_REQUEST, "{text}");
@@ -362,15 +368,23 @@ async fn no_client_puts_other_bytes_under_a_digest_or_reads_inputs_of_others() -
     let (status, text) = held.send(&signed, b"photo").await?;
     assert_eq!(status, StatusCode::OK, "{text}");
     for (method, key, content) in [
-        (Method::Put, key.clone(), content("image/png", b"other")),
-        (Method::Put, key.clone(), content("text/html", b"photo")),
+        (
+            Method::Put,
+            key.clone(),
+            Some(content("image/png", b"other")),
+        ),
+        (
+            Method::Put,
+            key.clone(),
+            Some(content("text/html", b"photo")),
+        ),
         (Method::Put, key.clone(), None),
         (Method::Get, key.clone(), None),
         (Method::Delete, key.clone(), None),
         (
             Method::Put,
             weights_key(&Digest::of(b"photo")),
-            content("image/png", b"photo"),
+            Some(content("image/png", b"photo")),
         ),
     ] {
         let signed = client(wanted(method, &key, content)).await;
@@ -390,10 +404,10 @@ async fn no_client_puts_other_bytes_under_a_digest_or_reads_inputs_of_others() -
 async fn a_request_that_is_over_is_refused_and_a_grid_is_rendered_all_the_same()
 -> anyhow::Result<()> {
     let mut held = Held::start(&["--url-duration", "3s"]).await?;
-    let head = held
+    let looking = held
         .sign(held.of_cell(Method::Head, &held.cell.picture_key, None))
         .await?;
-    let (status, _) = held.send(&head, b"").await?;
+    let (status, _) = held.send(&looking, b"").await?;
     assert_eq!(status, StatusCode::NOT_FOUND);
     let get = held
         .sign(held.of_cell(Method::Get, &held.cell.picture_key, None))
@@ -496,7 +510,7 @@ async fn nodes_and_clients_never_see_a_key() -> anyhow::Result<()> {
         wanted: vec![wanted(Method::Get, &key, None)],
     };
     let signed = bucket.sign(request).await?.into_inner();
-    said.push_str(&format!("{signed:?}"));
+    said = format!("{said}{signed:?}");
     let request = v1::RegisterRequest {
         node_id: NodeId::generate().to_string(),
         name: "ours".to_owned(),
@@ -505,10 +519,8 @@ async fn nodes_and_clients_never_see_a_key() -> anyhow::Result<()> {
         ..v1::RegisterRequest::default()
     };
     let mut nodes = NodesClient::connect(url).await?;
-    said.push_str(&format!(
-        "{:?}",
-        nodes.register(request).await?.into_inner()
-    ));
+    let registered = nodes.register(request).await?.into_inner();
+    said = format!("{said}{registered:?}");
     assert!(
         said.contains(&keys.access_key_id),
         "its public half is in each URL"

@@ -140,7 +140,7 @@ pub(super) async fn rows_of(
          FROM {given} {join} c.grid_id = given.grid_id AND c.place = given.place"
     );
     let ids = ids.iter().map(|id| json!([id.grid, id.place]));
-    let ids = serde_json::Value::from_iter(ids);
+    let ids: serde_json::Value = ids.collect();
     fetch(
         tables.connection,
         tables.dialect,

@@ -34,7 +34,7 @@ async fn a_coordinator_behind_tls_is_reached_by_those_whose_system_trusts_its_au
     assert_eq!(run(&mut list).await?.json()?, serde_json::json!([]));
 
     let mut node = simulated(folder.path(), &tls.url());
-    node.env("SSL_CERT_FILE", &trusted);
+    node.env("SSL_CERT_FILE", &trusted).arg("--exit-with-stdin");
     let mut node = Running::start("node", &mut node, &folder)?;
     node.line().await?;
     let work = tempfile::tempdir()?;

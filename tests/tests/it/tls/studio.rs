@@ -101,7 +101,9 @@ impl Studio {
 
     /// Starts that node, and waits until it is ready to register.
     pub(super) async fn start_node(&self, stem: Option<&str>) -> anyhow::Result<Running> {
-        let mut node = Running::start("node", &mut self.node(stem), &self.folder)?;
+        let mut node = self.node(stem);
+        node.arg("--exit-with-stdin");
+        let mut node = Running::start("node", &mut node, &self.folder)?;
         node.line().await?;
         Ok(node)
     }
@@ -110,9 +112,12 @@ impl Studio {
 /// A command for a node that renders nothing.
 pub(super) fn simulated(home: &std::path::Path, url: &str) -> tokio::process::Command {
     let mut command = command("atelier-node", home);
-    command
-        .args(["run", "--coordinator", url, "--exit-with-stdin"])
-        .args(["--renderer", "simulated", "--simulated-cell-time", "10ms"]);
+    command.args(["run", "--coordinator", url]).args([
+        "--renderer",
+        "simulated",
+        "--simulated-cell-time",
+        "10ms",
+    ]);
     command
 }
 
