@@ -4,7 +4,7 @@ PYTHON ?= python3
 CARGO ?= cargo
 
 .PHONY: help setup build demo test lint deny sbom dist freeze-protocol
-.PHONY: bench bench-coordinator scaling-study screenshots soak images push-images
+.PHONY: bench bench-coordinator bench-flood scaling-study screenshots soak images push-images
 .DEFAULT_GOAL := help
 
 # What programs for people say they are built from. Plain cargo leaves it out, so that a commit has nothing built anew.
@@ -36,6 +36,10 @@ bench-coordinator: setup ## Puts load on one coordinator, and writes BENCHMARKS.
 	  if [ -n "$$folder" ]; then export ATELIER_TEST_POSTGRES="$${ATELIER_TEST_POSTGRES:-$$folder}"; fi; \
 	  exec "$${CARGO_TARGET_DIR:-target}/release/bench-coordinator" \
 	    $(if $(filter --quick,$(BENCH)),,--write BENCHMARKS.md) $(BENCH)
+
+bench-flood: setup ## Floods one coordinator while others call it, and writes BENCHMARKS.md (BENCH="OPTIONS"; BENCH=--quick tries it out)
+	@$(CARGO) build --release --workspace --bins
+	@"$${CARGO_TARGET_DIR:-target}/release/bench-flood" $(if $(filter --quick,$(BENCH)),,--write BENCHMARKS.md) $(BENCH)
 
 scaling-study: setup ## Lives through days of a fleet in virtual time, and writes docs/scaling.md and its plots (SEEDS=COUNT)
 	@$(CARGO) build --release --workspace --bins

@@ -17,12 +17,23 @@ pub async fn served_at(node: &mut Running) -> anyhow::Result<String> {
 
 /// The metrics at a URL: values by name and labels.
 pub async fn scrape(url: &str) -> anyhow::Result<BTreeMap<String, String>> {
+    scraped(url, "").await
+}
+
+/// The same, for somebody with this token.
+pub async fn scrape_as(url: &str, token: &str) -> anyhow::Result<BTreeMap<String, String>> {
+    scraped(url, &format!("Authorization: Bearer {token}\r\n")).await
+}
+
+/// `header` is nothing, or a line of a header with its end.
+async fn scraped(url: &str, header: &str) -> anyhow::Result<BTreeMap<String, String>> {
     let address = url
         .strip_prefix("http://")
         .and_then(|rest| rest.strip_suffix("/metrics"))
         .with_context(|| format!("{url} is another address"))?;
     let mut stream = TcpStream::connect(address).await?;
-    let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let request =
+        format!("GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{header}\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await?;

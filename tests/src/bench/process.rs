@@ -26,6 +26,23 @@ pub fn memory(process: u32) -> anyhow::Result<Memory> {
     })
 }
 
+/// Lets the peak of its memory be told from now on.
+///
+/// # Errors
+/// When there is no such process of this user.
+pub fn forget_peak(process: u32) -> anyhow::Result<()> {
+    // See `clear_refs` in proc(5).
+    Ok(std::fs::write(format!("/proc/{process}/clear_refs"), "5")?)
+}
+
+/// Files and connections that a process has open.
+///
+/// # Errors
+/// When there is no such process of this user.
+pub fn open_files(process: u32) -> anyhow::Result<usize> {
+    Ok(std::fs::read_dir(format!("/proc/{process}/fd"))?.count())
+}
+
 fn kibibytes(status: &str, field: &str) -> anyhow::Result<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix(field));
     let value = line.and_then(|line| line.trim().strip_suffix("kB"));

@@ -1,16 +1,12 @@
-//! The Markdown of a measurement, and its place in BENCHMARKS.md.
-
-use std::path::Path;
-
-use anyhow::Context as _;
+//! The Markdown of a measurement.
 
 use super::graphile::Graphile;
 use super::load::{Loaded, Seen};
 use super::options::Scale;
 use super::site::{NODES_SPREAD, Submission};
 use super::sizes::Sizes;
+use crate::markdown::{grouped, mebibytes, table};
 
-const MIB: f64 = (1 << 20) as f64;
 /// Parts of a long window whose memory is told.
 const MEMORY_PARTS: usize = 5;
 
@@ -148,7 +144,7 @@ impl Measured {
                 grouped(cells),
                 format!("{:.2}", submission.seconds),
                 grouped(cells / submission.seconds),
-                format!("{:.0}", submission.growth as f64 / MIB),
+                mebibytes(submission.growth),
             ])
         });
         let headings = [
@@ -335,69 +331,12 @@ fn load_row(name: &str, load: &Loaded, seen: &Seen) -> Vec<String> {
     ]
 }
 
-fn mebibytes(bytes: u64) -> String {
-    format!("{:.0}", bytes as f64 / MIB)
-}
-
 fn first(memory: &[u64]) -> String {
     mebibytes(memory.first().copied().unwrap_or_default())
 }
 
 fn last(memory: &[u64]) -> String {
     mebibytes(memory.last().copied().unwrap_or_default())
-}
-
-/// A number with its thousands apart.
-fn grouped(number: f64) -> String {
-    let digits = format!("{number:.0}");
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// A table whose first column is words and whose others are numbers; none without rows.
-fn table(headings: &[&str], rows: Vec<Vec<String>>) -> Option<String> {
-    if rows.is_empty() {
-        return None;
-    }
-    let line = |cells: Vec<String>| format!("| {} |", cells.join(" | "));
-    let rules = (0..headings.len()).map(|column| if column == 0 { ":--" } else { "--:" });
-    let mut lines = vec![
-        line(headings.iter().map(|&heading| heading.to_owned()).collect()),
-        line(rules.map(str::to_owned).collect()),
-    ];
-    lines.extend(rows.into_iter().map(line));
-    Some(lines.join("\n"))
-}
-
-/// Writes a section between its markers, over the one of an earlier run if there is one.
-///
-/// # Errors
-/// When the file cannot be read or written, or has only one of the markers.
-pub fn put_section(path: &Path, key: &str, section: &str) -> anyhow::Result<()> {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => "# Benchmarks\n".to_owned(),
-        Err(error) => return Err(error).with_context(|| path.display().to_string()),
-    };
-    let begin = format!("<!-- begin: make bench-coordinator, {key} -->");
-    let end = format!("<!-- end: make bench-coordinator, {key} -->");
-    let block = format!("{begin}\n{section}{end}");
-    let text = match text.split_once(&begin) {
-        Some((before, rest)) => {
-            let (_, after) = rest.split_once(&end).with_context(|| format!("no {end}"))?;
-            format!("{before}{block}{after}")
-        }
-        None => format!("{}\n\n{block}\n", text.trim_end()),
-    };
-    let partial = path.with_extension("md.part");
-    std::fs::write(&partial, text)?;
-    Ok(std::fs::rename(partial, path)?)
 }
 
 #[cfg(test)]

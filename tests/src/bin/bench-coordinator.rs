@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use atelier_tests::bench;
 use atelier_tests::bench::options::Options;
-use atelier_tests::bench::report::put_section;
+use atelier_tests::markdown::put_section;
 use clap::Parser as _;
 
 #[tokio::main]
@@ -14,7 +14,7 @@ async fn main() -> anyhow::Result<()> {
     let section = measured.section();
     std::io::stdout().write_all(section.as_bytes())?;
     if let Some(path) = &options.write {
-        put_section(path, &measured.key(), &section)?;
+        put_section(path, "bench-coordinator", &measured.key(), &section)?;
     }
     Ok(())
 }

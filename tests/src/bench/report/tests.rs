@@ -108,33 +108,3 @@ fn what_could_not_be_measured_is_told() {
     assert!(section.contains("Not measured: PostgreSQL: it is not installed."));
     assert!(!section.contains("completions/s"));
 }
-
-#[test]
-fn thousands_are_told_apart() {
-    let texts = [0.4, 12.0, 999.6, 100_000.0, 1_234_567.0].map(grouped);
-    assert_eq!(texts, ["0", "12", "1,000", "100,000", "1,234,567"]);
-}
-
-#[test]
-fn a_section_takes_the_place_of_the_last_one_of_its_kind() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("BENCHMARKS.md");
-    std::fs::write(
-        &path,
-        "# Benchmarks\n\n<!-- begin: make bench, x -->\nkept\n",
-    )
-    .unwrap();
-    for (key, section) in [("a", "old\n"), ("b", "other\n"), ("a", "new\n")] {
-        put_section(&path, key, section).unwrap();
-    }
-    let text = std::fs::read_to_string(&path).unwrap();
-    assert!(!text.contains("old"), "{text}");
-    assert!(text.find("kept") < text.find("new") && text.find("new") < text.find("other"));
-    assert_eq!(
-        text.matches("<!-- begin: make bench-coordinator, ").count(),
-        2
-    );
-
-    std::fs::write(&path, "<!-- begin: make bench-coordinator, a -->\nhalf\n").unwrap();
-    assert!(put_section(&path, "a", "new\n").is_err());
-}
