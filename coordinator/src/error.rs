@@ -13,7 +13,7 @@ use crate::config::ConfigError;
 use crate::data_folder::DataFolderError;
 use crate::identity::audit::AuditError;
 use crate::identity::oidc::KeysError;
-use crate::identity::operator::OperatorTokenError;
+use crate::identity::token_file::TokenFileError;
 use crate::listen::TlsError;
 use crate::rpc::ServeError;
 use crate::storage::EmbeddedError;
@@ -66,9 +66,9 @@ pub enum RunError {
     /// The board's key.
     #[error(transparent)]
     BoardKey(#[from] KeyError),
-    /// The token of the first operator.
+    /// The token of the first operator, or of all nodes.
     #[error(transparent)]
-    OperatorToken(#[from] OperatorTokenError),
+    TokenFile(#[from] TokenFileError),
     /// The OpenID Connect issuer.
     #[error("--oidc-issuer: {0}")]
     Oidc(#[from] KeysError),
@@ -101,7 +101,7 @@ impl RunError {
             | Self::Embedded(_)
             | Self::BoardKey(_)
             | Self::Backup(_)
-            | Self::OperatorToken(_)
+            | Self::TokenFile(_)
             | Self::Audit(_)
             | Self::Manual(_) => 8,
             Self::NoListener

@@ -1,14 +1,14 @@
 //! Who calls: by a token, by a certificate, by a token of a company's OpenID Connect issuer, or, where that is how the
 //! coordinator was started, nobody who has to say so.
 //!
-//! [`tokens`] knows those that operators made, [`operator`] the one in the coordinator's own file, [`oidc`] the issuer;
+//! [`tokens`] knows those that operators made, [`token_file`] those in the coordinator's own files, [`oidc`] the issuer;
 //! [`sessions`] those who are logged in at the board; [`guard`] slows who guesses; [`audit`] writes down who did what.
 
 pub mod audit;
 mod guard;
 pub mod oidc;
-pub mod operator;
 pub mod sessions;
+pub mod token_file;
 mod tokens;
 
 use std::net::IpAddr;
@@ -20,11 +20,11 @@ use atelier_proto::ids::{Digest, TokenId};
 
 use self::guard::Guard;
 use self::oidc::{Oidc, OidcError};
-use self::operator::OperatorToken;
 use self::sessions::Sessions;
+use self::token_file::FileToken;
 pub(crate) use self::tokens::NewToken;
 use self::tokens::Tokens;
-use crate::domain::access::{Admitted, Caller, Identity, Proof, Role};
+use crate::domain::access::{Admitted, Caller, Proof, Role};
 use crate::domain::token::{SecretHash, TokenOver};
 use crate::listen::{NoHolder, Peer};
 use crate::store::{Store, StoreError};
@@ -42,8 +42,10 @@ pub enum Asking {
     Nobody,
     /// Everybody says who they are.
     Everybody {
-        /// The token of its own file.
-        operator: OperatorToken,
+        /// The first operator's token.
+        operator: FileToken,
+        /// The token that all nodes may show.
+        nodes: Option<FileToken>,
         /// A company's issuer.
         oidc: Option<Arc<Oidc>>,
     },
@@ -134,14 +136,21 @@ impl Identities {
 
     /// Whom a token stands for.
     async fn admit_token(&self, token: &str, from: IpAddr) -> Result<Admitted, Refused> {
-        let Asking::Everybody { operator, oidc } = &self.0.asking else {
+        let Asking::Everybody {
+            operator,
+            nodes,
+            oidc,
+        } = &self.0.asking
+        else {
             return Ok(Admitted::ANYONE);
         };
         let token = token.trim();
         let found = if token.len() > TOKEN_BYTES_MAX {
             Err(Refused::Unknown)
         } else if operator.is(token) {
-            Ok(OperatorToken::admitted())
+            Ok(FileToken::admitted(Role::Operator, Proof::OperatorToken))
+        } else if nodes.as_ref().is_some_and(|nodes| nodes.is(token)) {
+            Ok(FileToken::admitted(Role::Node, Proof::NodeToken))
         } else if let Some((id, secret)) = tokens::parsed(token) {
             self.by_token(id, secret, from).await
         } else {
@@ -209,7 +218,7 @@ impl Identities {
     pub async fn until_over(&self, admitted: &Admitted) -> Refused {
         if matches!(
             admitted.proof,
-            Proof::None | Proof::OperatorToken | Proof::Certificate
+            Proof::None | Proof::OperatorToken | Proof::NodeToken | Proof::Certificate
         ) && admitted.until.is_none()
         {
             return std::future::pending().await;
@@ -225,14 +234,6 @@ impl Identities {
     /// Forgets what is remembered of a token, so that a change is felt here at once.
     pub fn forget_token(&self, token: TokenId) {
         self.0.tokens.forget(token);
-    }
-
-    /// The name that operators have who come by the coordinator's own token.
-    pub(crate) fn operator() -> Identity {
-        Identity {
-            name: Role::Operator.as_str().to_owned(),
-            role: Role::Operator,
-        }
     }
 }
 

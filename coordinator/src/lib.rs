@@ -71,7 +71,7 @@ pub use self::error::RunError;
 use self::health::Health;
 use self::identity::audit::Audit;
 use self::identity::oidc::Oidc;
-use self::identity::operator::OperatorToken;
+use self::identity::token_file::FileToken;
 use self::identity::{Asking, Identities};
 use self::ledger::Ledger;
 use self::listen::{Listener, Protocol, ServerTls};
@@ -327,7 +327,12 @@ fn find_out_who_calls(
             tasks.spawn(async move { oidc.warm_up().await });
         }
         Asking::Everybody {
-            operator: OperatorToken::load_or_make(&file)?,
+            operator: FileToken::load_or_make(&file)?,
+            nodes: told
+                .node_token
+                .as_deref()
+                .map(FileToken::load)
+                .transpose()?,
             oidc,
         }
     } else {

@@ -59,7 +59,7 @@ class Written(unittest.TestCase):
 
     def test_parameters_take_what_they_should_and_nothing_else(self) -> None:
         cases = {
-            "ClientCidr": (["203.0.113.0/24", "10.0.0.0/8"], ["0.0.0.0/0", "", "203.0.113.7", "::/0"]),
+            "ClientCidr": (["203.0.113.0/24", "0.0.0.0/0"], ["10.0.0.0/40", "", "203.0.113.7", "::/0"]),
             "CoordinatorImage": (
                 [GIVEN["CoordinatorImage"], "r.example:5000/a/b@sha256:" + "0" * 64],
                 ["", "a b/c", "a/b'; rm"],
@@ -237,6 +237,10 @@ MUTATIONS: list[tuple[Callable[[Template], Any], str]] = [
     (add("Ssh", "AWS::EC2::SecurityGroupIngress", **RULE, CidrIpv6="::/0"), "Ssh: is open to ::/0"),
     (set_at("NodeSecurityGroup", "SecurityGroupEgress", None), "NodeSecurityGroup: may call anybody"),
     (set_at("NodeSecurityGroup", "SecurityGroupEgress/0/ToPort", 65535), "NodeSecurityGroup: may call anybody at"),
+    (
+        set_at("NodeRole", "Policies/0/PolicyDocument/Statement/0/Resource", "the-operatortoken"),
+        "NodeRole: may secretsmanager:GetSecretValue on the-operatortoken",
+    ),
     (set_at("Volume", "Encrypted", False), "Volume: is not encrypted"),
     (set_on("Volume", "DeletionPolicy", "Delete"), "Volume: goes with the stack"),
     (set_at("DatabaseInstance", "StorageEncrypted", False), "DatabaseInstance: is not encrypted"),
@@ -328,6 +332,16 @@ class Machines(unittest.TestCase):
             self.assertEqual(program(told_program).unknown(told), [])
             self.assertNotEqual(program(told_program).unknown(told | {"ATELIER_TYPO"}), [])
 
+    def test_everybody_says_who_they_are(self) -> None:
+        for (kind, template), told in self.told.items():
+            with self.subTest(kind, template=template):
+                shown = {
+                    "CoordinatorTemplate": ["IDENTITY=required", "NODE_TOKEN_FILE=/run/atelier/node-token"],
+                    "NodeTemplate": ["TOKEN_FILE=/run/atelier/node-token"],
+                }
+                for line in shown[template]:
+                    self.assertIn(f"\nATELIER_{line}\n", told)
+
     def test_bounds_that_are_not_given_are_not_told(self) -> None:
         bounds = {"ATELIER_FLEET_DOLLARS_PER_HOUR_MAX", "ATELIER_GRID_DOLLARS_MAX"}
         self.assertEqual(variables(self.told["sqlite", "CoordinatorTemplate"]) & bounds, set())
@@ -342,7 +356,8 @@ STAND_IN = """\
 #!/bin/bash
 echo "$(basename "$0") $*" >>"$CALLS"
 case "$(basename "$0") $*" in
-*"--secret-id the-boardkey "*) echo the-key-of-the-board ;;
+*"--secret-id the-operatortoken "*) echo the-token-of-the-operator ;;
+*"--secret-id the-nodetoken "*) echo the-token-of-the-nodes ;;
 *secretsmanager*) echo "$SECRET" ;;
 "aws ec2 attach-volume"*) if [ -e "$CALLS.tried" ]; then touch "$DEVICE"; else touch "$CALLS.tried"; exit 1; fi ;;
 blkid*) exit "$BLKID" ;;
@@ -422,11 +437,20 @@ class Starts(unittest.TestCase):
             kept, f"ATELIER_DATABASE=postgres://atelier:{encoded}@{address}{self.root}/etc/atelier/rds.pem\n"
         )
         self.assertEqual((self.root / "run/atelier/database.env").stat().st_mode & 0o777, 0o600)
-        self.assertEqual((self.root / "run/atelier/board-key").read_text(), "the-key-of-the-board\n")
+        for role, token in (("operator", "the-token-of-the-operator"), ("node", "the-token-of-the-nodes")):
+            self.assertEqual((self.root / f"run/atelier/{role}-token").read_text(), f"{token}\n")
+            self.assertIn(f"-v {self.root}/run/atelier/{role}-token:", self.calls()[-1])
         self.assertIn(f"--env-file {self.root}/run/atelier/database.env", self.calls()[-1])
         for place, text in [("the console", said), ("arguments", "\n".join(self.calls()))]:
-            for secret in (self.password, encoded, "the-key-of-the-board"):
+            for secret in (self.password, encoded, "the-token-of-the-operator", "the-token-of-the-nodes"):
                 self.assertNotIn(secret, text, place)
+
+    def test_a_node_shows_its_token_and_has_no_other(self) -> None:
+        said = self.start("NodeTemplate", "sqlite")
+        self.assertEqual((self.root / "run/atelier/node-token").read_text(), "the-token-of-the-nodes\n")
+        self.assertIn(f"-v {self.root}/run/atelier/node-token:", self.calls()[-1])
+        self.assertNotIn("the-operatortoken", "\n".join(self.calls()))
+        self.assertNotIn("the-token-of-the-nodes", said + "\n".join(self.calls()))
 
     def test_a_new_password_starts_the_coordinator_anew_once(self) -> None:
         self.start("CoordinatorTemplate", "postgres")
@@ -504,7 +528,7 @@ class Stacks(unittest.TestCase):
             name = f"studio-{place}"
             with self.subTest(database=database, own_vpc=own):
                 outputs = self.create(name, parameters)
-                self.assertEqual(set(outputs) | {"BoardKeySecret"}, set(template["Outputs"]))
+                self.assertEqual(set(outputs) | {"OperatorTokenSecret"}, set(template["Outputs"]))
                 expected = {
                     key
                     for key, resource in Rendering(template, parameters).resources().items()

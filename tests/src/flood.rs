@@ -23,7 +23,7 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use self::attack::{Attack, Sent, TOKEN_VARIABLE};
-use self::caller::{Behaved, Calls};
+use self::caller::{Behaved, Calls, register};
 use self::report::{Measured, Window};
 use crate::bench::{machine, process, watchers};
 use crate::identity::{Caller, small_grid};
@@ -124,6 +124,7 @@ struct Site {
     operator: Caller,
     client: Caller,
     node: Caller,
+    node_id: String,
     flooder: Caller,
     /// A grid of the client, of one cell, and its twin of 10,000 that nodes render.
     small: v1::SubmitRequest,
@@ -164,6 +165,7 @@ impl Site {
         client.grids().submit(large.clone()).await?;
         let answer = flooder.grids().submit(large_grid(&small)).await?;
         let target = answer.into_inner().grid_id;
+        let node_id = register(&node).await?;
         let nodes = start_nodes(&folder, &grpc, &node).await?;
         Ok(Self {
             folder,
@@ -173,6 +175,7 @@ impl Site {
             operator,
             client,
             node,
+            node_id,
             flooder,
             small,
             large,
@@ -205,6 +208,7 @@ impl Site {
         let behaved = Behaved {
             client: self.client.clone(),
             node: self.node.clone(),
+            node_id: self.node_id.clone(),
             grid: self.small.clone(),
         };
         let behaving = tokio::spawn(behaved.call_for(duration));
@@ -216,7 +220,7 @@ impl Site {
         let seconds = watch.seconds();
         let cores = (process::cpu_seconds(process) - cpu_before) / seconds;
         let (done, refused) = self.counted().await?;
-        let calls: Calls = behaving.await??;
+        let calls: Calls = behaving.await?;
         let sent = match &mut flooding {
             Some(flooding) => Some(ended(flooding).await?),
             None => None,

@@ -313,7 +313,7 @@ mod tests {
         let refusal = |said: &[(&str, &str)]| given(said).settled(None).unwrap_err().to_string();
         let mut told = vec![
             Given::default().settled(None).unwrap_err().to_string(),
-            refusal(&[("ClientCidr", "0.0.0.0/0")]),
+            refusal(&[("ClientCidr", "203.0.113.7")]),
             refusal(&[("ClientCidr", "999.0.0.1/8")]),
             refusal(&[("NodeImage", "atelier-node")]),
             refusal(&[("NodesMax", "0")]),

@@ -156,7 +156,7 @@ mod tests {
         assert_eq!(problem("Weights", ""), None);
         assert_eq!(problem("LogDays", "90"), None);
         let told = [
-            problem("ClientCidr", "0.0.0.0/0"),
+            problem("ClientCidr", "203.0.113.7"),
             problem("Database", "mysql"),
             problem("NodesMax", "0"),
             problem("NodesMax", "many"),

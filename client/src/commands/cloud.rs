@@ -106,7 +106,13 @@ impl<'a> Desk<'a> {
         let profiles = Profiles::of_user()?;
         let profile = profiles.all()?.remove(&stack.name);
         let remembered = profile.as_ref().and_then(|profile| profile.region.clone());
-        let access = access.access(profile.as_ref().map(|profile| (&profiles, profile)))?;
+        // Who has not fetched the token of a new stack yet can still change it.
+        let shown = profile.clone().map(|mut profile| {
+            let token = profile.token_file.take();
+            profile.token_file = token.filter(|file| profiles.file(file).exists());
+            profile
+        });
+        let access = access.access(shown.as_ref().map(|profile| (&profiles, profile)))?;
         Ok(Self {
             printer,
             shutdown,
@@ -152,7 +158,7 @@ struct Told<'a> {
     bucket: Option<&'a str>,
     node_group: Option<&'a str>,
     load_balancer: Option<&'a str>,
-    board_key_secret: Option<&'a str>,
+    operator_token_secret: Option<&'a str>,
     coordinator_logs: Option<&'a str>,
     node_logs: Option<&'a str>,
 }
@@ -168,7 +174,7 @@ impl<'a> Told<'a> {
             bucket: stack.output("BucketName"),
             node_group: stack.output("NodeGroup"),
             load_balancer: stack.output("LoadBalancer"),
-            board_key_secret: stack.output("BoardKeySecret"),
+            operator_token_secret: stack.output("OperatorTokenSecret"),
             coordinator_logs: stack.output("CoordinatorLogs"),
             node_logs: stack.output("NodeLogs"),
         }

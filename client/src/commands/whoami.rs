@@ -36,6 +36,7 @@ fn words(who: &WhoView) -> String {
         (Some(Proof::Token), Some(id)) => format!(", by the token {id}"),
         (Some(Proof::Token), None) => ", by a token".to_owned(),
         (Some(Proof::OperatorToken), _) => ", by the coordinator's own token".to_owned(),
+        (Some(Proof::NodeToken), _) => ", by the token of all nodes".to_owned(),
         (Some(Proof::Certificate), _) => ", by a certificate".to_owned(),
         (Some(Proof::Oidc), _) => ", by a login".to_owned(),
         (None, _) => String::new(),

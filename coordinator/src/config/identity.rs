@@ -44,6 +44,9 @@ pub struct IdentityArgs {
     /// [default: operator-token in the data folder]
     #[arg(long, env = "ATELIER_OPERATOR_TOKEN_FILE", value_name = "FILE")]
     pub operator_token_file: Option<PathBuf>,
+    /// The file of a token that all nodes may show, for machines that are started with a secret; 32 characters at least
+    #[arg(long, env = "ATELIER_NODE_TOKEN_FILE", value_name = "FILE")]
+    pub node_token_file: Option<PathBuf>,
     /// URL of an OpenID Connect issuer whose tokens let people in, as it writes itself
     #[arg(long, env = "ATELIER_OIDC_ISSUER", value_name = "URL", requires = "oidc_audience",
           value_parser = parse_issuer)]
@@ -93,6 +96,8 @@ pub struct IdentityConfig {
     pub is_required: bool,
     /// The file of the first operator's token; `None`: the one in the data folder.
     pub operator_token: Option<PathBuf>,
+    /// The file of a token of all nodes, if there is one.
+    pub node_token: Option<PathBuf>,
     /// A company's issuer.
     pub oidc: Option<OidcConfig>,
     /// The file of the audit log.
@@ -102,11 +107,14 @@ pub struct IdentityConfig {
 /// What was said of who may call makes no sense.
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
-    /// Nobody is asked, and there is an issuer.
+    /// Nobody is asked, and somebody is to be told from others.
     #[error(
-        "--oidc-issuer is for a coordinator that asks who calls\nhint: say --identity required, or leave out --oidc-issuer"
+        "{option} is for a coordinator that asks who calls\nhint: say --identity required, or leave out {option}"
     )]
-    NobodyAsked,
+    NobodyAsked {
+        /// What was said.
+        option: &'static str,
+    },
 }
 
 impl IdentityArgs {
@@ -129,12 +137,20 @@ impl IdentityArgs {
                 DefaultRole::ReadOnly => Some(Role::ReadOnly),
             },
         });
-        if oidc.is_some() && !is_required {
-            return Err(IdentityError::NobodyAsked);
+        let said = [
+            ("--oidc-issuer", oidc.is_some()),
+            ("--node-token-file", self.node_token_file.is_some()),
+        ];
+        if let Some((option, _)) = said
+            .into_iter()
+            .find(|(_, is_said)| *is_said && !is_required)
+        {
+            return Err(IdentityError::NobodyAsked { option });
         }
         Ok(IdentityConfig {
             is_required,
             operator_token: self.operator_token_file,
+            node_token: self.node_token_file,
             oidc,
             audit_log: self.audit_log,
         })
@@ -202,6 +218,9 @@ mod tests {
                 .unwrap_err()
                 .contains("--identity required")
         );
+        let nodes = ["--node-token-file", "node-token"];
+        assert!(config(&nodes, true).unwrap().node_token.is_some());
+        assert!(config(&nodes, false).unwrap_err().contains(nodes[0]));
         let operators = [&both[..], &["--oidc-default-role", "operator"]].concat();
         assert!(config(&operators, true).is_err());
     }

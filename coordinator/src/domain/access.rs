@@ -128,8 +128,10 @@ pub enum Proof {
     None,
     /// By a token that an operator made.
     Token(TokenId),
-    /// By the token in the coordinator's own file.
+    /// By the first operator's token, in the coordinator's own file.
     OperatorToken,
+    /// By the token that all nodes may show, in a file, too.
+    NodeToken,
     /// By a certificate.
     Certificate,
     /// By a token of the OpenID Connect issuer.
@@ -145,6 +147,7 @@ impl Proof {
             Self::None => "none",
             Self::Token(_) => "token",
             Self::OperatorToken => "operator-token",
+            Self::NodeToken => "node-token",
             Self::Certificate => "certificate",
             Self::Oidc => "oidc",
             Self::BoardKey => "board-key",

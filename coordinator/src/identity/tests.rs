@@ -5,6 +5,7 @@ use secrecy::ExposeSecret as _;
 
 use super::sessions::DURATION_MAX;
 use super::*;
+use crate::domain::access::Identity;
 use crate::domain::token::TokenRecord;
 use crate::store::sql::SqlStore;
 
@@ -43,9 +44,12 @@ impl Place {
     }
 
     fn identities(folder: &std::path::Path, store: &Arc<dyn Store>, clock: &Clock) -> Identities {
-        let operator = OperatorToken::load_or_make(&folder.join("operator-token")).unwrap();
+        let operator = FileToken::load_or_make(&folder.join("operator-token")).unwrap();
+        let path = folder.join("node-token");
+        std::fs::write(&path, NODE_TOKEN).unwrap();
         let asking = Asking::Everybody {
             operator,
+            nodes: Some(FileToken::load(&path).unwrap()),
             oidc: None,
         };
         Identities::new(asking, store.clone(), clock.clone())
@@ -75,6 +79,17 @@ impl Place {
     }
 }
 
+/// The token of all nodes.
+const NODE_TOKEN: &str = "0123456789abcdef0123456789abcdef";
+
+/// Those who come by a token in a file.
+fn of_role(role: Role) -> Identity {
+    Identity {
+        name: role.as_str().to_owned(),
+        role,
+    }
+}
+
 fn ann() -> Identity {
     Identity {
         name: "ann".to_owned(),
@@ -97,7 +112,9 @@ async fn a_token_lets_in_whom_it_stands_for_until_it_expires() {
     assert_eq!(admitted.proof, Proof::Token(id));
     assert!(show(&place.one, &format!(" {token}\n")).await.is_ok());
     let operator = show(&place.one, &place.operator_token()).await.unwrap();
-    assert_eq!(operator.caller, Caller::Known(Identities::operator()));
+    assert_eq!(operator.caller, Caller::Known(of_role(Role::Operator)));
+    let node = show(&place.one, NODE_TOKEN).await.unwrap();
+    assert_eq!(node.caller, Caller::Known(of_role(Role::Node)));
 
     let other_secret = format!(
         "{}{}",

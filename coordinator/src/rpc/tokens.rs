@@ -82,6 +82,7 @@ fn told(admitted: &Admitted) -> v1::WhoAmIResponse {
         Proof::None | Proof::BoardKey => v1::Proof::Unspecified,
         Proof::Token(_) => v1::Proof::Token,
         Proof::OperatorToken => v1::Proof::OperatorToken,
+        Proof::NodeToken => v1::Proof::NodeToken,
         Proof::Certificate => v1::Proof::Certificate,
         Proof::Oidc => v1::Proof::Oidc,
     };

@@ -25,8 +25,8 @@ const CONNECTIONS: usize = 32;
 const CALLS_EACH: usize = 32;
 /// Connections that say nothing.
 const SILENT_CONNECTIONS: usize = 8_000;
-/// A message just under the 64 MiB that a client may send.
-const LARGE_BYTES: usize = 63 << 20;
+/// A message just under what a client may send for a grid of 10,000 cells.
+const LARGE_BYTES: usize = 15 << 20;
 /// What a body has that is never finished.
 const STALLED_BYTES: usize = 4 << 20;
 /// Connections that send what is large, and how much each sends at once.

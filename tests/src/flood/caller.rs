@@ -64,6 +64,8 @@ pub struct Behaved {
     pub client: Caller,
     /// Who leases, renews and gives back.
     pub node: Caller,
+    /// That node.
+    pub node_id: String,
     /// What is submitted.
     pub grid: v1::SubmitRequest,
 }
@@ -91,29 +93,31 @@ impl Measuring {
     }
 }
 
+/// A node of this caller's.
+///
+/// # Errors
+/// When it is not taken in.
+pub async fn register(caller: &Caller) -> anyhow::Result<String> {
+    let node_id = NodeId::generate().to_string();
+    let register = v1::RegisterRequest {
+        node_id: node_id.clone(),
+        name: "behaved".to_owned(),
+        device: "none".to_owned(),
+        batch_capacity: 1,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        ..v1::RegisterRequest::default()
+    };
+    let registered = caller.nodes().register(register).await;
+    registered.context("a node registers")?;
+    Ok(node_id)
+}
+
 impl Behaved {
     /// Calls for so long.
-    ///
-    /// # Errors
-    /// When the node is not taken in.
-    pub async fn call_for(self, duration: Duration) -> anyhow::Result<Calls> {
-        let node_id = NodeId::generate().to_string();
-        let register = v1::RegisterRequest {
-            node_id: node_id.clone(),
-            name: "behaved".to_owned(),
-            device: "none".to_owned(),
-            batch_capacity: 1,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            ..v1::RegisterRequest::default()
-        };
-        self.node
-            .nodes()
-            .register(register)
-            .await
-            .context("a node registers")?;
+    pub async fn call_for(self, duration: Duration) -> Calls {
         let (client, node) = tokio::join!(
             client(&self.client, &self.grid, duration),
-            node(&self.node, &node_id, duration)
+            node(&self.node, &self.node_id, duration)
         );
         let mut calls = Calls {
             client: client.seconds,
@@ -125,7 +129,7 @@ impl Behaved {
         }
         calls.client.sort_by(f64::total_cmp);
         calls.node.sort_by(f64::total_cmp);
-        Ok(calls)
+        calls
     }
 }
 
@@ -156,6 +160,9 @@ async fn client(caller: &Caller, grid: &v1::SubmitRequest, duration: Duration) -
                 changes.message().await
             };
             measuring.call(first).await;
+        }
+        if grid_id.is_empty() {
+            continue;
         }
         let list = v1::ListRequest {
             page_size: 20,

@@ -188,7 +188,7 @@ mod tests {
             bucket: Some("studio-bucket-0a"),
             node_group: None,
             load_balancer: None,
-            board_key_secret: None,
+            operator_token_secret: None,
             coordinator_logs: None,
             node_logs: None,
         }

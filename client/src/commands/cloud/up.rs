@@ -93,8 +93,8 @@ pub async fn run(
             change(&desk, stack, &values, weights, plan.is_empty()).await?
         }
     };
-    keep_profile(&desk, before.as_ref(), &stack)?;
-    finish(&desk, &stack, changed)?;
+    let profile = keep_profile(&desk, before.as_ref(), &stack)?;
+    finish(&desk, &stack, profile, changed)?;
     Ok(Exit::Ok)
 }
 
@@ -283,10 +283,14 @@ async fn bucket(desk: &Desk<'_>, stack: &Stack) -> Result<String, Error> {
     Ok(bucket.unwrap_or_default())
 }
 
-/// Keeps the profile of the stack's name.
-fn keep_profile(desk: &Desk<'_>, before: Option<&Stack>, after: &Stack) -> Result<(), Error> {
+/// Keeps the profile of the stack's name; returns it, unless it leads elsewhere.
+fn keep_profile(
+    desk: &Desk<'_>,
+    before: Option<&Stack>,
+    after: &Stack,
+) -> Result<Option<Profile>, Error> {
     let Some(endpoint) = after.output("Endpoint") else {
-        return Ok(());
+        return Ok(None);
     };
     let printer = desk.printer;
     let name = &desk.name;
@@ -300,14 +304,17 @@ fn keep_profile(desk: &Desk<'_>, before: Option<&Stack>, after: &Stack) -> Resul
                 "the profile {name} leads to {} and stays so; the stack's own endpoint is {endpoint}",
                 leads_to(profile)
             ));
-            return Ok(());
+            return Ok(None);
         }
     }
+    // Whom to trust there, and as whom to come, is for people to say.
+    let kept = desk.profile.clone().unwrap_or_default();
     let profile = Profile {
         coordinators: vec![endpoint.to_owned()],
         region: Some(desk.cloud.region().to_owned()),
-        // Whom to trust there, and as whom to come, is for people to say.
-        ..desk.profile.clone().unwrap_or_default()
+        token_file: (kept.token_file.clone())
+            .or_else(|| kept.cert.is_none().then(|| format!("{name}-token").into())),
+        ..kept
     };
     if let Some(replaced) = desk.profiles.put(name, &profile)?
         && replaced.coordinators != profile.coordinators
@@ -317,11 +324,16 @@ fn keep_profile(desk: &Desk<'_>, before: Option<&Stack>, after: &Stack) -> Resul
             leads_to(&replaced)
         ));
     }
-    Ok(())
+    Ok(Some(profile))
 }
 
 /// Tells where everything is, and what comes next.
-fn finish(desk: &Desk<'_>, stack: &Stack, changed: bool) -> Result<(), Error> {
+fn finish(
+    desk: &Desk<'_>,
+    stack: &Stack,
+    profile: Option<Profile>,
+    changed: bool,
+) -> Result<(), Error> {
     let printer = desk.printer;
     let told = Told::of(stack, &desk.cloud);
     let name = printer.tint(Tone::Bold, &desk.name);
@@ -345,10 +357,16 @@ fn finish(desk: &Desk<'_>, stack: &Stack, changed: bool) -> Result<(), Error> {
     {
         printer.say(&format!("point {host} at {balancer}, by a CNAME record"));
     }
-    if let Some(secret) = told.board_key_secret {
+    let token_file = profile.and_then(|profile| profile.token_file);
+    let token_file = token_file.map(|file| desk.profiles.file(&file));
+    if let (Some(secret), Some(file)) = (told.operator_token_secret, token_file)
+        && !file.exists()
+    {
         printer.say(&format!(
-            "the board's key: aws secretsmanager get-secret-value --region {} --secret-id {secret} --query SecretString --output text",
-            told.region
+            "get your token, the first operator's: (umask 077; aws secretsmanager get-secret-value --region {} \
+             --secret-id {secret} --query SecretString --output text >{})",
+            told.region,
+            file.display()
         ));
     }
     printer.say(&format!(

@@ -57,6 +57,7 @@ impl TryFrom<v1::WhoAmIResponse> for WhoView {
             proof: match wire.proof() {
                 v1::Proof::Token => Some(Proof::Token),
                 v1::Proof::OperatorToken => Some(Proof::OperatorToken),
+                v1::Proof::NodeToken => Some(Proof::NodeToken),
                 v1::Proof::Certificate => Some(Proof::Certificate),
                 v1::Proof::Oidc => Some(Proof::Oidc),
                 v1::Proof::Unspecified => None,

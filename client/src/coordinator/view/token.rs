@@ -65,8 +65,10 @@ impl TokenView {
 pub enum Proof {
     /// By a token that an operator made.
     Token,
-    /// By the token in the coordinator's own file.
+    /// By the first operator's token, in the coordinator's own file.
     OperatorToken,
+    /// By the token that all nodes may show.
+    NodeToken,
     /// By a certificate.
     Certificate,
     /// By a token of the company's issuer.

@@ -173,6 +173,7 @@ impl SessionRow {
                     .map_err(|error| damaged("session", id, &error))?,
             ),
             ("operator-token", _) => Proof::OperatorToken,
+            ("node-token", _) => Proof::NodeToken,
             ("certificate", _) => Proof::Certificate,
             ("oidc", _) => Proof::Oidc,
             ("board-key", _) => Proof::BoardKey,

@@ -1,12 +1,13 @@
-//! The token of the first operator, in a file of the coordinator's: made when it first asks who calls, read by its owner alone.
+//! Tokens that the coordinator has in files: the first operator's, made when it first asks who calls and read by its owner alone,
+//! and one for nodes that whoever starts machines hands to them and to the coordinator.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::mark;
 use super::tokens::random_secret;
-use super::{Identities, mark};
 use crate::credentials::write_private;
-use crate::domain::access::{Admitted, Caller, Proof};
+use crate::domain::access::{Admitted, Caller, Identity, Proof, Role};
 use crate::domain::token::SecretHash;
 
 /// Fewest characters of the token: nobody guesses that many.
@@ -14,11 +15,9 @@ const TOKEN_CHARS_MIN: usize = 32;
 
 /// Why there is no such token.
 #[derive(Debug, thiserror::Error)]
-pub enum OperatorTokenError {
+pub enum TokenFileError {
     /// The file cannot be read or written.
-    #[error(
-        "cannot use {path}: {source}\nhint: is the folder writable, and the file this user's own?"
-    )]
+    #[error("cannot use {path}: {source}\nhint: is it there, and this user's own?")]
     File {
         /// The file.
         path: PathBuf,
@@ -29,7 +28,7 @@ pub enum OperatorTokenError {
     /// What the file holds can be guessed, or cannot be sent.
     #[error(
         "the token in {path} must have {TOKEN_CHARS_MIN} characters at least, none of them a space\n\
-         hint: delete the file to have another one made"
+         hint: delete an operator's file to have another one made; for nodes, `openssl rand -hex 32` makes one"
     )]
     Unfit {
         /// The file.
@@ -40,37 +39,42 @@ pub enum OperatorTokenError {
     Random(getrandom::Error),
 }
 
-/// A token that stands for the identity `operator`, and never expires: whoever deletes its file and starts the coordinator
-/// anew ends it.
+/// A token that never expires: whoever changes its file and starts the coordinator anew ends it.
 #[derive(Debug, Clone)]
-pub struct OperatorToken(SecretHash);
+pub struct FileToken(SecretHash);
 
-impl OperatorToken {
+impl FileToken {
     /// What a file holds, without the space around it; one that is not there is made.
     ///
     /// # Errors
     /// When it cannot be read or written, or can be guessed.
-    pub fn load_or_make(path: &Path) -> Result<Self, OperatorTokenError> {
-        let failed = |source| OperatorTokenError::File {
-            path: path.to_owned(),
-            source,
-        };
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let secret = random_secret().map_err(OperatorTokenError::Random)?;
-                let text = format!("atelier_operator_{secret}\n");
-                write_private(path, &text).map_err(failed)?;
+    pub fn load_or_make(path: &Path) -> Result<Self, TokenFileError> {
+        match Self::load(path) {
+            Err(TokenFileError::File { source, .. })
+                if source.kind() == io::ErrorKind::NotFound =>
+            {
+                let secret = random_secret().map_err(TokenFileError::Random)?;
+                let token = format!("atelier_operator_{secret}");
+                write_private(path, &format!("{token}\n"))
+                    .map_err(|source| failed(path, source))?;
                 tracing::info!(file = %path.display(), "made a token for the first operator");
-                text
+                Ok(Self(SecretHash::of(&token)))
             }
-            Err(error) => return Err(failed(error)),
-        };
+            loaded => loaded,
+        }
+    }
+
+    /// What a file holds, without the space around it.
+    ///
+    /// # Errors
+    /// When it cannot be read, or can be guessed.
+    pub fn load(path: &Path) -> Result<Self, TokenFileError> {
+        let text = std::fs::read_to_string(path).map_err(|source| failed(path, source))?;
         let token = text.trim();
         let is_visible = token.bytes().all(|byte| byte.is_ascii_graphic());
         if token.len() < TOKEN_CHARS_MIN || !is_visible {
             let path = path.to_owned();
-            return Err(OperatorTokenError::Unfit { path });
+            return Err(TokenFileError::Unfit { path });
         }
         Ok(Self(SecretHash::of(token)))
     }
@@ -80,11 +84,12 @@ impl OperatorToken {
         self.0.is_of(given)
     }
 
-    /// Who has it.
-    pub(super) fn admitted() -> Admitted {
+    /// Who has the operator's, or the nodes': everybody of a role is one identity then, named as the role is.
+    pub(super) fn admitted(role: Role, proof: Proof) -> Admitted {
+        let name = role.as_str().to_owned();
         Admitted {
-            caller: Caller::Known(Identities::operator()),
-            proof: Proof::OperatorToken,
+            caller: Caller::Known(Identity { name, role }),
+            proof,
             until: None,
         }
     }
@@ -92,6 +97,13 @@ impl OperatorToken {
     /// Tells this token from another one, and lets nobody in.
     pub(super) fn mark(&self) -> String {
         mark(self.0)
+    }
+}
+
+fn failed(path: &Path, source: io::Error) -> TokenFileError {
+    TokenFileError::File {
+        path: path.to_owned(),
+        source,
     }
 }
 
@@ -105,22 +117,24 @@ mod tests {
     fn the_token_is_made_once_read_by_its_owner_alone_and_made_anew_when_its_file_is_gone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("operator-token");
-        let first = OperatorToken::load_or_make(&path).unwrap();
+        let first = FileToken::load_or_make(&path).unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         let token = text.trim();
         assert_eq!(token.len(), "atelier_operator_".len() + 64);
         assert!(first.is(token) && !first.is(&token[1..]));
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        assert!(OperatorToken::load_or_make(&path).unwrap().is(token));
+        assert!(FileToken::load_or_make(&path).unwrap().is(token));
         assert!(!format!("{first:?}").contains(&token[20..]));
         std::fs::remove_file(&path).unwrap();
-        let other = OperatorToken::load_or_make(&path).unwrap();
+        let other = FileToken::load_or_make(&path).unwrap();
         assert!(!other.is(token));
         assert_ne!(first.mark(), other.mark());
+        let missing = FileToken::load(&folder.path().join("node-token"));
+        assert!(missing.unwrap_err().to_string().contains("node-token"));
         for unfit in ["short", &"a b".repeat(20)] {
             std::fs::write(&path, unfit).unwrap();
-            let error = OperatorToken::load_or_make(&path).unwrap_err().to_string();
+            let error = FileToken::load_or_make(&path).unwrap_err().to_string();
             assert!(
                 error.contains("operator-token") && !error.contains(unfit),
                 "{error}"
