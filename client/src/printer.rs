@@ -9,6 +9,7 @@ use indicatif::{MultiProgress, ProgressDrawTarget};
 use serde::Serialize;
 
 use crate::error::Error;
+use crate::text::printable_lines;
 
 /// Writes for one run of the program.
 #[derive(Debug, Clone)]
@@ -173,7 +174,8 @@ impl Printer {
     }
 }
 
-/// The text of an error with those causes that it does not name itself; the outermost hint comes last.
+/// The text of an error with those causes that it does not name itself; the outermost hint comes last. Errors quote what
+/// others wrote: what could move the cursor is left out here, for all of them.
 pub fn full_text(error: &Error) -> String {
     let text = error.to_string();
     let (told, hint) = without_hint(&text);
@@ -194,7 +196,7 @@ pub fn full_text(error: &Error) -> String {
         told.push_str("\nhint:");
         told.push_str(&hint);
     }
-    told
+    printable_lines(&told)
 }
 
 fn without_hint(text: &str) -> (&str, Option<&str>) {

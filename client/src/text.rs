@@ -5,11 +5,21 @@ use std::time::Duration;
 /// What a terminal can safely show of a name that anybody may have made up: control characters, which
 /// could move the cursor or recolour the screen, become `�`.
 pub fn printable(text: &str) -> String {
+    shown(text, "")
+}
+
+/// The same of a text that has lines.
+pub fn printable_lines(text: &str) -> String {
+    shown(text, "\n\t")
+}
+
+/// The text, with those control characters that are wanted.
+fn shown(text: &str, wanted: &str) -> String {
     let plain = |character: char| {
         // The second group reorders the text around it.
         let is_unsafe = character.is_control()
             || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if is_unsafe {
+        if is_unsafe && !wanted.contains(character) {
             char::REPLACEMENT_CHARACTER
         } else {
             character

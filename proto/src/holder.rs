@@ -54,8 +54,13 @@ impl FromStr for Role {
 
     fn from_str(text: &str) -> Result<Self, NoRole> {
         let role = Self::ALL.into_iter().find(|role| role.as_str() == text);
-        role.ok_or_else(|| NoRole(text.to_owned()))
+        role.ok_or_else(|| NoRole(beginning(text)))
     }
+}
+
+/// As much of a text as errors tell: a certificate may have one of any length, and logs and statuses may not.
+fn beginning(text: &str) -> String {
+    text.chars().take(80).collect()
 }
 
 /// Who holds a certificate.
@@ -90,7 +95,7 @@ impl Holder {
             let name = name.to_owned();
             Ok(Self { role, name })
         } else {
-            Err(HolderError::Name(name.to_owned()))
+            Err(HolderError::Name(beginning(name)))
         }
     }
 
@@ -124,7 +129,7 @@ impl FromStr for Holder {
         let rest = text.strip_prefix(PREFIX);
         let (role, name) = rest
             .and_then(|rest| rest.split_once(':'))
-            .ok_or_else(|| HolderError::OtherForm(text.to_owned()))?;
+            .ok_or_else(|| HolderError::OtherForm(beginning(text)))?;
         Self::new(role.parse()?, name)
     }
 }

@@ -51,7 +51,7 @@ pub enum Denied {
         who: &'static str,
     },
     /// What would be put is not what belongs there.
-    #[error("{key} may not be put so: {problem}")]
+    #[error("{key:?} may not be put so: {problem}")]
     Content {
         /// What it is about.
         key: String,
@@ -59,7 +59,7 @@ pub enum Denied {
         problem: &'static str,
     },
     /// It would hold for too long.
-    #[error("{key} is signed for {usual:?} at most for whoever asks")]
+    #[error("{key:?} is signed for {usual:?} at most for whoever asks")]
     TooLong {
         /// What it is about.
         key: String,

@@ -284,6 +284,13 @@ fn convolution(
             });
         }
     };
+    if output_channels == 0 {
+        return Err(Problem::WrongShape {
+            layer,
+            shape: kernel.shape,
+            wanted: "a convolution makes at least one channel".to_owned(),
+        });
+    }
     if bias.shape != [output_channels] {
         return Err(Problem::WrongShape {
             layer,

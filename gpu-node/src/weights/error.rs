@@ -1,5 +1,6 @@
 //! Why a weights file cannot be used.
 
+use std::fmt::Display;
 use std::io;
 use std::path::PathBuf;
 
@@ -106,7 +107,24 @@ pub enum Problem {
     },
 }
 
+/// Longest text of what a reader of a format says, characters.
+const DAMAGE_CHARACTERS_MAX: usize = 400;
+
 impl Problem {
+    /// A file that is damaged, as the reader of its format says, who quotes names that anybody may have made up.
+    pub(super) fn damaged(said: impl Display) -> Self {
+        let shown = |letter: char| {
+            if letter.is_control() {
+                char::REPLACEMENT_CHARACTER
+            } else {
+                letter
+            }
+        };
+        let said = said.to_string();
+        let said = said.chars().take(DAMAGE_CHARACTERS_MAX).map(shown);
+        Self::Damaged(said.collect())
+    }
+
     fn hint(&self) -> &'static str {
         match self {
             Self::Pickled => {

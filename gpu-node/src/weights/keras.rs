@@ -17,9 +17,14 @@ const VALUES_MAX: u64 = 16_000_000;
 
 /// The convolutions in a file.
 pub(super) fn tensors(content: Vec<u8>) -> Result<Tensors, Problem> {
-    let file = Hdf5File::from_vec(content).map_err(damaged)?;
+    let file = Hdf5File::from_vec(content).map_err(Problem::damaged)?;
     let mut found = Vec::new();
-    walk(&file.root_group().map_err(damaged)?, "", 0, &mut found)?;
+    walk(
+        &file.root_group().map_err(Problem::damaged)?,
+        "",
+        0,
+        &mut found,
+    )?;
     let index = Index::of(found.iter().map(|(path, _)| path.as_str()))?;
     let wanted: Vec<(Layer, Dataset)> = found
         .into_iter()
@@ -38,7 +43,7 @@ fn walk(
     depth: usize,
     found: &mut Vec<(String, Dataset)>,
 ) -> Result<(), Problem> {
-    let (groups, datasets) = group.members().map_err(damaged)?;
+    let (groups, datasets) = group.members().map_err(Problem::damaged)?;
     for dataset in datasets {
         found.push((format!("{path}/{}", dataset.name()), dataset));
     }
@@ -57,7 +62,7 @@ fn walk(
 
 fn tensor(layer: Layer, dataset: &Dataset) -> Result<Tensor, Problem> {
     let shape: Vec<usize> = dataset.shape().iter().map(|axis| *axis as usize).collect();
-    let count = dataset.num_elements().map_err(damaged)?;
+    let count = dataset.num_elements().map_err(Problem::damaged)?;
     if count > VALUES_MAX {
         return Err(Problem::WrongShape {
             layer,
@@ -68,14 +73,6 @@ fn tensor(layer: Layer, dataset: &Dataset) -> Result<Tensor, Problem> {
     let mut values = vec![0_f32; count as usize];
     dataset
         .read_into(&mut values)
-        .map_err(|error| Problem::Damaged(format!("{layer}: {error}")))?;
+        .map_err(|error| Problem::damaged(format!("{layer}: {error}")))?;
     Ok(Tensor { shape, values })
-}
-
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "the shape that map_err wants"
-)]
-fn damaged(error: hdf5_reader::error::Error) -> Problem {
-    Problem::Damaged(error.to_string())
 }

@@ -15,8 +15,7 @@ pub(super) fn is_likely(content: &[u8]) -> bool {
 
 /// The convolutions in a file.
 pub(super) fn tensors(content: &[u8]) -> Result<Tensors, Problem> {
-    let file =
-        SafeTensors::deserialize(content).map_err(|error| Problem::Damaged(error.to_string()))?;
+    let file = SafeTensors::deserialize(content).map_err(Problem::damaged)?;
     let index = Index::of(file.names().into_iter())?;
     let wanted: Vec<(Layer, TensorView<'_>)> = file
         .iter()
@@ -38,8 +37,7 @@ pub(super) fn tensors(content: &[u8]) -> Result<Tensors, Problem> {
 
 /// What the header says that the network wants to see, if it says so.
 fn normalisation(content: &[u8]) -> Result<Option<Normalisation>, Problem> {
-    let (_, header) =
-        SafeTensors::read_metadata(content).map_err(|error| Problem::Damaged(error.to_string()))?;
+    let (_, header) = SafeTensors::read_metadata(content).map_err(Problem::damaged)?;
     let said = header
         .metadata()
         .as_ref()

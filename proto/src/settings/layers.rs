@@ -58,7 +58,15 @@ impl FromStr for Layer {
             .and_then(|rest| rest.split_once('_'))
             .and_then(|(block, index)| Self::new(block.parse().ok()?, index.parse().ok()?))
             .ok_or_else(|| {
-                let text: String = text.chars().take(80).collect();
+                // It may come from the wire and go to a terminal.
+                let shown = |letter: char| {
+                    if letter.is_control() {
+                        '\u{fffd}'
+                    } else {
+                        letter
+                    }
+                };
+                let text: String = text.chars().take(80).map(shown).collect();
                 format!(
                     "`{text}` is not a layer; layers are conv1_1 and 1_2, 2_1 and 2_2, 3_1 to 3_4, \
                      4_1 to 4_4, 5_1 to 5_4"

@@ -128,8 +128,13 @@ fn role(claims: &Map<String, Value>, config: &OidcConfig) -> Result<Role, Claims
     by_rights
         .find(|role| words.contains(&role.as_str()))
         .ok_or_else(|| {
-            let said: String = said.to_string().chars().take(80).collect();
-            no_role(Some(said))
+            let said = said.to_string();
+            // JSON writes some of what moves cursors as it is.
+            let shown = said.chars().take(80).map(|letter| match letter {
+                letter if letter.is_control() => char::REPLACEMENT_CHARACTER,
+                letter => letter,
+            });
+            no_role(Some(shown.collect()))
         })
 }
 
