@@ -3,7 +3,7 @@
 PYTHON ?= python3
 CARGO ?= cargo
 
-.PHONY: help setup build demo test lint deny sbom dist freeze-protocol
+.PHONY: help setup build demo test lint fuzz corpus deny sbom dist freeze-protocol
 .PHONY: bench bench-coordinator bench-flood scaling-study screenshots soak images push-images
 .DEFAULT_GOAL := help
 
@@ -53,6 +53,12 @@ screenshots: setup ## Takes the pictures of pages that the README shows, of the 
 
 soak: setup ## Lets faults happen at random for ten minutes and audits what is left (SOAK=SECONDS, SEED=NUMBER)
 	@CARGO="$(CARGO)" PYTHON="$(PYTHON)" ATELIER_SOAK="$(SOAK)" ATELIER_SOAK_SEED="$(SEED)" tests/run.sh soak
+
+fuzz: setup ## Looks for inputs that break what reads others' files and messages (TARGET=NAME, SECONDS=COUNT)
+	@CARGO="$(CARGO)" SECONDS_EACH="$(SECONDS)" fuzz/run.sh $(if $(TARGET),"$(TARGET)")
+
+corpus: setup ## Writes those inputs that fuzzers begin with and fuzz/corpus/ lacks
+	@$(CARGO) test --workspace --lib -- --ignored --quiet fuzzing::tests::seeds_are_written
 
 images: ## Builds the container images (TAG=…, default: the version)
 	@deploy/containers/build.sh

@@ -7,6 +7,8 @@
 
 mod error;
 mod file;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod selection;
 pub mod sheet;
 

@@ -30,8 +30,10 @@
 //! Every error names the file and the line. How the text is read is for [`document`] to know.
 
 mod document;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
@@ -89,8 +91,12 @@ pub struct GridFile {
 
 /// Reads a grid file and finds the files that it names.
 pub fn read(path: &Path) -> Result<GridFile, GridFileError> {
-    let text = document::text(path)?;
-    let document = Document::new(path, &text);
+    of_text(path, &document::text(path)?)
+}
+
+/// Reads the text of a grid file that is called so.
+fn of_text(path: &Path, text: &str) -> Result<GridFile, GridFileError> {
+    let document = Document::new(path, text);
     let parsed = document.parse()?;
     let base = path.parent().unwrap_or(Path::new(""));
     Reader {

@@ -27,6 +27,9 @@ pub mod doctor;
 pub mod error;
 pub mod exit;
 pub mod fetch;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod galleries;
 pub mod gallery_url;
 pub mod grid_file;

@@ -11,6 +11,9 @@
 //! token_file = "studio/token"         # instead of cert and key
 //! ```
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
+
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -287,8 +290,28 @@ impl Profiles {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// What a fuzzer begins with.
+    pub(crate) fn seeds() -> impl Iterator<Item = (String, Vec<u8>)> {
+        let seeds = [
+            (
+                "two",
+                "# ours\n[profiles.\"the lab\"]\ncoordinators = [\"http://b:1\", \"http://c:1\"] # two\n\n\
+                     [profiles.studio]\ncoordinators = [\"https://a\"]\nregion = \"eu-central-1\"\n",
+            ),
+            (
+                "inline",
+                "profiles = { studio = { coordinators = [\"https://a\"] } }\n",
+            ),
+            ("dotted", "profiles.studio.coordinators = [\"https://a\"]\n"),
+            ("none", "profiles = {}\n"),
+        ];
+        seeds
+            .into_iter()
+            .map(|(name, seed)| (name.to_owned(), seed.into()))
+    }
 
     fn profile(url: &str) -> Profile {
         Profile {

@@ -5,6 +5,8 @@
 //! [`sessions`] those who are logged in at the board; [`guard`] slows who guesses; [`audit`] writes down who did what.
 
 pub mod audit;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod guard;
 pub mod oidc;
 pub mod sessions;

@@ -24,6 +24,9 @@ pub mod dispatch;
 pub mod domain;
 pub mod estimates;
 pub mod expiry;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod health;
 pub mod identity;
 pub mod lead;

@@ -11,6 +11,8 @@
 mod accept;
 mod certificate;
 mod connection;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 pub mod http;
 mod live;
 mod seldom;

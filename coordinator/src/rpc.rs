@@ -7,6 +7,8 @@ pub(crate) mod admission;
 mod bucket;
 mod convert;
 mod fleet;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod grids;
 mod nodes;
 mod observed;

@@ -38,6 +38,8 @@ use secrecy::ExposeSecret as _;
 use tokio_util::sync::CancellationToken;
 
 use self::backend::Backend;
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::chunks::fuzzing;
 use self::files::{FileName, Files};
 use self::index::{Index, IndexError};
 use crate::listen::Listener;

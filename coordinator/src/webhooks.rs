@@ -21,6 +21,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::file::fuzzing;
 pub use self::file::{Webhook, WebhooksError, load};
 use self::sender::Sender;
 use crate::domain::delivery::{Answer, next_attempt};

@@ -10,6 +10,9 @@
 
 pub mod bucket;
 pub mod contact_sheet;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod keys;
 pub mod manifest;
 pub mod page;

@@ -4,6 +4,8 @@
 //! refuses paths that lead elsewhere. This file knows neither buckets nor the coordinator's records.
 
 mod entries;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod selection;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -11,6 +11,8 @@
 
 mod colours;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod jpeg;
 mod png;
 mod profile;
@@ -271,4 +273,4 @@ fn upright(mut image: DynamicImage, orientation: Orientation) -> DynamicImage {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -3,6 +3,8 @@
 //! [`metadata`] asks the metadata service (`IMDSv2`), [`notice`] decides what follows from its answers, [`lifecycle`] tells
 //! the Auto Scaling group that the node is ready for the machine's end.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod lifecycle;
 mod metadata;
 mod notice;

@@ -15,6 +15,9 @@ pub mod device_time;
 pub mod ec2;
 pub mod executor;
 pub mod flat;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod inputs;
 pub mod log_tail;
 pub mod metrics;

@@ -28,6 +28,8 @@ mod device;
 mod devices;
 mod error;
 mod feature_scale;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod gpu;
 mod host_memory;
 mod job;

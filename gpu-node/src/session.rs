@@ -15,6 +15,8 @@
 mod attempt;
 mod blocks;
 mod checkpoints;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod held;
 mod leased;
 mod leaving;

@@ -10,6 +10,8 @@ mod choose;
 mod error;
 mod export;
 mod fetch;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod keras;
 mod safetensors;
 mod stored;
@@ -141,4 +143,4 @@ fn tensors(content: Vec<u8>) -> Result<Tensors, Problem> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -3,6 +3,7 @@
 //! Nothing here stands in for a part of Atelier: the database, the S3 endpoint, the network and the renderer are
 //! the ones that people run. What stands in for the cloud or for a company says so: [`aws`], [`collector`] of traces,
 //! [`issuer`], [`metadata`], [`moto`], and [`receiver`], which is told by webhooks.
+//! [`corpus`] holds readers of others' files and messages to what they promise.
 //! Only [`scaling`] lives through whole days without them, to see what the fleet would do.
 
 pub mod aws;
@@ -10,6 +11,7 @@ pub mod bench;
 pub mod browser;
 pub mod cluster;
 pub mod collector;
+pub mod corpus;
 pub mod flood;
 pub mod identity;
 pub mod issuer;

@@ -43,6 +43,18 @@ fn workplace(text: &str) -> tempfile::TempDir {
     work
 }
 
+/// What a fuzzer begins with.
+pub(crate) fn seeds() -> impl Iterator<Item = (String, Vec<u8>)> {
+    let seeds = [
+        ("good.toml", GOOD),
+        ("shared.toml", SHARED),
+        ("masked.toml", MASKED),
+    ];
+    seeds
+        .into_iter()
+        .map(|(name, seed)| (name.to_owned(), seed.into()))
+}
+
 #[test]
 fn a_good_file_says_all_it_can() {
     let work = workplace(GOOD);

@@ -3,6 +3,9 @@
 //! A node may read what its cells are made of and put what becomes of them; a client may put inputs and look at galleries.
 //! Nobody lists, and nobody puts anything that a browser would run.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
+
 use std::collections::HashSet;
 use std::hash::BuildHasher;
 use std::time::Duration;

@@ -5,6 +5,8 @@
 //! otherwise. What the claims mean is decided by [`claims`], which does no I/O.
 
 mod claims;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod keys;
 
 use atelier_proto::clock::Clock;

@@ -20,4 +20,4 @@ pub(super) use self::to_wire::{
 pub(super) use self::tokens::{new_token, token, token_id, wire_role};
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -18,6 +18,9 @@ const SIGNED_CHUNK_BYTES_MAX: u64 = 16 << 20;
 /// The longest line before a chunk: a size, and a signature of 64 digits.
 const LINE_BYTES_MAX: usize = 256;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
+
 /// What to do about large chunks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Framing {

@@ -9,6 +9,9 @@
 //! name = "studio"                           # in logs and metrics; default: the URL's host
 //! ```
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
@@ -139,12 +142,21 @@ pub fn load(
         path: path.to_owned(),
         source,
     })?;
+    of_text(path, &text, variable)
+}
+
+/// Reads the text of a file that is called so.
+fn of_text(
+    path: &Path,
+    text: &str,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Result<Vec<Webhook>, WebhooksError> {
     let malformed = |problem| WebhooksError::Malformed {
         path: path.to_owned(),
         problem,
     };
     let document: Document =
-        toml::from_str(&text).map_err(|error| malformed(problem(&text, &error)))?;
+        toml::from_str(text).map_err(|error| malformed(problem(text, &error)))?;
     if document.webhook.is_empty() {
         return Err(malformed("there is no [[webhook]] in it".to_owned()));
     }

@@ -126,6 +126,23 @@ pub(crate) fn sample_with_reconstructions() -> Manifest {
     manifest
 }
 
+/// What a fuzzer begins with.
+pub(crate) fn seeds() -> [(String, Vec<u8>); 3] {
+    let mut lossless = sample();
+    for cell in &mut lossless.cells {
+        if let Some(picture) = &mut cell.outcome.picture {
+            picture.loss = f64::NAN;
+            picture.losses = vec![(1, 2.5e6), (20, 1.25)];
+        }
+    }
+    let named = [
+        ("sample.json", sample()),
+        ("reconstructions.json", sample_with_reconstructions()),
+        ("no-loss.json", lossless),
+    ];
+    named.map(|(name, manifest)| (name.to_owned(), manifest.to_json().unwrap()))
+}
+
 fn changed(change: impl FnOnce(&mut serde_json::Value)) -> Result<Manifest, ManifestError> {
     let mut json = serde_json::to_value(sample()).unwrap();
     change(&mut json);

@@ -2,6 +2,7 @@
 
 mod colour;
 mod output;
+pub(crate) mod seeds;
 
 use image::{GrayImage, ImageBuffer, Luma, LumaA, Rgb, Rgba, RgbaImage};
 

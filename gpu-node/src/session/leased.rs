@@ -154,7 +154,7 @@ fn key(key: String) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     fn input(content: &[u8]) -> v1::Input {
@@ -165,7 +165,7 @@ mod tests {
         }
     }
 
-    fn cell() -> v1::LeasedCell {
+    pub(in crate::session) fn cell() -> v1::LeasedCell {
         let painting = |content: &[u8], mask: &str| v1::Painting {
             input: Some(input(content)),
             weight: 1.0,

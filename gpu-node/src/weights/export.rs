@@ -43,7 +43,7 @@ pub fn export(weights: &VggWeights, path: &Path) -> Result<(), ExportError> {
     })
 }
 
-fn to_bytes(weights: &VggWeights) -> Result<Vec<u8>, SafeTensorError> {
+pub(super) fn to_bytes(weights: &VggWeights) -> Result<Vec<u8>, SafeTensorError> {
     let stored = torchvision_positions(weights.architecture)
         .zip(&weights.convolutions)
         .flat_map(|(position, convolution)| stored(position, convolution));

@@ -110,6 +110,33 @@ fn file(named: &Named, half: bool) -> Vec<u8> {
     ::safetensors::serialize(views, None).unwrap()
 }
 
+/// What a fuzzer begins with: a file of each kind, as narrow and as shallow as it may be.
+pub(crate) fn seeds() -> Vec<(String, Vec<u8>)> {
+    let only = |mut named: Named, kept: &[&str]| {
+        named.retain(|name, _| kept.iter().any(|kept| name.starts_with(kept)));
+        named
+    };
+    let torch = only(
+        torchvision(Architecture::Vgg16),
+        &["features.0.", "features.2.", "features.5.", "classifier"],
+    );
+    let keras = only(keras(Architecture::Vgg16), &["block1_", "block2_conv1"]);
+    let shallowest = only(torch.clone(), &["features.0.", "features.2."]);
+    let exported = export::to_bytes(&read_bytes(&file(&shallowest, false)).unwrap()).unwrap();
+    let seeds = [
+        ("torchvision.safetensors", file(&torch, true)),
+        ("keras.safetensors", file(&keras, true)),
+        ("float32.safetensors", file(&shallowest, false)),
+        ("normalised.safetensors", exported),
+        (
+            "keras.h5",
+            include_bytes!("../../tests/data/keras_narrow.h5").to_vec(),
+        ),
+    ];
+    let seeds = seeds.into_iter();
+    seeds.map(|(name, seed)| (name.to_owned(), seed)).collect()
+}
+
 fn read_bytes(content: &[u8]) -> Result<VggWeights, WeightsError> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("weights");

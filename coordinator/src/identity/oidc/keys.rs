@@ -147,6 +147,14 @@ struct KeySet {
     keys: Vec<Value>,
 }
 
+impl KeySet {
+    /// Those that count.
+    fn published(self) -> impl Iterator<Item = Published> {
+        let keys = self.keys.into_iter();
+        keys.filter_map(|key| Published::of(&serde_json::from_value(key).ok()?))
+    }
+}
+
 impl Keys {
     pub(super) fn new(issuer: &str, clock: Clock) -> Result<Self, KeysError> {
         check_url(issuer)?;
@@ -260,11 +268,7 @@ impl Keys {
         }
         let url = check_url(&discovered.jwks_uri)?;
         let set: KeySet = self.get(url.as_str()).await?;
-        let keys: Arc<[Published]> = set
-            .keys
-            .into_iter()
-            .filter_map(|key| Published::of(&serde_json::from_value(key).ok()?))
-            .collect();
+        let keys: Arc<[Published]> = set.published().collect();
         if keys.is_empty() {
             return Err(KeysError::Answer {
                 url: url.into(),
@@ -298,6 +302,13 @@ impl Keys {
         }
         serde_json::from_slice(&bytes).map_err(|error| failed(error.to_string()))
     }
+}
+
+/// What an issuer publishes, as far as it counts.
+#[cfg(any(test, fuzzing))]
+pub(super) fn published(bytes: &[u8]) -> serde_json::Result<Vec<(Algorithm, Arc<DecodingKey>)>> {
+    let set: KeySet = serde_json::from_slice(bytes)?;
+    Ok(set.published().map(|it| (it.algorithm, it.key)).collect())
 }
 
 #[cfg(test)]

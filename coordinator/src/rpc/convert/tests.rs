@@ -22,7 +22,7 @@ fn input(name: &str) -> v1::Input {
 }
 
 /// One photo with two masks and a start, one artist bound to one of them, everything reconstructed.
-fn request() -> v1::SubmitRequest {
+pub(in crate::rpc) fn request() -> v1::SubmitRequest {
     let mask = |name: &str| v1::Mask {
         name: name.to_owned(),
         input: Some(input(name)),

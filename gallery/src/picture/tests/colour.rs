@@ -32,7 +32,11 @@ fn assert_within(picture: &RgbImage, colour: [u8; 3], steps: u8, what: &str) {
 }
 
 /// The picture with a profile in its metadata.
-fn tagged(picture: impl Into<DynamicImage>, format: ImageFormat, profile: &[u8]) -> Vec<u8> {
+pub(super) fn tagged(
+    picture: impl Into<DynamicImage>,
+    format: ImageFormat,
+    profile: &[u8],
+) -> Vec<u8> {
     let picture: DynamicImage = picture.into();
     let mut bytes = Vec::new();
     let profile = profile.to_vec();
@@ -67,7 +71,7 @@ fn tagged(picture: impl Into<DynamicImage>, format: ImageFormat, profile: &[u8])
 }
 
 /// A profile whose numbers are proportional to light.
-fn linear() -> ColorProfile {
+pub(super) fn linear() -> ColorProfile {
     let mut profile = ColorProfile::new_srgb();
     profile.cicp = None;
     let curve = moxcms::ToneReprCurve::Lut(Vec::new());
@@ -227,7 +231,7 @@ const INKS: [([u8; 4], [u8; 3]); 6] = [
 ];
 
 /// A profile of inks that no printer has: cyan is L* 50, magenta L* 20, both grey; more ink is black, and the others too.
-fn of_inks(lut_type: LutType) -> Vec<u8> {
+pub(super) fn of_inks(lut_type: LutType) -> Vec<u8> {
     // L* 100 and a* = b* = 0 in tables of 16 and of 8 bits (ICC.1:2022, sections 10.10 and 10.11).
     let (white, neutral, steps) = match lut_type {
         LutType::Lut16 => (0xFF00, 0x8000, 2),
@@ -288,7 +292,7 @@ fn of_inks(lut_type: LutType) -> Vec<u8> {
 /// What [`of_inks`] makes of the first three of [`INKS`].
 const BY_PROFILE: [[u8; 3]; 3] = [[255; 3], [119; 3], [48; 3]];
 
-fn ink_jpeg(inks: [u8; 4], kind: ColorType, profile: Option<&[u8]>) -> Vec<u8> {
+pub(super) fn ink_jpeg(inks: [u8; 4], kind: ColorType, profile: Option<&[u8]>) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut encoder = jpeg_encoder::Encoder::new(&mut bytes, 100);
     if let Some(profile) = profile {
@@ -299,7 +303,7 @@ fn ink_jpeg(inks: [u8; 4], kind: ColorType, profile: Option<&[u8]>) -> Vec<u8> {
 }
 
 /// The same file without Adobe's segment.
-fn without_adobe(jpeg: &[u8]) -> Vec<u8> {
+pub(super) fn without_adobe(jpeg: &[u8]) -> Vec<u8> {
     let at = jpeg
         .windows(2)
         .position(|pair| pair == [0xFF, 0xEE])
@@ -344,7 +348,7 @@ fn inks_are_converted_by_their_profile() {
     }
 }
 
-fn ink_tiff(inks: [u8; 4], profile: Option<&[u8]>) -> Vec<u8> {
+pub(super) fn ink_tiff(inks: [u8; 4], profile: Option<&[u8]>) -> Vec<u8> {
     let mut file = Cursor::new(Vec::new());
     let mut encoder = TiffEncoder::new(&mut file).unwrap();
     let mut image = encoder.new_image::<colortype::CMYK8>(16, 16).unwrap();
