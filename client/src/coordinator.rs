@@ -19,6 +19,7 @@ use std::time::Duration;
 use atelier_gallery::bucket::Bucket;
 use atelier_proto::clock::Stopwatch;
 use atelier_proto::connect::{Access, Route, TlsFault};
+use atelier_proto::retry;
 use atelier_proto::telemetry::context;
 use atelier_proto::version;
 use backon::{ExponentialBuilder, Retryable as _};
@@ -34,6 +35,8 @@ use crate::error::Error;
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a call that was not taken is tried again. Each coordinator is tried once, however long that takes.
 const RETRY_DURATION_MAX: Duration = Duration::from_secs(4);
+/// How long a call is tried again that the coordinator asked for again later.
+const HINTED_DURATION_MAX: Duration = Duration::from_secs(30);
 /// A grid of 10,000 cells with their results and failed attempts takes some 10 MiB.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 
@@ -154,17 +157,21 @@ impl Coordinator {
         let backoff = ExponentialBuilder::default()
             .with_jitter()
             .with_min_delay(Duration::from_millis(100))
-            .with_max_delay(Duration::from_secs(1))
-            .with_total_delay(Some(RETRY_DURATION_MAX));
+            .with_max_delay(Duration::from_secs(1));
         let since = Stopwatch::start();
         let mut tries = 0;
         let answer = once
             .retry(backoff.without_max_times())
             .when(|(status, _)| {
                 tries += 1;
-                let is_early = since.elapsed() < RETRY_DURATION_MAX || tries < self.members.len();
+                let duration_max = match retry::hint(status) {
+                    Some(_) => HINTED_DURATION_MAX,
+                    None => RETRY_DURATION_MAX,
+                };
+                let is_early = since.elapsed() < duration_max || tries < self.members.len();
                 is_passing(status) && is_early
             })
+            .adjust(|(status, _), wait| retry::hinted(status, wait))
             .await;
         answer.map_err(|(status, member)| {
             if is_absent(&status) {

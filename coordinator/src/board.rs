@@ -52,8 +52,9 @@ use self::status::Status;
 use crate::identity::Identities;
 use crate::identity::audit::Audit;
 use crate::ledger::Ledger;
+use crate::limits::Limit;
+use crate::limits::callers::Callers;
 use crate::listen::{Listener, http};
-use crate::metrics::Limit;
 use crate::monitoring::{self, Monitoring};
 use crate::scope;
 use crate::store::StoreError;
@@ -66,7 +67,7 @@ const EVENT_INTERVAL_MAX: Duration = Duration::from_secs(5);
 /// How long the head of a request may take, and how long a connection may be idle before it.
 const HEAD_READ_MAX: Duration = Duration::from_mins(1);
 /// Pages that are kept up to date at once; further ones are told to come back later.
-const PAGES_MAX: usize = 1_000;
+pub(crate) const PAGES_MAX: usize = 1_000;
 /// Pictures that are taken in at once; each is in memory, and decoded there.
 const UPLOADS_MAX: usize = 3;
 /// Bytes of what people ask for, pictures aside: a grid of 10,000 pictures has some 2 MiB.
@@ -122,6 +123,8 @@ pub struct Parts {
     pub identities: Identities,
     /// Where it is written down what they do.
     pub audit: Arc<Audit>,
+    /// What each of them may have.
+    pub callers: Callers,
     /// What lets people act where nobody is asked who they are.
     pub key: Key,
     /// Whether it is served by TLS.

@@ -2,6 +2,7 @@
 
 mod fleet;
 mod identity;
+pub mod limits;
 mod tls;
 
 use std::net::SocketAddr;
@@ -18,6 +19,7 @@ use secrecy::SecretString;
 
 pub use self::fleet::{FleetArgs, FleetError};
 pub use self::identity::{IdentityArgs, IdentityConfig, IdentityError};
+pub use self::limits::{LimitArgs, Limits};
 pub use self::tls::TlsArgs;
 use crate::collector::Keeping;
 use crate::domain::lease::LeaseRules;
@@ -153,18 +155,6 @@ pub struct Cli {
     #[arg(long = "submitter-weight", env = "ATELIER_SUBMITTER_WEIGHTS", value_name = "NAME=WEIGHT",
           value_delimiter = ',', value_parser = parse_weight)]
     pub submitter_weights: Vec<(String, f64)>,
-    /// Most cells of one submitter that nodes hold at once [default: no limit]
-    #[arg(long, env = "ATELIER_SUBMITTER_RUNNING_MAX", value_name = "COUNT",
-          value_parser = clap::value_parser!(u32).range(1..))]
-    pub submitter_running_max: Option<u32>,
-    /// Most cells of one submitter that have not ended; a grid that brings more is refused [default: no limit]
-    #[arg(long, env = "ATELIER_SUBMITTER_OPEN_MAX", value_name = "COUNT",
-          value_parser = clap::value_parser!(u32).range(1..))]
-    pub submitter_open_max: Option<u32>,
-    /// Cells that one grid may have
-    #[arg(long, env = "ATELIER_CELLS_MAX", default_value_t = 10_000, value_name = "COUNT",
-          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    pub cells_max: u32,
     /// Keep inputs and galleries in this bucket instead of the data folder. The coordinator's AWS credentials sign for
     /// everyone
     #[arg(
@@ -188,6 +178,9 @@ pub struct Cli {
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented at its type")]
     pub tls: TlsArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at its type")]
+    pub limits: LimitArgs,
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented at its type")]
     pub fleet: FleetArgs,
@@ -254,8 +247,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The files of TLS, if that is spoken at every listener.
     pub tls: Option<TlsFiles>,
-    /// Most connections of each listener.
-    pub connections_max: usize,
+    /// What others may have.
+    pub limits: Limits,
     /// Where the board is served; `None`: nowhere.
     pub board: Option<SocketAddr>,
     /// Where metrics are served besides; `None`: nowhere.
@@ -274,8 +267,6 @@ pub struct Config {
     pub url_duration: Duration,
     /// The rules of leases, attempts and shares.
     pub rules: Rules,
-    /// Most cells of one grid.
-    pub cells_max: u32,
     /// How the fleet follows the backlog.
     pub scaling: Scaling,
     /// Who may call.
@@ -396,7 +387,7 @@ impl TryFrom<Cli> for Config {
         };
         Ok(Self {
             listen: cli.listen,
-            connections_max: cli.tls.connections_max as usize,
+            limits: Limits::from(&cli.limits),
             tls: cli.tls.files(),
             board,
             metrics: cli.metrics_listen,
@@ -425,11 +416,10 @@ impl TryFrom<Cli> for Config {
                 },
                 shares: Shares {
                     submitter_weights: cli.submitter_weights.into_iter().collect(),
-                    submitter_running_max: cli.submitter_running_max.unwrap_or(u32::MAX),
-                    submitter_open_max: cli.submitter_open_max.unwrap_or(u32::MAX),
+                    submitter_running_max: cli.limits.submitter_running_max.unwrap_or(u32::MAX),
+                    submitter_open_max: cli.limits.submitter_open_max.unwrap_or(u32::MAX),
                 },
             },
-            cells_max: cli.cells_max,
             scaling: Scaling::try_from(cli.fleet)?,
             identity,
             webhooks: match &cli.webhooks {

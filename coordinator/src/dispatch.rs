@@ -10,7 +10,7 @@ mod round;
 use atelier_proto::ids::{CellId, NodeId};
 use jiff::Timestamp;
 
-pub use self::dispatcher::Dispatcher;
+pub use self::dispatcher::{Dispatcher, NotGiven};
 pub use self::round::{give, take_back};
 use crate::domain::block::Wanted;
 use crate::domain::grid::Work;

@@ -3,6 +3,7 @@
 //! Nothing here does I/O, reads a clock or names tonic or sqlx: the time is an argument.
 
 pub mod access;
+pub mod allowance;
 pub mod attempt;
 pub mod block;
 pub mod cell;

@@ -21,6 +21,7 @@ use atelier_proto::clock::Clock;
 use atelier_proto::ids::{Digest, TokenId};
 
 use self::guard::Guard;
+pub(crate) use self::guard::network;
 use self::oidc::{Oidc, OidcError};
 use self::sessions::Sessions;
 use self::token_file::FileToken;

@@ -33,7 +33,8 @@ use crate::domain::facts::GridFacts;
 use crate::domain::lease::LeaseRules;
 use crate::domain::node::{Health, Node, NodeState};
 use crate::domain::share::Shares;
-use crate::metrics::{Limit, Metrics};
+use crate::limits::Limit;
+use crate::metrics::Metrics;
 use crate::store::{Measurement, NewGrid, Steering, Store, StoreError, Submitted, Verdict};
 
 /// How often whoever waits for a change looks without having heard a bell.

@@ -4,7 +4,7 @@
 //! - [`store`]: the truth, in `SQLite` or PostgreSQL
 //! - [`ledger`]: the store with its clock, its rules and the bells that tell of changes
 //! - [`submissions`]: takes grids in; [`dispatch`]: gives cells to nodes; [`estimates`]: how long they take
-//! - [`identity`]: who calls; [`scope`]: whose a grid is
+//! - [`identity`]: who calls; [`limits`]: what each may have; [`scope`]: whose a grid is
 //! - [`rpc`]: the gRPC services; [`board`]: the same for browsers
 //! - [`monitoring`]: for what watches a coordinator: [`metrics`], and its [`health`]
 //! - [`lead`]: what one coordinator does for all: [`expiry`] takes cells back when a lease is over, [`publisher`] writes
@@ -31,6 +31,7 @@ pub mod health;
 pub mod identity;
 pub mod lead;
 pub mod ledger;
+pub mod limits;
 pub mod listen;
 pub mod metrics;
 pub mod monitoring;
@@ -77,6 +78,7 @@ use self::identity::oidc::Oidc;
 use self::identity::token_file::FileToken;
 use self::identity::{Asking, Identities};
 use self::ledger::Ledger;
+use self::limits::callers::Callers;
 use self::listen::{Listener, Protocol, ServerTls};
 use self::monitoring::Monitoring;
 use self::store::Store;
@@ -170,7 +172,7 @@ pub async fn run(
     let tls = tls.map(|files| ServerTls::load(files, clock.clone()));
     let doors = Doors {
         tls: tls.transpose()?,
-        connections_max: config.connections_max,
+        connections_max: config.limits.connections_max,
     };
     let folder = DataFolder::open(&config.data)?;
     let opening = open_store(&config, &folder);
@@ -209,6 +211,7 @@ pub async fn run(
     let ready_to_say = doors.ready(&listeners.grpc, embedded, board, metrics)?;
     let (identities, audit) = find_out_who_calls(&config, &folder, &store, &clock, &tasks)?;
     tasks.spawn(reopen_on_hangup(audit.clone(), shutdown.clone())?);
+    let callers = Callers::new(config.limits.callers, clock.clone());
     let ledger = Arc::new(Ledger::new(store.clone(), clock, config.rules));
     let scaling = Arc::new(config.scaling);
     let health = Arc::new(Health::new(ledger.clone(), bucket.clone()));
@@ -217,7 +220,7 @@ pub async fn run(
         scaling: scaling.clone(),
         health: health.clone(),
     };
-    let submissions = Submissions::new(ledger.clone(), bucket.clone(), config.cells_max);
+    let submissions = Submissions::new(ledger.clone(), bucket.clone(), config.limits.cells_max);
     let context = rpc::Context {
         ledger: ledger.clone(),
         bucket: bucket.clone(),
@@ -225,10 +228,16 @@ pub async fn run(
         signer: Arc::new(signer),
         url_duration: config.url_duration,
         submissions: submissions.clone(),
-        dispatcher: Dispatcher::start(ledger.clone(), &tasks, shutdown.clone()),
+        dispatcher: Dispatcher::start(
+            ledger.clone(),
+            config.limits.waiting_leases_max,
+            &tasks,
+            shutdown.clone(),
+        ),
         scaling: scaling.clone(),
         identities: identities.clone(),
         audit: audit.clone(),
+        callers: callers.clone(),
         health: health.clone(),
         shutdown: shutdown.clone(),
         tasks: tasks.clone(),
@@ -256,6 +265,7 @@ pub async fn run(
             monitoring,
             identities,
             audit,
+            callers,
             key: Key::load_or_make(&key)?,
             tls: config.tls.is_some(),
             shutdown: shutdown.clone(),

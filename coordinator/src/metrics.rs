@@ -13,30 +13,13 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use crate::domain::cell::Cell;
+use crate::limits::Limit;
 use crate::scaler::Overview;
 use crate::store::Applied;
 use crate::store::outbox::Tally;
 
 const NODE_STATES: [&str; 3] = ["active", "draining", "quarantined"];
 const MACHINE_STATES: [&str; 4] = ["starting", "busy", "idle", "leaving"];
-
-/// Limits at which something is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Limit {
-    /// Cells of a submitter that have not ended.
-    OpenCells,
-    /// Pages of the board.
-    BoardPages,
-}
-
-impl Limit {
-    fn word(self) -> &'static str {
-        match self {
-            Self::OpenCells => "open_cells",
-            Self::BoardPages => "board_pages",
-        }
-    }
-}
 
 /// The metrics of one coordinator.
 #[derive(Debug)]

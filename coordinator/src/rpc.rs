@@ -10,6 +10,7 @@ mod fleet;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod grids;
+mod kept;
 mod nodes;
 mod observed;
 mod status;
@@ -50,6 +51,7 @@ use crate::health::Health;
 use crate::identity::Identities;
 use crate::identity::audit::{About, Audit};
 use crate::ledger::Ledger;
+use crate::limits::callers::{Callers, Turn};
 use crate::listen::{Connection, Listener, Peer};
 use crate::scaler::Scaling;
 use crate::submissions::Submissions;
@@ -86,6 +88,8 @@ pub struct Context {
     pub identities: Identities,
     /// Where it is written down what they do.
     pub audit: Arc<Audit>,
+    /// What each of them may have.
+    pub callers: Callers,
     /// Whether this coordinator can do its work.
     pub health: Arc<Health>,
     /// Ends whatever waits.
@@ -106,6 +110,21 @@ fn admitted<T>(request: &Request<T>) -> Result<Admitted, RpcError> {
 fn about<T>(request: &Request<T>) -> About {
     let about = request.extensions().get::<About>();
     about.cloned().unwrap_or_default()
+}
+
+/// Cells, grids or objects that one call may carry for the price of one.
+const CARRIED_FREE: usize = 100;
+
+/// What a call costs its caller beside itself, by what it carries.
+fn charge(turn: Option<&Turn>, carried: usize) {
+    if let Some(turn) = turn {
+        turn.charge((carried / CARRIED_FREE) as f64);
+    }
+}
+
+/// The place of a call among those of its caller, which it has if it came by the door.
+fn turn<T>(request: &Request<T>) -> Option<Turn> {
+    request.extensions().get().cloned()
 }
 
 /// Why the services ended.
@@ -141,6 +160,8 @@ pub async fn serve(context: Context, listener: Listener) -> Result<(), ServeErro
     let admission = Admission {
         identities: context.identities.clone(),
         audit: context.audit.clone(),
+        callers: context.callers.clone(),
+        ledger: context.ledger.clone(),
     };
     let grids = GridsServer::new(grids::GridsService::new(context.clone()))
         .max_decoding_message_size(CLIENT_MESSAGE_BYTES_MAX);

@@ -16,9 +16,11 @@ use tonic::Code;
 use tonic::transport::Channel;
 
 use super::*;
+use crate::config::Limits;
 use crate::domain::lease::LeaseRules;
 use crate::domain::share::Shares;
 use crate::ledger::Rules;
+use crate::limits::CallerLimits;
 use crate::scaler::Scaling;
 
 struct Coordinator {
@@ -36,7 +38,6 @@ impl Coordinator {
         let config = Config {
             listen: any,
             tls: None,
-            connections_max: 16,
             board_key: None,
             board: None,
             metrics: None,
@@ -56,7 +57,18 @@ impl Coordinator {
                 lease: LeaseRules::default(),
                 shares: Shares::even(),
             },
-            cells_max: 3,
+            limits: Limits {
+                cells_max: 3,
+                callers: CallerLimits {
+                    client_calls_per_second: 1_000,
+                    node_calls_per_second: 1_000,
+                    watchers_max: 100,
+                    caller_watchers_max: 100,
+                },
+                waiting_leases_max: 100,
+                connections_max: 16,
+                address_connections_max: 16,
+            },
             scaling: Scaling::default(),
             identity: crate::config::IdentityConfig::default(),
             webhooks: Arc::default(),

@@ -42,7 +42,7 @@ use atelier_proto::connect::{AccessError, Route, TlsFault};
 use atelier_proto::ids::NodeId;
 use atelier_proto::telemetry::context;
 use atelier_proto::v1::nodes_client::NodesClient;
-use atelier_proto::{v1, version};
+use atelier_proto::{retry, v1, version};
 use backon::{ExponentialBuilder, Retryable as _};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -299,6 +299,7 @@ async fn register(
     let answer = call
         .retry(at_start(config))
         .when(is_passing_at_start)
+        .adjust(retry::hinted)
         .notify(|status, after| link.not_there_yet(status, after))
         .await
         .map_err(|status| link.unanswered(status))?;

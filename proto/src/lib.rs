@@ -10,6 +10,7 @@
 //! - [`suggest`]: "did you mean"
 //! - [`connect`]: the way to a coordinator: whom a program trusts, and how it says who it is
 //! - [`holder`]: whose a certificate is; [`pem`], [`watched`]: the files of TLS, read again when they change
+//! - [`retry`]: what is refused for now, and when to come again
 //! - [`version`]: what a program is a build of, and which versions work together
 //! - [`clock`], [`shutdown`], [`telemetry`], [`listen`]: how every program keeps time, ends, logs and listens
 //!
@@ -27,6 +28,7 @@ pub mod pem;
 pub mod prices;
 #[cfg(test)]
 mod released;
+pub mod retry;
 pub mod settings;
 pub mod shutdown;
 pub mod signed;

@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::listen::TlsFiles;
 
-/// TLS, and what bounds listeners.
+/// TLS.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Connections")]
 pub struct TlsArgs {
@@ -44,10 +44,6 @@ pub struct TlsArgs {
         requires = "client_ca"
     )]
     pub client_crl: Option<PathBuf>,
-    /// Most connections at once, of each of gRPC, board and S3 endpoint; further ones wait until one ends
-    #[arg(long, env = "ATELIER_CONNECTIONS_MAX", default_value_t = 1000, value_name = "COUNT",
-          value_parser = clap::value_parser!(u32).range(8..=1_000_000))]
-    pub connections_max: u32,
 }
 
 impl TlsArgs {

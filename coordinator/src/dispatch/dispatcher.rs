@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atelier_proto::ids::NodeId;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{Answer, Ask, Given, give, take_back};
 use crate::ledger::{Ledger, POLL_INTERVAL};
+use crate::limits::{Exceeded, Limit};
 use crate::store::StoreError;
 
 /// Asks that may wait to be heard.
@@ -21,35 +22,77 @@ const ROUND_MAX: usize = 256;
 /// How often a node is served anew at once because others were faster; each time means that somebody got a cell.
 const ROUNDS_MAX: u32 = 16;
 
+/// When a node is to ask again that found no place to wait.
+const FULL_WAIT: Duration = Duration::from_secs(2);
+
 type Told = Result<Answer, StoreError>;
+
+/// Why a node that asks is told nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum NotGiven {
+    /// Too many wait.
+    #[error(transparent)]
+    Full(#[from] Exceeded),
+    /// It is not known, or the store fails.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
 
 /// Serves nodes in the order in which they ask.
 #[derive(Debug, Clone)]
-pub struct Dispatcher(mpsc::Sender<Waiting>);
+pub struct Dispatcher {
+    desk: mpsc::Sender<Waiting>,
+    ledger: Arc<Ledger>,
+    /// Of those who wait.
+    places: Arc<Semaphore>,
+    places_max: usize,
+}
 
 impl Dispatcher {
     /// Starts to serve, until this and all its clones are dropped; after `shutdown` nobody gets anything more.
-    pub fn start(ledger: Arc<Ledger>, tasks: &TaskTracker, shutdown: CancellationToken) -> Self {
+    /// `waiting_max` nodes may wait at once.
+    pub fn start(
+        ledger: Arc<Ledger>,
+        waiting_max: usize,
+        tasks: &TaskTracker,
+        shutdown: CancellationToken,
+    ) -> Self {
         let (sender, asks) = mpsc::channel(UNHEARD_MAX);
         let desk = Desk {
             bell: ledger.queued_bell(),
-            ledger,
+            ledger: ledger.clone(),
             shutdown,
             asks,
             fresh: VecDeque::new(),
             idle: Vec::new(),
         };
         tasks.spawn(desk.run());
-        Self(sender)
+        Self {
+            desk: sender,
+            ledger,
+            places: Arc::new(Semaphore::new(waiting_max)),
+            places_max: waiting_max,
+        }
     }
 
     /// Cells for a node, as soon as there are some; none when `wait` is over or the coordinator leaves. Whoever gives up
     /// waiting leaves no cell leased.
     ///
     /// # Errors
-    /// [`StoreError::UnknownNode`] if it has not registered, or when the store fails.
-    pub async fn give(&self, ask: Ask, wait: Duration) -> Told {
+    /// When too many wait already, it has not registered ([`StoreError::UnknownNode`]), or the store fails.
+    pub async fn give(&self, ask: Ask, wait: Duration) -> Result<Answer, NotGiven> {
         let node = ask.node;
+        let Ok(_place) = self.places.try_acquire() else {
+            self.ledger.metrics().refused(Limit::WaitingLeases);
+            let most = self.places_max;
+            return Err(NotGiven::Full(Exceeded {
+                limit: Limit::WaitingLeases,
+                message: format!(
+                    "{most} nodes wait for cells, and no more may\nhint: have an operator raise --waiting-leases-max, or add a coordinator"
+                ),
+                after: FULL_WAIT,
+            }));
+        };
         let (teller, told) = oneshot::channel();
         let waiting = Waiting {
             ask,
@@ -57,10 +100,10 @@ impl Dispatcher {
             rounds: 0,
             teller,
         };
-        let unheard = self.0.send(waiting).await;
+        let unheard = self.desk.send(waiting).await;
         unheard.map_err(|_| StoreError::Ended)?;
         match told.await.map_err(|_| StoreError::Ended)?? {
-            Answer::Unknown => Err(StoreError::UnknownNode(node)),
+            Answer::Unknown => Err(StoreError::UnknownNode(node).into()),
             answer => Ok(answer),
         }
     }
@@ -221,6 +264,7 @@ mod tests {
     use crate::store::sql::SqlStore;
 
     const LONG: Duration = Duration::from_mins(1);
+    const PLACES: usize = 300;
 
     struct House {
         ledger: Arc<Ledger>,
@@ -242,7 +286,7 @@ mod tests {
             let shutdown = CancellationToken::new();
             let tasks = TaskTracker::new();
             Self {
-                dispatcher: Dispatcher::start(ledger.clone(), &tasks, shutdown.clone()),
+                dispatcher: Dispatcher::start(ledger.clone(), PLACES, &tasks, shutdown.clone()),
                 ledger,
                 shutdown,
                 _folder: folder,
@@ -269,7 +313,12 @@ mod tests {
             self.ledger.create_grid(new).await.unwrap().0.grid
         }
 
-        async fn ask(&self, node: NodeId, cells_max: usize, wait: Duration) -> Told {
+        async fn ask(
+            &self,
+            node: NodeId,
+            cells_max: usize,
+            wait: Duration,
+        ) -> Result<Answer, NotGiven> {
             self.dispatcher.give(ask(node, cells_max), wait).await
         }
     }
@@ -282,7 +331,7 @@ mod tests {
         Ask { node, wanted }
     }
 
-    fn places(told: Told) -> Vec<u32> {
+    fn places(told: Result<Answer, NotGiven>) -> Vec<u32> {
         match told.unwrap() {
             Answer::Cells(given) => given.iter().map(|given| given.cell.place).collect(),
             Answer::Nothing => Vec::new(),
@@ -318,7 +367,36 @@ mod tests {
         let (told, ()) = tokio::join!(waiting, submitting);
         assert_eq!(places(told), [0]);
         let stranger = house.ask(NodeId::generate(), 1, LONG).await;
-        assert!(matches!(stranger, Err(StoreError::UnknownNode(_))));
+        assert!(matches!(
+            stranger,
+            Err(NotGiven::Store(StoreError::UnknownNode(_)))
+        ));
+    }
+
+    #[tokio::test]
+    async fn one_node_too_many_is_refused_until_another_has_its_answer() {
+        let house = House::open().await;
+        let node = house.node().await;
+        let _held = house
+            .dispatcher
+            .places
+            .acquire_many(PLACES as u32 - 1)
+            .await;
+        let waiting = house.ask(node, 1, LONG);
+        let asking = async {
+            // The one before is heard first, and has the last place.
+            tokio::task::yield_now().await;
+            let refused = house.ask(node, 1, Duration::ZERO).await;
+            let Err(NotGiven::Full(exceeded)) = refused else {
+                panic!("{refused:?}");
+            };
+            assert_eq!(exceeded.limit, Limit::WaitingLeases);
+            assert!(exceeded.message.contains("300 nodes"), "{exceeded}");
+            house.submit(1).await;
+        };
+        let (told, ()) = tokio::join!(waiting, asking);
+        assert_eq!(places(told), [0]);
+        assert!(places(house.ask(node, 1, Duration::ZERO).await).is_empty());
     }
 
     #[tokio::test]

@@ -8,39 +8,20 @@ use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 
+use crate::domain::allowance::{Allowance, Left};
+
 /// Wrong tokens that an address may show at once, and how many more each second.
-const OF_ONE: Allowance = Allowance {
+pub(crate) const OF_ONE: Allowance = Allowance {
     burst: 20.0,
     per_second: 1.0,
 };
 /// The same for all addresses together.
-const OF_ALL: Allowance = Allowance {
+pub(crate) const OF_ALL: Allowance = Allowance {
     burst: 500.0,
     per_second: 50.0,
 };
 /// Addresses that are remembered.
-const ADDRESSES_MAX: usize = 10_000;
-
-#[derive(Debug, Clone, Copy)]
-struct Allowance {
-    burst: f64,
-    per_second: f64,
-}
-
-/// What is left of an allowance, as of a time.
-#[derive(Debug, Clone, Copy)]
-struct Left {
-    tries: f64,
-    at: Timestamp,
-}
-
-impl Left {
-    fn now(self, allowance: Allowance, now: Timestamp) -> f64 {
-        // A clock that was set back gives nothing.
-        let seconds = (now.as_millisecond() - self.at.as_millisecond()).max(0) as f64 / 1000.0;
-        (self.tries + seconds * allowance.per_second).min(allowance.burst)
-    }
-}
+pub(crate) const ADDRESSES_MAX: usize = 10_000;
 
 #[derive(Debug, Default)]
 struct Seen {
@@ -52,7 +33,7 @@ struct Seen {
 pub(super) struct Guard(Mutex<Seen>);
 
 /// As addresses are given to one household or machine: of IPv6 by the first half.
-fn network(address: IpAddr) -> IpAddr {
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),
         IpAddr::V6(address) => {
@@ -75,16 +56,15 @@ impl Guard {
     pub(super) fn failed(&self, from: IpAddr, now: Timestamp) {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let used = |left: Option<Left>, allowance: Allowance| {
-            let tries = left.map_or(allowance.burst, |left| left.now(allowance, now));
-            Left {
-                tries: (tries - 1.0).max(0.0),
-                at: now,
-            }
+            let mut left = left.unwrap_or_else(|| allowance.whole(now));
+            // One that is too many uses nothing.
+            let _ = left.try_use(allowance, now);
+            left
         };
         seen.all = Some(used(seen.all, OF_ALL));
         if seen.by_address.len() >= ADDRESSES_MAX {
-            let is_used = |left: &Left| left.now(OF_ONE, now) < OF_ONE.burst;
-            seen.by_address.retain(|_, left| is_used(left));
+            seen.by_address
+                .retain(|_, left| !left.is_whole(OF_ONE, now));
         }
         // Whoever has so many addresses is held by what all may do together.
         if seen.by_address.len() >= ADDRESSES_MAX {

@@ -1,7 +1,8 @@
 //! The one door of all gRPC services: finds out who calls, looks up whether the call is for them, and writes down what changes
 //! something and what is refused.
 //!
-//! Services find an [`Admitted`] and its [`Caller`](crate::domain::access::Caller) in the request's extensions, and leave there
+//! Before anything else is done for a caller it is looked at what it may have ([`crate::limits::callers`]), so that who floods a
+//! coordinator is refused for next to nothing. Services find an [`Admitted`] and its [`Caller`](crate::domain::access::Caller) in the request's extensions, and leave there
 //! what the call was about. A call that lasts ends when what its caller showed is good no more.
 
 use std::convert::Infallible;
@@ -10,29 +11,39 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
+use atelier_proto::retry;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Request, Response};
-use http_body::{Body as _, Frame, SizeHint};
+use http_body::Body as _;
 use tonic::body::Body;
 use tonic::{Code, Status};
 use tower::{Layer, Service};
 
+use super::kept::Kept;
 use crate::domain::access::{self, Admitted, Who};
 use crate::identity::audit::{About, Act, Audit, DONE};
 use crate::identity::{Identities, Refused};
+use crate::ledger::Ledger;
+use crate::limits::Exceeded;
+use crate::limits::callers::Callers;
 use crate::listen::Peer;
 
 /// What the paths of our own calls begin with.
 const PACKAGE: &str = "/atelier.v1.";
 /// Of which each call is for everybody: what watches coordinators has no identity.
 const HEALTH: &str = "/grpc.health.v1.";
+/// Calls whose answers last for as long as somebody wants, besides all of other packages but this one.
+const LASTING: [&str; 1] = ["Grids.Watch"];
+const HEALTH_ONCE: &str = "/grpc.health.v1.Health/Check";
 
 /// Lets calls in to the services behind it.
 #[derive(Debug, Clone)]
 pub(super) struct Admission {
     pub(super) identities: Identities,
     pub(super) audit: Arc<Audit>,
+    pub(super) callers: Callers,
+    /// With the metrics, which count refusals.
+    pub(super) ledger: Arc<Ledger>,
 }
 
 impl<S> Layer<S> for Admission {
@@ -91,15 +102,18 @@ impl Admission {
         let token = bearer(request.headers()).map(str::to_owned);
         // Nobody behind the door needs it, and so nobody can tell it.
         request.headers_mut().remove(AUTHORIZATION);
-        let who = who_may(&call, request.uri().path());
-        let admitted = match self.identities.admit(token.as_deref(), &peer).await {
-            Ok(admitted) => Ok(admitted),
-            Err(_) if who == Who::Everybody => Ok(Admitted::ANYONE),
-            Err(refused) => Err(refused),
-        };
+        let path = request.uri().path();
+        let (who, lasts) = (who_may(&call, path), lasts(&call, path));
+        let shown = self.identities.admit(token.as_deref(), &peer).await;
         drop(token);
-        let admitted = match admitted {
+        let turn = match self.callers.begin(shown.as_ref().ok(), from, &call, 1.0) {
+            Ok(turn) => turn,
+            // It is written down nowhere else: a flood of calls is none of lines.
+            Err(exceeded) => return self.refuse(&exceeded).into_http(),
+        };
+        let admitted = match shown {
             Ok(admitted) => admitted,
+            Err(_) if who == Who::Everybody => Admitted::ANYONE,
             Err(refused) => {
                 let status = status_of(&refused);
                 self.tell(None, from, &call, "", &status);
@@ -111,41 +125,55 @@ impl Admission {
             self.tell(Some(&admitted), from, &call, "", &status);
             return status.into_http();
         }
+        let watching = match lasts.then(|| turn.watch()).transpose() {
+            Ok(watching) => watching,
+            Err(exceeded) => return self.refuse(&exceeded).into_http(),
+        };
+        let running = turn.run().await;
         let about = About::default();
         let extensions = request.extensions_mut();
         extensions.insert(admitted.caller.clone());
         extensions.insert(admitted.clone());
         extensions.insert(about.clone());
-        if !self.identities.asks() {
-            let answer = inner.call(request).await;
-            let Ok(answer) = answer;
-            self.tell_answer(&admitted, from, &call, &about, &answer);
-            return answer;
-        }
-        let answer = tokio::select! {
-            answer = inner.call(request) => {
-                let Ok(answer) = answer;
-                answer
+        extensions.insert(turn.clone());
+        let answer = if self.identities.asks() {
+            tokio::select! {
+                answer = inner.call(request) => {
+                    let Ok(answer) = answer;
+                    answer
+                }
+                refused = self.identities.until_over(&admitted) => status_of(&refused).into_http(),
             }
-            refused = self.identities.until_over(&admitted) => status_of(&refused).into_http(),
+        } else {
+            let Ok(answer) = inner.call(request).await;
+            answer
         };
         self.tell_answer(&admitted, from, &call, &about, &answer);
-        self.for_as_long_as(admitted, answer)
-    }
-
-    /// An answer that ends with a refusal when what the caller showed is good no more.
-    fn for_as_long_as(&self, admitted: Admitted, answer: Response<Body>) -> Response<Body> {
         if answer.body().is_end_stream() {
             return answer;
         }
+        let until_over = self.until_over(admitted);
+        answer.map(|body| match watching {
+            // It waits more than it works.
+            Some(watching) => Body::new(Kept::new(body, until_over, watching)),
+            None => Body::new(Kept::new(body, until_over, (turn, running))),
+        })
+    }
+
+    /// Ends with a refusal when what a caller showed is good no more.
+    fn until_over(
+        &self,
+        admitted: Admitted,
+    ) -> Option<impl Future<Output = Status> + Send + 'static> {
         let identities = self.identities.clone();
         let until_over = async move { status_of(&identities.until_over(&admitted).await) };
-        answer.map(|body| {
-            Body::new(Guarded {
-                body: Some(body),
-                until_over: Box::pin(until_over),
-            })
-        })
+        self.identities.asks().then_some(until_over)
+    }
+
+    /// What is answered to somebody who is beyond a limit.
+    fn refuse(&self, exceeded: &Exceeded) -> Status {
+        self.ledger.metrics().refused(exceeded.limit);
+        retry::later(exceeded.to_string(), exceeded.after)
     }
 
     fn tell_answer(
@@ -199,6 +227,11 @@ fn who_may(call: &str, path: &str) -> Who {
     access::rule(call).map_or(access::REFLECTION, |rule| rule.who)
 }
 
+/// Whether the answer of a call lasts for as long as somebody wants.
+fn lasts(call: &str, path: &str) -> bool {
+    LASTING.contains(&call) || !(path.starts_with(PACKAGE) || path == HEALTH_ONCE)
+}
+
 /// The token of a request, if it has one.
 pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
@@ -230,48 +263,6 @@ fn status_of(refused: &Refused) -> Status {
     }
 }
 
-/// A body that ends early, with a status of its own.
-struct Guarded {
-    /// `None`: it has ended.
-    body: Option<Body>,
-    until_over: Pin<Box<dyn Future<Output = Status> + Send>>,
-}
-
-impl http_body::Body for Guarded {
-    type Data = Bytes;
-    type Error = Status;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let this = &mut *self;
-        let Some(body) = &mut this.body else {
-            return Poll::Ready(None);
-        };
-        if let Poll::Ready(frame) = Pin::new(body).poll_frame(context) {
-            return Poll::Ready(frame);
-        }
-        let Poll::Ready(status) = this.until_over.as_mut().poll(context) else {
-            return Poll::Pending;
-        };
-        this.body = None;
-        let mut trailers = HeaderMap::new();
-        let ended = status.add_header(&mut trailers);
-        Poll::Ready(Some(ended.map(|()| Frame::trailers(trailers))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.as_ref().is_none_or(Body::is_end_stream)
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body
-            .as_ref()
-            .map_or_else(SizeHint::default, Body::size_hint)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
@@ -293,6 +284,18 @@ mod tests {
         );
         let own = "/atelier.v1.Health/Check";
         assert_eq!(who_may(&name_of(own), own), Who::Identified);
+        for (path, expected) in [
+            ("/atelier.v1.Grids/Watch", true),
+            ("/atelier.v1.Grids/Get", false),
+            ("/grpc.health.v1.Health/Check", false),
+            ("/grpc.health.v1.Health/Watch", true),
+            (
+                "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+                true,
+            ),
+        ] {
+            assert_eq!(lasts(&name_of(path), path), expected, "{path}");
+        }
     }
 
     #[test]
@@ -307,49 +310,5 @@ mod tests {
         assert_eq!(of("Basic abc"), None);
         assert_eq!(of("abc"), None);
         assert_eq!(bearer(&HeaderMap::new()), None);
-    }
-
-    #[tokio::test]
-    async fn a_stream_ends_with_the_reason_when_its_caller_is_let_in_no_more() {
-        use futures::StreamExt as _;
-        use tokio_stream::wrappers::ReceiverStream;
-
-        let (sender, receiver) = tokio::sync::mpsc::channel::<Result<Bytes, Status>>(1);
-        let (over, until_over) = tokio::sync::oneshot::channel::<()>();
-        let frames = ReceiverStream::new(receiver).map(|chunk| chunk.map(Frame::data));
-        let mut guarded = Guarded {
-            body: Some(Body::new(StreamBody(Box::pin(frames)))),
-            until_over: Box::pin(async {
-                let _ = until_over.await;
-                Status::unauthenticated("no more")
-            }),
-        };
-        let mut next = async || {
-            std::future::poll_fn(|context| Pin::new(&mut guarded).poll_frame(context)).await
-        };
-        sender.send(Ok(Bytes::from_static(b"one"))).await.unwrap();
-        assert!(next().await.unwrap().unwrap().is_data());
-        over.send(()).unwrap();
-        let trailers = next().await.unwrap().unwrap().into_trailers().unwrap();
-        let status = Status::from_header_map(&trailers).unwrap();
-        assert_eq!(
-            (status.code(), status.message()),
-            (Code::Unauthenticated, "no more")
-        );
-        assert!(next().await.is_none());
-    }
-
-    struct StreamBody<S>(Pin<Box<S>>);
-
-    impl<S: futures::Stream<Item = Result<Frame<Bytes>, Status>>> http_body::Body for StreamBody<S> {
-        type Data = Bytes;
-        type Error = Status;
-
-        fn poll_frame(
-            mut self: Pin<&mut Self>,
-            context: &mut Context<'_>,
-        ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-            self.0.as_mut().poll_next(context)
-        }
     }
 }

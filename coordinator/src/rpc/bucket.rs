@@ -12,7 +12,7 @@ use tracing::Span;
 use tracing::field::display;
 
 use super::status::RpcError;
-use super::{Context, admitted, convert};
+use super::{Context, admitted, charge, convert, turn};
 use crate::domain::access::Caller;
 use crate::domain::cell::Cell;
 use crate::domain::field::check_count;
@@ -178,6 +178,8 @@ impl Bucket for BucketService {
         request: Request<v1::ListObjectsRequest>,
     ) -> Result<Response<v1::ListObjectsResponse>, Status> {
         let caller = admitted(&request)?.caller;
-        Ok(Response::new(self.page(&caller, request.get_ref()).await?))
+        let page = self.page(&caller, request.get_ref()).await?;
+        charge(turn(&request).as_ref(), page.objects.len());
+        Ok(Response::new(page))
     }
 }

@@ -11,7 +11,7 @@ use tracing::field::display;
 
 use super::convert::Page;
 use super::status::RpcError;
-use super::{Context, about, admitted, convert, watch};
+use super::{Context, about, admitted, charge, convert, turn, watch};
 use crate::domain::access::Admitted;
 use crate::domain::cell::Cell;
 use crate::store::{Steering, Submitted};
@@ -60,7 +60,7 @@ impl GridsService {
         &self,
         request: Request<v1::SubmitRequest>,
     ) -> Result<v1::SubmitResponse, RpcError> {
-        let (by, about) = (admitted(&request)?, about(&request));
+        let (by, about, turn) = (admitted(&request)?, about(&request), turn(&request));
         // What becomes of the grid belongs to this call.
         let trace_parent = context::of_call(request.metadata());
         let submission = Submission {
@@ -72,6 +72,7 @@ impl GridsService {
             submissions.accept(submission, &by.caller).await?;
         about.say(&grid);
         Span::current().record("grid", display(grid));
+        charge(turn.as_ref(), cells as usize);
         Ok(v1::SubmitResponse {
             grid_id: grid.to_string(),
             cells,
@@ -192,7 +193,9 @@ impl Grids for GridsService {
         request: Request<v1::GetRequest>,
     ) -> Result<Response<v1::GetResponse>, Status> {
         let grid = self.own(&request, &request.get_ref().grid_id).await?;
-        Ok(Response::new(self.describe(grid).await?))
+        let described = self.describe(grid).await?;
+        charge(turn(&request).as_ref(), described.cells.len());
+        Ok(Response::new(described))
     }
 
     async fn logs(
@@ -208,7 +211,9 @@ impl Grids for GridsService {
         request: Request<v1::ListRequest>,
     ) -> Result<Response<v1::ListResponse>, Status> {
         let by = admitted(&request)?;
-        Ok(Response::new(self.page(request.get_ref(), &by).await?))
+        let page = self.page(request.get_ref(), &by).await?;
+        charge(turn(&request).as_ref(), page.grids.len());
+        Ok(Response::new(page))
     }
 
     type WatchStream = ReceiverStream<Result<v1::WatchResponse, Status>>;

@@ -10,18 +10,21 @@
 //! | the attempt no longer holds the cell | `Aborted` |
 //! | the cell or the grid has ended or not ended, an input is not in the bucket | `FailedPrecondition` |
 //! | a request to the bucket is not for whoever asks | `PermissionDenied` |
-//! | a submitter has too many cells | `ResourceExhausted` |
+//! | a submitter has too many cells, or too much is asked for at once | `ResourceExhausted`, with when to come again where that helps |
 //! | the store or the bucket is down | `Unavailable`: the same call may succeed later |
 //! | anything else | `Internal`, told to the log and not to the caller |
 
 use atelier_gallery::bucket::BucketError;
 use atelier_proto::ids::Digest;
+use atelier_proto::retry;
 use tonic::{Code, Status};
 
+use crate::dispatch::NotGiven;
 use crate::domain::access::ForeignSubmitter;
 use crate::domain::cell::Refusal;
 use crate::domain::field::InvalidField;
 use crate::domain::rights::Denied;
+use crate::limits::Exceeded;
 use crate::store::{Rejection, StoreError};
 use crate::submissions::SubmissionError;
 
@@ -42,6 +45,8 @@ pub(super) enum RpcError {
     Bucket(#[from] BucketError),
     #[error(transparent)]
     Denied(#[from] Denied),
+    #[error(transparent)]
+    Limited(#[from] Exceeded),
     #[error("the coordinator is shutting down")]
     ShuttingDown,
     #[error(transparent)]
@@ -64,6 +69,7 @@ impl RpcError {
             | Self::ForeignSubmitter(_) => Code::PermissionDenied,
             // Whatever the bucket says of the coordinator's call, the caller can only wait until it is mended.
             Self::Bucket(_) | Self::ShuttingDown => Code::Unavailable,
+            Self::Limited(_) => Code::ResourceExhausted,
             Self::Random(_) | Self::NotAdmitted => Code::Internal,
         }
     }
@@ -77,6 +83,15 @@ impl From<SubmissionError> for RpcError {
             SubmissionError::Bucket(error) => Self::Bucket(error),
             SubmissionError::InputMissing { field, sha256 } => Self::InputMissing { field, sha256 },
             SubmissionError::Submitter(error) => Self::ForeignSubmitter(error),
+        }
+    }
+}
+
+impl From<NotGiven> for RpcError {
+    fn from(error: NotGiven) -> Self {
+        match error {
+            NotGiven::Full(exceeded) => Self::Limited(exceeded),
+            NotGiven::Store(error) => Self::Store(error),
         }
     }
 }
@@ -138,6 +153,7 @@ impl From<RpcError> for Status {
                 tracing::error!(%error, "a call failed");
                 Self::unavailable("the coordinator's database does not answer; its log says why")
             }
+            (RpcError::Limited(exceeded), _) => retry::later(exceeded.to_string(), exceeded.after),
             (RpcError::Bucket(_), _) => {
                 tracing::warn!(%error, "a call failed");
                 Self::new(code, error.to_string())

@@ -11,8 +11,8 @@ use std::time::Duration;
 use atelier_gallery::keys::input_key;
 use atelier_gallery::signed::{Method, Wanted};
 use atelier_proto::ids::Digest;
-use atelier_proto::{fault, v1};
-use backon::BackoffBuilder as _;
+use atelier_proto::{fault, retry, v1};
+use backon::{BackoffBuilder as _, ExponentialBuilder};
 use futures::FutureExt as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -32,6 +32,9 @@ use crate::render::RenderJob;
 /// How much work a block is to have, by what the coordinator has measured: enough that leasing costs nothing beside it,
 /// and little enough that the last blocks of a grid keep no other node from work for long.
 const BLOCK_WORK_SECONDS: f64 = 45.0;
+/// Between two tries to lease that were refused or found nobody.
+const LEASE_WAIT_MIN: Duration = Duration::from_millis(500);
+const LEASE_WAIT_MAX: Duration = Duration::from_secs(8);
 /// Most cells of a block. Each holds its decoded inputs in memory.
 const BLOCK_CELLS_MAX: u32 = 64;
 /// Blocks that are not rendered yet: one on the device and one whose inputs are fetched and decoded before it ends, so
@@ -125,6 +128,15 @@ fn seats(at_hand: Vec<AtHand>) -> (Vec<Seat>, mpsc::Receiver<(usize, Order)>) {
     (seats.collect(), arriving)
 }
 
+/// The waits after leases that failed, one after the other.
+fn lease_waits() -> ExponentialBuilder {
+    ExponentialBuilder::default()
+        .with_jitter()
+        .with_min_delay(LEASE_WAIT_MIN)
+        .with_max_delay(LEASE_WAIT_MAX)
+        .without_max_times()
+}
+
 impl Session {
     /// What is sent to the bucket for the cells of a block before the first of them is rendered, and while they are. `at_hand`
     /// are inputs that are here.
@@ -164,7 +176,7 @@ impl Session {
         drain: CancellationToken,
     ) {
         let room = Room::new();
-        let mut failures_in_a_row = 0;
+        let mut lease_waits = lease_waits().build();
         let mut cells_before = 0;
         let mut bucket_waits = waits().build();
         loop {
@@ -190,7 +202,7 @@ impl Session {
             };
             match leased {
                 Ok(response) => {
-                    failures_in_a_row = 0;
+                    lease_waits = self::lease_waits().build();
                     let cells: Vec<LeasedCell> = understood(response.cells);
                     if !cells.is_empty() {
                         fault::LEASED.pass();
@@ -206,13 +218,12 @@ impl Session {
                     }
                 }
                 Err(status) => {
-                    failures_in_a_row += 1;
                     tracing::warn!(code = ?status.code(), error = status.message(), "no lease");
                     self.headers.forget();
                     if status.code() == Code::NotFound {
                         self.register_again().await;
                     }
-                    let wait = Duration::from_millis(250) * 2_u32.pow(failures_in_a_row.min(5));
+                    let wait = retry::hinted(&status, lease_waits.next()).unwrap_or(LEASE_WAIT_MAX);
                     drain.run_until_cancelled(tokio::time::sleep(wait)).await;
                 }
             }

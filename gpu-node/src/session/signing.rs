@@ -5,6 +5,7 @@ use std::fmt;
 use atelier_gallery::signed::{Sign, SignError, Signatures, Wanted};
 use atelier_proto::connect::Route;
 use atelier_proto::ids::NodeId;
+use atelier_proto::retry;
 use atelier_proto::v1;
 use atelier_proto::v1::bucket_client::BucketClient;
 use backon::{ExponentialBuilder, Retryable as _};
@@ -55,7 +56,11 @@ impl Sign for Signing {
             .with_jitter()
             .with_min_delay(std::time::Duration::from_millis(200))
             .with_max_times(RETRIES_MAX);
-        let answer = call.retry(backoff).when(is_passing).await;
+        let answer = call
+            .retry(backoff)
+            .when(is_passing)
+            .adjust(retry::hinted)
+            .await;
         let answer = answer.map_err(|status| {
             let is_passing = is_passing(&status);
             SignError::new(NotSigned(status), is_passing)

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use atelier_proto::retry;
 use atelier_proto::v1;
 use backon::{ExponentialBuilder, Retryable as _};
 use tonic::Status;
@@ -70,7 +71,10 @@ where
     let backoff = ExponentialBuilder::default()
         .with_jitter()
         .with_max_times(6);
-    call.retry(backoff).when(is_passing).await
+    call.retry(backoff)
+        .when(is_passing)
+        .adjust(retry::hinted)
+        .await
 }
 
 /// An error with its causes, as one line.
