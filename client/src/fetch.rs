@@ -2,7 +2,7 @@
 //!
 //! Pictures are known by digest, so one that is here already is not brought again and one that was damaged is.
 //! `index.html` and `gallery.json` come last: where they are, what they name is there too. Nothing is written outside
-//! the folder; that paths stay inside is what [`Manifest::from_json`] vouches for. Which grid it is, and how
+//! the folder nor through links in it; that paths stay inside is what [`Manifest::from_json`] vouches for. Which grid it is, and how
 //! its owner named it on the command line, is not known here.
 
 mod error;
@@ -127,6 +127,7 @@ impl Fetcher {
             &self.galleries.sizes(grid).await?,
             self.selection.is_everything(),
         );
+        file::check_ways(&out, wanted.iter().map(|wanted| wanted.path.as_str()))?;
         let mut fetched = Fetched {
             files: wanted.len() + 2,
             fetched: 0,

@@ -61,6 +61,15 @@ pub enum FetchError {
         /// The grid whose gallery lies there.
         other: GridId,
     },
+    /// A folder of the gallery is a link, and what is fetched would be written where it leads.
+    #[error(
+        "{} is a symbolic link, and a gallery is not written through one\nhint: remove it, or name another folder with --out",
+        path.display()
+    )]
+    Link {
+        /// The link.
+        path: PathBuf,
+    },
     /// The coordinator does not say what there is.
     #[error(transparent)]
     Coordinator(#[from] RpcError),
@@ -105,7 +114,7 @@ impl FetchError {
             Self::OtherGallery { .. } | Self::Selection(_) | Self::Sheet(_) => Exit::BadInput,
             Self::Coordinator(error) => error.exit(),
             Self::Bucket(error) => bucket_exit(error),
-            Self::Write { .. } => Exit::CannotWrite,
+            Self::Write { .. } | Self::Link { .. } => Exit::CannotWrite,
         }
     }
 }

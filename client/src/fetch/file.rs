@@ -1,5 +1,6 @@
 //! Files of a gallery on this machine: whether they are here, and how they change.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write as _};
 use std::path::Path;
 
@@ -21,6 +22,29 @@ pub(super) async fn check_folder(folder: &Path, grid: GridId) -> Result<(), Fetc
         }),
         _ => Ok(()),
     }
+}
+
+/// Refuses to go through links in a folder: what it is that a gallery names is for whoever wrote it to say, but not where that
+/// is written. `paths` are relative to the folder; a link in the place of a file itself is replaced, and not followed.
+pub(super) fn check_ways<'a>(
+    folder: &Path,
+    paths: impl Iterator<Item = &'a str>,
+) -> Result<(), FetchError> {
+    let mut seen = BTreeSet::new();
+    for path in paths {
+        let between = Path::new(path).ancestors().skip(1);
+        for part in between.filter(|part| !part.as_os_str().is_empty()) {
+            if !seen.insert(part) {
+                break;
+            }
+            let path = folder.join(part);
+            let about = std::fs::symlink_metadata(&path);
+            if about.is_ok_and(|about| about.is_symlink()) {
+                return Err(FetchError::Link { path });
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Whether the file is here as it should be. One that cannot be read is not.
@@ -88,6 +112,30 @@ fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_goes_through_a_link_and_the_folder_itself_may_be_one() {
+        let place = tempfile::tempdir().unwrap();
+        let (real, elsewhere) = (place.path().join("real"), place.path().join("elsewhere"));
+        std::fs::create_dir_all(real.join("pictures")).unwrap();
+        std::fs::create_dir_all(&elsewhere).unwrap();
+        let folder = place.path().join("gallery");
+        std::os::unix::fs::symlink(&real, &folder).unwrap();
+        let paths = ["pictures/a.png", "thumbnails/deep/a.jpg", "sheet.jpg"];
+        let check = || check_ways(&folder, paths.into_iter());
+        assert!(check().is_ok());
+        std::os::unix::fs::symlink(&elsewhere, real.join("thumbnails")).unwrap();
+        let Err(FetchError::Link { path }) = check() else {
+            panic!("it went through a link");
+        };
+        assert_eq!(path, folder.join("thumbnails"));
+        // A file is replaced, and what its link names is not touched.
+        let named = elsewhere.join("named");
+        std::fs::write(&named, b"mine").unwrap();
+        std::os::unix::fs::symlink(&named, real.join("sheet.jpg")).unwrap();
+        replace_now(&real.join("sheet.jpg"), b"drawn").unwrap();
+        assert_eq!(std::fs::read(&named).unwrap(), b"mine");
+    }
 
     #[tokio::test]
     async fn a_file_is_here_only_as_it_should_be() {
