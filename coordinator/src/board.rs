@@ -21,7 +21,6 @@ use std::time::Duration;
 
 use atelier_gallery::bucket::Bucket;
 use atelier_gallery::page::PALETTE;
-use atelier_gallery::picture;
 use atelier_proto::clock::Stopwatch;
 use atelier_proto::ids::GridId;
 use axum::Extension;
@@ -45,6 +44,7 @@ use tokio_util::sync::CancellationToken;
 use tower::Service as _;
 
 pub use self::access::{Key, KeyError};
+pub(crate) use self::acts::UPLOAD_IDLE_MAX;
 use self::live::Live;
 use self::session::Visitor;
 pub(crate) use self::session::refuse_saying;
@@ -53,7 +53,7 @@ use crate::identity::Identities;
 use crate::identity::audit::Audit;
 use crate::ledger::Ledger;
 use crate::limits::Limit;
-use crate::limits::callers::Callers;
+use crate::limits::callers::{Callers, Watching};
 use crate::listen::{Listener, http};
 use crate::monitoring::{self, Monitoring};
 use crate::scope;
@@ -65,13 +65,13 @@ const EVENT_INTERVAL: Duration = Duration::from_secs(1);
 /// Without a change, what only time changes is shown anew: how long a grid will take, and who was not heard of.
 const EVENT_INTERVAL_MAX: Duration = Duration::from_secs(5);
 /// How long the head of a request may take, and how long a connection may be idle before it.
-const HEAD_READ_MAX: Duration = Duration::from_mins(1);
+pub(crate) const HEAD_READ_MAX: Duration = Duration::from_mins(1);
 /// Pages that are kept up to date at once; further ones are told to come back later.
 pub(crate) const PAGES_MAX: usize = 1_000;
 /// Pictures that are taken in at once; each is in memory, and decoded there.
-const UPLOADS_MAX: usize = 3;
+pub(crate) const UPLOADS_MAX: usize = 3;
 /// Bytes of what people ask for, pictures aside: a grid of 10,000 pictures has some 2 MiB.
-const ASKED_BYTES_MAX: usize = 8 << 20;
+pub(crate) const ASKED_BYTES_MAX: usize = 8 << 20;
 
 /// What a page may load: its own files.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data: blob:; \
@@ -166,14 +166,16 @@ struct Last {
 struct OpenPage {
     ledger: Arc<Ledger>,
     _turn: OwnedSemaphorePermit,
+    _watching: Watching,
 }
 
 impl OpenPage {
-    fn new(ledger: Arc<Ledger>, turn: OwnedSemaphorePermit) -> Self {
+    fn new(ledger: Arc<Ledger>, turn: OwnedSemaphorePermit, watching: Watching) -> Self {
         ledger.metrics().board_pages.add(1.0);
         Self {
             ledger,
             _turn: turn,
+            _watching: watching,
         }
     }
 }
@@ -230,10 +232,10 @@ impl Board {
             .route("/api/estimate", post(acts::estimate))
             .route("/api/grids", post(acts::submit))
             .layer(DefaultBodyLimit::max(ASKED_BYTES_MAX));
+        let submitting = submitting.layer(before(access::SUBMITTING));
         let inputs = Router::new()
             .route("/api/inputs", post(acts::keep_input))
-            .layer(DefaultBodyLimit::max(picture::BYTES_MAX as usize));
-        let submitting = submitting.merge(inputs).layer(before(access::SUBMITTING));
+            .layer(before(access::UPLOADING));
         let metrics = Router::new()
             .route("/metrics", get(tell_metrics))
             .layer(before(access::METRICS));
@@ -242,8 +244,10 @@ impl Board {
             .route("/grids/{grid}/live", get(live_page))
             .route("/grids/{grid}/live/events", get(live_events))
             .route("/grids/{grid}/", get(objects::gallery))
-            .route("/grids/{grid}/{*path}", get(objects::object))
             .layer(before(access::LOOKING));
+        let pictures = Router::new()
+            .route("/grids/{grid}/{*path}", get(objects::object))
+            .layer(before(access::PICTURES));
         let session = Router::new()
             .route(
                 "/api/session",
@@ -252,8 +256,10 @@ impl Board {
             .layer(DefaultBodyLimit::max(session::BYTES_MAX));
         let mut router = steering
             .merge(submitting)
+            .merge(inputs)
             .merge(metrics)
             .merge(looking)
+            .merge(pictures)
             .merge(session);
         for (path, content_type, text) in FILES {
             router = router.route(path, get(async move || page(content_type, text)));
@@ -369,6 +375,10 @@ impl Board {
     }
 
     fn follow(self, followed: Followed, visitor: &Visitor) -> Response {
+        let watching = match visitor.turn.watch() {
+            Ok(watching) => watching,
+            Err(exceeded) => return access::beyond(&self, &exceeded),
+        };
         let Ok(turn) = self.pages.clone().try_acquire_owned() else {
             self.ledger.metrics().refused(Limit::BoardPages);
             let text = "too many pages are open; try again later";
@@ -379,7 +389,7 @@ impl Board {
         // Whoever is not let in any more sees nothing more.
         let until_over = async move { identities.until_over(&over).await };
         let scope = visitor.admitted.caller.confined_to().map(str::to_owned);
-        let page = OpenPage::new(self.ledger.clone(), turn);
+        let page = OpenPage::new(self.ledger.clone(), turn, watching);
         let changes = self.changes(followed, scope, page);
         Sse::new(changes.take_until(Box::pin(until_over)))
             .keep_alive(KeepAlive::default())

@@ -21,7 +21,7 @@ use atelier_proto::clock::Clock;
 use atelier_proto::ids::{Digest, TokenId};
 
 use self::guard::Guard;
-pub(crate) use self::guard::network;
+pub(crate) use self::guard::{WRONG_TOKENS_MAX, network};
 use self::oidc::{Oidc, OidcError};
 use self::sessions::Sessions;
 use self::token_file::FileToken;
@@ -30,6 +30,7 @@ use self::tokens::Tokens;
 use crate::domain::access::{Admitted, Caller, Proof, Role};
 use crate::domain::token::{SecretHash, TokenOver};
 use crate::listen::{NoHolder, Peer};
+use crate::metrics::Metrics;
 use crate::store::{Store, StoreError};
 
 /// How often is looked whether somebody whose call lasts is still let in. With how long a token may be remembered
@@ -85,6 +86,21 @@ pub enum Refused {
     Store(#[from] StoreError),
 }
 
+impl Refused {
+    /// As metrics have it.
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Nobody => "nobody",
+            Self::Unknown => "unknown",
+            Self::Over(_) => "over",
+            Self::Oidc(_) => "login",
+            Self::Certificate(_) => "certificate",
+            Self::TooMany => "guessing",
+            Self::Store(_) => "store",
+        }
+    }
+}
+
 /// Finds out who calls; clones are one.
 #[derive(Debug, Clone)]
 pub struct Identities(Arc<Inner>);
@@ -97,11 +113,12 @@ struct Inner {
     tokens: Tokens,
     sessions: Sessions,
     guard: Guard,
+    metrics: Arc<Metrics>,
 }
 
 impl Identities {
     /// Of those whom this store knows.
-    pub fn new(asking: Asking, store: Arc<dyn Store>, clock: Clock) -> Self {
+    pub fn new(asking: Asking, store: Arc<dyn Store>, clock: Clock, metrics: Arc<Metrics>) -> Self {
         Self(Arc::new(Inner {
             asking,
             tokens: Tokens::new(store.clone(), clock.clone()),
@@ -109,6 +126,7 @@ impl Identities {
             clock,
             sessions: Sessions::default(),
             guard: Guard::default(),
+            metrics,
         }))
     }
 
@@ -126,6 +144,14 @@ impl Identities {
         if !self.asks() {
             return Ok(Admitted::ANYONE);
         }
+        let admitted = self.find_out(token, peer).await;
+        if let Err(refused) = &admitted {
+            self.0.metrics.identity_refused(refused.word());
+        }
+        admitted
+    }
+
+    async fn find_out(&self, token: Option<&str>, peer: &Peer) -> Result<Admitted, Refused> {
         match (token, peer.holder()) {
             (Some(token), _) => self.admit_token(token, peer.address.ip()).await,
             (None, Some(holder)) => Ok(Admitted {

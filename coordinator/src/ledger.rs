@@ -72,8 +72,17 @@ pub struct Ledger {
 impl Ledger {
     /// A ledger over a store. What commits lives until the ledger is dropped, on the runtime that this is called on.
     pub fn new(store: Arc<dyn Store>, clock: Clock, rules: Rules) -> Self {
+        Self::counted_by(Arc::default(), store, clock, rules)
+    }
+
+    /// The same, counted by metrics that count other things, too.
+    pub fn counted_by(
+        metrics: Arc<Metrics>,
+        store: Arc<dyn Store>,
+        clock: Clock,
+        rules: Rules,
+    ) -> Self {
         let rules = Arc::new(rules);
-        let metrics = Arc::new(Metrics::default());
         let committer = Committer {
             store: store.clone(),
             clock: clock.clone(),

@@ -79,7 +79,8 @@ use self::identity::token_file::FileToken;
 use self::identity::{Asking, Identities};
 use self::ledger::Ledger;
 use self::limits::callers::Callers;
-use self::listen::{Listener, Protocol, ServerTls};
+use self::listen::{Bounds, Listener, Protocol, ServerTls};
+use self::metrics::Metrics;
 use self::monitoring::Monitoring;
 use self::store::Store;
 use self::store::sql::SqlStore;
@@ -170,9 +171,14 @@ pub async fn run(
 ) -> Result<(), RunError> {
     let tls = config.tls.clone();
     let tls = tls.map(|files| ServerTls::load(files, clock.clone()));
+    let metrics = Arc::new(Metrics::default());
     let doors = Doors {
         tls: tls.transpose()?,
-        connections_max: config.limits.connections_max,
+        bounds: Bounds {
+            connections_max: config.limits.connections_max,
+            address_connections_max: config.limits.address_connections_max,
+            metrics: metrics.clone(),
+        },
     };
     let folder = DataFolder::open(&config.data)?;
     let opening = open_store(&config, &folder);
@@ -207,12 +213,14 @@ pub async fn run(
 
     let is_embedded = matches!(config.bucket, BucketConfig::Embedded { .. });
     let embedded = storage.endpoint.clone().filter(|_| is_embedded);
-    let (board, metrics) = (listeners.board.as_ref(), listeners.metrics.as_ref());
-    let ready_to_say = doors.ready(&listeners.grpc, embedded, board, metrics)?;
-    let (identities, audit) = find_out_who_calls(&config, &folder, &store, &clock, &tasks)?;
+    let (board, watched) = (listeners.board.as_ref(), listeners.metrics.as_ref());
+    let ready_to_say = doors.ready(&listeners.grpc, embedded, board, watched)?;
+    let (identities, audit) =
+        find_out_who_calls(&config, &folder, &store, &clock, &metrics, &tasks)?;
     tasks.spawn(reopen_on_hangup(audit.clone(), shutdown.clone())?);
     let callers = Callers::new(config.limits.callers, clock.clone());
-    let ledger = Arc::new(Ledger::new(store.clone(), clock, config.rules));
+    let ledger = Ledger::counted_by(metrics.clone(), store.clone(), clock, config.rules);
+    let ledger = Arc::new(ledger);
     let scaling = Arc::new(config.scaling);
     let health = Arc::new(Health::new(ledger.clone(), bucket.clone()));
     let monitoring = Monitoring {
@@ -277,7 +285,7 @@ pub async fn run(
         }));
     }
     if let Some(tls) = doors.tls {
-        let following = tls.follow(shutdown.clone());
+        let following = tls.follow(metrics, shutdown.clone());
         serve(Box::pin(async { Ok(following.await?) }));
     }
     tasks.spawn(estimates::run(ledger.clone(), shutdown.clone()));
@@ -325,6 +333,7 @@ fn find_out_who_calls(
     folder: &DataFolder,
     store: &Arc<dyn Store>,
     clock: &Clock,
+    metrics: &Arc<Metrics>,
     tasks: &TaskTracker,
 ) -> Result<(Identities, Arc<Audit>), RunError> {
     let told = &config.identity;
@@ -351,7 +360,7 @@ fn find_out_who_calls(
     } else {
         Asking::Nobody
     };
-    let identities = Identities::new(asking, store.clone(), clock.clone());
+    let identities = Identities::new(asking, store.clone(), clock.clone(), metrics.clone());
     Ok((identities, Arc::new(audit)))
 }
 
@@ -405,12 +414,12 @@ async fn until_shutdown(serving: Serving, shutdown: CancellationToken) -> Result
 /// What every listener has in common.
 struct Doors {
     tls: Option<ServerTls>,
-    connections_max: usize,
+    bounds: Bounds,
 }
 
 impl Doors {
     fn open(&self, tcp: TcpListener, what: &'static str, protocol: Protocol) -> Listener {
-        Listener::new(tcp, what, protocol, self.tls.clone(), self.connections_max)
+        Listener::new(tcp, what, protocol, self.tls.clone(), self.bounds.clone())
     }
 
     fn ready(
@@ -455,14 +464,12 @@ async fn open_storage(
             let embedded = storage::open_embedded(folder, address, public, clock.clone()).await?;
             let mut listeners = vec![doors.open(listener, "S3", Protocol::Http)];
             listeners.extend(local.map(|local| {
-                let connections_max = doors.connections_max;
-                Listener::new(
-                    local,
-                    "S3 for itself",
-                    Protocol::Http,
-                    None,
-                    connections_max,
-                )
+                // All of it is one address, this process' own.
+                let bounds = Bounds {
+                    address_connections_max: doors.bounds.connections_max,
+                    ..doors.bounds.clone()
+                };
+                Listener::new(local, "S3 for itself", Protocol::Http, None, bounds)
             }));
             let serving = embedded.endpoint.serve(listeners, shutdown.clone());
             serve(Box::pin(async {

@@ -18,6 +18,12 @@ pub enum Limit {
     Requests,
     /// Calls of a caller that have not ended.
     CallsInHand,
+    /// Submissions that are taken in.
+    Submissions,
+    /// Connections of a listener, which wait.
+    Connections,
+    /// Connections of one address, which are closed.
+    AddressConnections,
     /// Streams that follow something.
     Watchers,
     /// Nodes that wait for cells.
@@ -30,9 +36,12 @@ pub enum Limit {
 
 impl Limit {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 9] = [
         Self::Requests,
         Self::CallsInHand,
+        Self::Submissions,
+        Self::Connections,
+        Self::AddressConnections,
         Self::Watchers,
         Self::WaitingLeases,
         Self::OpenCells,
@@ -44,6 +53,9 @@ impl Limit {
         match self {
             Self::Requests => "requests",
             Self::CallsInHand => "calls_in_hand",
+            Self::Submissions => "submissions",
+            Self::Connections => "connections",
+            Self::AddressConnections => "address_connections",
             Self::Watchers => "watchers",
             Self::WaitingLeases => "waiting_leases",
             Self::OpenCells => "open_cells",

@@ -6,7 +6,8 @@
 //! - [`http`] serves HTTP/1.1 on what was accepted
 //! - [`certificate`] reads what a certificate says
 //!
-//! **Invariant:** whoever is slow, silent or one too many costs a place among many, and never a task that runs for ever.
+//! **Invariant:** whoever is slow, silent or one too many costs a place among many, and never a task that runs for ever; and
+//! no address has all places ([`places`]).
 
 mod accept;
 mod certificate;
@@ -15,6 +16,7 @@ mod connection;
 pub(crate) mod fuzzing;
 pub mod http;
 mod live;
+mod places;
 mod seldom;
 #[cfg(test)]
 mod tests;
@@ -25,9 +27,13 @@ use std::sync::Arc;
 
 use atelier_proto::holder::Holder;
 
+pub(crate) use self::accept::{HANDSHAKES_MAX, OPENING_TIMEOUT};
 pub use self::accept::{Listener, Protocol};
 pub use self::certificate::NoHolder;
 pub use self::connection::Connection;
+pub(crate) use self::connection::WRITE_STALL_MAX;
+pub(crate) use self::places::ADDRESS_HANDSHAKES_MAX;
+pub use self::places::Bounds;
 pub use self::tls::{ServerTls, TlsError, TlsFiles};
 
 /// The other end of a connection, as far as the connection itself tells.

@@ -10,6 +10,7 @@ use atelier_proto::clock::Clock;
 use atelier_proto::telemetry::{Settings, Telemetry};
 use atelier_proto::{shutdown, version};
 use clap::{CommandFactory as _, Parser as _};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 fn main() -> ExitCode {
     version::built_from(option_env!("ATELIER_COMMIT"));
@@ -20,6 +21,18 @@ fn main() -> ExitCode {
             let _ = writeln!(std::io::stderr(), "error: {error}");
             ExitCode::from(error.exit_code())
         }
+    }
+}
+
+/// As many open files as this user may have: each connection is one, and systems begin with few.
+fn have_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let all = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, all) {
+        tracing::warn!(%error, "there may be no more open files than {:?}", limit.current);
     }
 }
 
@@ -49,6 +62,7 @@ fn start(mut cli: Cli) -> Result<(), RunError> {
     }
     let exit_with_stdin = cli.exit_with_stdin;
     let config = Config::try_from(cli)?;
+    have_files();
     let ended = runtime.block_on(async {
         let shutdown = shutdown::on_signals(exit_with_stdin)?;
         let listeners = Listeners::bind(&config).await?;

@@ -35,6 +35,13 @@ pub struct Metrics {
     leases: Counter,
     attempts: Counters,
     cells_failed: Counter,
+    identities_refused: Counters,
+    /// Connections that are open, by listener.
+    pub connections: Gauges,
+    /// TLS handshakes that came to nothing, by listener.
+    pub handshakes_refused: Counters,
+    /// When what TLS goes by expires, by what it is.
+    pub tls_expires: Gauges,
     /// Pages of the board.
     pub board_pages: Gauge,
     /// Whether this coordinator leads.
@@ -103,6 +110,10 @@ impl Default for Metrics {
             rpcs_running: to.gauges("atelier_coordinator_rpcs_running", 1),
             rpc_seconds: to.histograms("atelier_coordinator_rpc_seconds", 1),
             refusals: to.counters("atelier_coordinator_refusals", 1),
+            identities_refused: to.counters("atelier_coordinator_identities_refused", 1),
+            connections: to.gauges("atelier_coordinator_connections", 1),
+            handshakes_refused: to.counters("atelier_coordinator_handshakes_refused", 1),
+            tls_expires: to.gauges("atelier_coordinator_tls_expires_timestamp_seconds", 1),
             commit_seconds: to.histogram("atelier_coordinator_commit_seconds"),
             leases: to.counter("atelier_coordinator_leases"),
             attempts: to.counters("atelier_coordinator_attempts", 1),
@@ -133,6 +144,11 @@ impl Metrics {
     /// Something was refused.
     pub fn refused(&self, limit: Limit) {
         self.refusals.of([limit.word()]).inc();
+    }
+
+    /// Somebody was not let in.
+    pub fn identity_refused(&self, reason: &'static str) {
+        self.identities_refused.of([reason]).inc();
     }
 
     /// A commit of events of cells has ended, well or not.

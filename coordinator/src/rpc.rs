@@ -10,6 +10,7 @@ mod fleet;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod grids;
+pub(crate) mod intake;
 mod kept;
 mod nodes;
 mod observed;
@@ -20,7 +21,9 @@ mod tokens;
 mod versions;
 mod watch;
 
-pub(crate) use self::watch::Pulses;
+pub(crate) use self::convert::{LEASE_WAIT_MAX, LOG_CHARS_MAX, PAGE_ENTRIES_MAX};
+pub(crate) use self::nodes::RELEASE_CELLS_MAX;
+pub(crate) use self::watch::{Pulses, READ_MAX as WATCH_READ_MAX};
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -56,14 +59,35 @@ use crate::listen::{Connection, Listener, Peer};
 use crate::scaler::Scaling;
 use crate::submissions::Submissions;
 
-/// Largest message that a client may send. A grid of 10,000 photos whose names are as long as may be has some 13 MiB.
-const CLIENT_MESSAGE_BYTES_MAX: usize = 64 << 20;
-/// Largest message that a node may send: a renewal of 1024 cells has less than 100 KiB.
-const NODE_MESSAGE_BYTES_MAX: usize = 1 << 20;
+/// What a grid may have of a submission, and beyond its cells: each may bring a photo whose names are as long as may be.
+pub(crate) const SUBMISSION_CELL_BYTES_MAX: usize = 1400;
+const SUBMISSION_OTHER_BYTES_MAX: usize = 2 << 20;
+/// Largest submission, however many cells a grid may have.
+pub(crate) const SUBMISSION_BYTES_MAX: usize = 64 << 20;
+/// Largest message of all other calls: a renewal of 1024 cells has less than 100 KiB.
+pub(crate) const MESSAGE_BYTES_MAX: usize = 1 << 20;
 /// Calls of one connection at once.
-const CALLS_PER_CONNECTION_MAX: usize = 256;
+pub(crate) const CALLS_PER_CONNECTION_MAX: u32 = 256;
+/// Of the headers of one call; a token of an issuer may have 16 KiB.
+pub(crate) const HEADER_BYTES_MAX: u32 = 32 << 10;
+/// Streams that somebody has begun and reset before anybody looked at them, after which the connection is closed: a flood of
+/// those costs this side more than the other (CVE-2023-44487).
+pub(crate) const RESET_STREAMS_MAX: usize = 64;
+/// The same of streams that are reset here because of what came on them.
+pub(crate) const FAULTY_STREAMS_MAX: usize = 256;
+/// Of what comes on a stream and was not taken yet, and on all streams of a connection.
+const STREAM_WINDOW_BYTES: u32 = 256 << 10;
+const CONNECTION_WINDOW_BYTES: u32 = 1 << 20;
 /// A peer that is silent for so long is asked whether it still lives, and is given as long to answer.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
+pub(crate) const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
+
+/// Largest submission of a coordinator whose grids have so many cells.
+fn submission_bytes_max(cells_max: u32) -> usize {
+    let of_cells = (cells_max as usize).saturating_mul(SUBMISSION_CELL_BYTES_MAX);
+    of_cells
+        .saturating_add(SUBMISSION_OTHER_BYTES_MAX)
+        .min(SUBMISSION_BYTES_MAX)
+}
 
 /// What every service needs.
 #[derive(Debug, Clone)]
@@ -157,24 +181,32 @@ pub async fn serve(context: Context, listener: Listener) -> Result<(), ServeErro
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()?;
     let shutdown = context.shutdown.clone();
+    let submission_bytes_max = submission_bytes_max(context.submissions.cells_max());
     let admission = Admission {
         identities: context.identities.clone(),
         audit: context.audit.clone(),
         callers: context.callers.clone(),
         ledger: context.ledger.clone(),
+        submission_bytes_max,
     };
     let grids = GridsServer::new(grids::GridsService::new(context.clone()))
-        .max_decoding_message_size(CLIENT_MESSAGE_BYTES_MAX);
+        .max_decoding_message_size(submission_bytes_max);
     let nodes = NodesServer::new(nodes::NodesService::new(context.clone()))
-        .max_decoding_message_size(NODE_MESSAGE_BYTES_MAX);
+        .max_decoding_message_size(MESSAGE_BYTES_MAX);
     let fleet = FleetServer::new(fleet::FleetService::new(context.clone()))
-        .max_decoding_message_size(NODE_MESSAGE_BYTES_MAX);
+        .max_decoding_message_size(MESSAGE_BYTES_MAX);
     let bucket = BucketServer::new(bucket::BucketService::new(context.clone()))
-        .max_decoding_message_size(NODE_MESSAGE_BYTES_MAX);
+        .max_decoding_message_size(MESSAGE_BYTES_MAX);
     let tokens = TokensServer::new(tokens::TokensService::new(context))
-        .max_decoding_message_size(NODE_MESSAGE_BYTES_MAX);
+        .max_decoding_message_size(MESSAGE_BYTES_MAX);
     Server::builder()
-        .concurrency_limit_per_connection(CALLS_PER_CONNECTION_MAX)
+        .max_concurrent_streams(CALLS_PER_CONNECTION_MAX)
+        .concurrency_limit_per_connection(CALLS_PER_CONNECTION_MAX as usize)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .http2_max_header_list_size(HEADER_BYTES_MAX)
+        .http2_max_pending_accept_reset_streams(Some(RESET_STREAMS_MAX))
+        .http2_max_local_error_reset_streams(Some(FAULTY_STREAMS_MAX))
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_INTERVAL))
         .layer(versions::Versions::default())

@@ -42,6 +42,7 @@ use self::backend::Backend;
 pub(crate) use self::chunks::fuzzing;
 use self::files::{FileName, Files};
 use self::index::{Index, IndexError};
+pub(crate) use self::intake::{BODY_IDLE_MAX, OBJECT_BYTES_MAX};
 use crate::listen::Listener;
 
 /// The index in the folder.

@@ -99,6 +99,11 @@ impl Submissions {
         }
     }
 
+    /// Most cells of a grid.
+    pub fn cells_max(&self) -> u32 {
+        self.cells_max
+    }
+
     /// Keeps a grid that somebody submits; true if it is new.
     ///
     /// # Errors

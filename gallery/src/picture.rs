@@ -46,7 +46,7 @@ pub const PIXELS_MAX: u64 = 200_000_000;
 pub const BYTES_MAX: u64 = 512 << 20;
 
 /// Most memory that one decoder may take, bytes.
-const DECODER_BYTES_MAX: u64 = 2 << 30;
+pub const DECODER_BYTES_MAX: u64 = 2 << 30;
 /// JPEG quality of pictures; nothing of a rendering shows at this one.
 const PICTURE_QUALITY: u8 = 95;
 /// JPEG quality of thumbnails.

@@ -7,9 +7,10 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use axum::extract::{Request, State};
-use axum::http::header::{HOST, ORIGIN};
+use axum::http::header::{HOST, ORIGIN, RETRY_AFTER};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
@@ -22,6 +23,7 @@ use crate::domain::access::{self, Admitted, Caller, NotAllowed, Proof, Role, Who
 use crate::domain::token::SecretHash;
 use crate::identity::audit::{About, Act, DONE};
 use crate::identity::mark;
+use crate::limits::Exceeded;
 
 /// Fewest characters of a key: nobody guesses that many.
 const KEY_CHARS_MIN: usize = 16;
@@ -107,6 +109,9 @@ impl Key {
     }
 }
 
+/// How long it takes to ask for something that is no picture.
+const ANSWER_MAX: Duration = Duration::from_mins(2);
+
 /// Who may do one kind of thing at the board: those who may make the call that does the same.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Door {
@@ -117,6 +122,10 @@ pub(super) struct Door {
     who: Who,
     /// Whether something is changed: then also where nobody is asked who they are the key is wanted.
     acts: bool,
+    /// What it takes of a visitor's allowance, where a call takes 1.
+    cost: f64,
+    /// How long a visitor may take to ask, and the board to begin with its answer.
+    answer_max: Duration,
 }
 
 pub(super) const LOOKING: Door = Door {
@@ -124,24 +133,42 @@ pub(super) const LOOKING: Door = Door {
     call: Some("Grids.List"),
     who: Who::Identified,
     acts: false,
+    cost: 1.0,
+    answer_max: ANSWER_MAX,
+};
+/// Files of galleries, of which a page shows many.
+pub(super) const PICTURES: Door = Door {
+    cost: 0.05,
+    ..LOOKING
 };
 pub(super) const SUBMITTING: Door = Door {
     name: "Board.Submit",
     call: Some("Grids.Submit"),
     who: Who::Identified,
     acts: true,
+    cost: 1.0,
+    answer_max: ANSWER_MAX,
+};
+/// Pictures take long to come.
+pub(super) const UPLOADING: Door = Door {
+    answer_max: Duration::from_mins(30),
+    ..SUBMITTING
 };
 pub(super) const STEERING: Door = Door {
     name: "Board.Steer",
     call: Some("Fleet.Drain"),
     who: Who::Identified,
     acts: true,
+    cost: 1.0,
+    answer_max: ANSWER_MAX,
 };
 pub(super) const METRICS: Door = Door {
     name: "Board.Metrics",
     call: None,
     who: access::METRICS,
     acts: false,
+    cost: 1.0,
+    answer_max: ANSWER_MAX,
 };
 
 impl Door {
@@ -190,6 +217,14 @@ pub(super) async fn enter(
     } else {
         session::visitor(&board, request.headers(), &peer).await
     };
+    let known = visitor.as_ref().ok().and_then(Option::as_ref);
+    let turn = board
+        .callers
+        .begin(known, peer.address.ip(), door.name, door.cost);
+    let turn = match turn {
+        Ok(turn) => turn,
+        Err(exceeded) => return beyond(&board, &exceeded),
+    };
     let admitted = match visitor {
         Ok(Some(admitted)) => admitted,
         Ok(None) => {
@@ -213,8 +248,13 @@ pub(super) async fn enter(
     request.extensions_mut().insert(Visitor {
         admitted: admitted.clone(),
         about: about.clone(),
+        turn: turn.clone(),
     });
-    let answer = next.run(request).await;
+    // What somebody sends is in memory as a whole, so it is that of some at once.
+    let _running = if door.acts { turn.run().await } else { None };
+    let answer = tokio::time::timeout(door.answer_max, next.run(request)).await;
+    let answer = answer
+        .unwrap_or_else(|_| (StatusCode::REQUEST_TIMEOUT, "that took too long").into_response());
     if door.acts {
         let status = answer.status();
         let outcome = if status.is_success() {
@@ -225,6 +265,15 @@ pub(super) async fn enter(
         tell(Some(&admitted), about.text(), &outcome);
     }
     answer
+}
+
+/// What is told to whoever is beyond a limit.
+pub(super) fn beyond(board: &Board, exceeded: &Exceeded) -> Response {
+    board.ledger.metrics().refused(exceeded.limit);
+    let seconds = exceeded.after.as_secs() + 1;
+    let text = exceeded.to_string().replace("\nhint: ", "; ");
+    let after = [(RETRY_AFTER, seconds.to_string())];
+    (StatusCode::TOO_MANY_REQUESTS, after, text).into_response()
 }
 
 /// What a page from elsewhere is told.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use atelier_gallery::bucket::{BucketError, PutOutcome};
 use atelier_gallery::keys::input_key;
@@ -10,11 +11,12 @@ use atelier_proto::ids::{Digest, NodeId, RequestId};
 use atelier_proto::settings::{SettingsError, SettingsPatch};
 use axum::Extension;
 use axum::Json;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use futures::StreamExt as _;
 use serde::{Deserialize, Serialize};
 
 use super::Board;
@@ -28,6 +30,8 @@ use crate::submissions::{Submission, SubmissionError};
 
 /// Pictures whose sizes are remembered.
 const SIZES_MAX: usize = 20_000;
+/// A picture on its way that brings nothing for so long is given up.
+pub(crate) const UPLOAD_IDLE_MAX: Duration = Duration::from_secs(20);
 
 /// Why something was not done; the text is for whoever asked.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +52,12 @@ pub(super) enum ActError {
     Bucket(#[from] BucketError),
     #[error("{0}")]
     Store(#[from] StoreError),
+    #[error("the picture brought nothing for {UPLOAD_IDLE_MAX:?}")]
+    Slow,
+    #[error("the picture has more than the {} MiB that one may have", picture::BYTES_MAX >> 20)]
+    TooLong,
+    #[error("the picture did not come whole: {0}")]
+    BrokenOff(#[from] axum::Error),
     #[error("a helper task ended early")]
     Task(#[from] tokio::task::JoinError),
     #[error("the coordinator is shutting down")]
@@ -58,6 +68,9 @@ impl IntoResponse for ActError {
     fn into_response(self) -> Response {
         let code = match &self {
             Self::Unknown(_) | Self::Store(StoreError::UnknownNode(_)) => StatusCode::NOT_FOUND,
+            Self::Slow => StatusCode::REQUEST_TIMEOUT,
+            Self::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::BrokenOff(_) => StatusCode::BAD_REQUEST,
             Self::Field(_)
             | Self::Setting(_)
             | Self::Json(_)
@@ -142,11 +155,12 @@ pub(super) struct Kept {
 /// Keeps a picture for a grid to name.
 pub(super) async fn keep_input(
     State(board): State<Board>,
-    bytes: Bytes,
+    body: Body,
 ) -> Result<Json<Kept>, ActError> {
-    // Never closed while the board serves.
+    // Never closed while the board serves. What waits for its turn is not in memory yet.
     let turn = board.uploads.clone().acquire_owned().await;
     let _turn = turn.map_err(|_| ActError::ShuttingDown)?;
+    let bytes = read(body).await?;
     let (sha256, (width, height), bytes) = tokio::task::spawn_blocking(move || {
         // A picture that cannot be read would fail at every node.
         let size = picture::decode(&bytes)?.dimensions();
@@ -166,6 +180,22 @@ pub(super) async fn keep_input(
         width,
         height,
     }))
+}
+
+/// A picture, as long as it comes and is not too long.
+async fn read(body: Body) -> Result<Bytes, ActError> {
+    let mut parts = body.into_data_stream();
+    let mut bytes = Vec::new();
+    loop {
+        let part = tokio::time::timeout(UPLOAD_IDLE_MAX, parts.next());
+        match part.await.map_err(|_| ActError::Slow)? {
+            None => return Ok(bytes.into()),
+            Some(part) => bytes.extend_from_slice(&part?),
+        }
+        if bytes.len() as u64 > picture::BYTES_MAX {
+            return Err(ActError::TooLong);
+        }
+    }
 }
 
 /// A grid as the page has it.

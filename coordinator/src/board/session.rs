@@ -17,6 +17,7 @@ use super::access::{self, from_elsewhere, is_from_here};
 use crate::domain::access::{Admitted, Caller, Proof};
 use crate::identity::Refused;
 use crate::identity::audit::{About, Act, DONE};
+use crate::limits::callers::Turn;
 use crate::listen::Peer;
 use crate::rpc::admission::bearer;
 
@@ -30,6 +31,8 @@ const FORWARDED_PROTOCOL: &str = "x-forwarded-proto";
 pub(super) struct Visitor {
     pub(super) admitted: Admitted,
     pub(super) about: About,
+    /// Its place among what its caller has in hand.
+    pub(super) turn: Turn,
 }
 
 /// Who is at the other end of the connection.

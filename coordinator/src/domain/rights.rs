@@ -22,7 +22,7 @@ use super::grid::Work;
 use super::lease::Holder;
 
 /// The longest picture that a node may put, bytes.
-const PICTURE_BYTES_MAX: u64 = 1 << 30;
+pub const PICTURE_BYTES_MAX: u64 = 1 << 30;
 /// What a picture tells of how it was made.
 const METADATA_NAMES: [&str; 5] = ["seconds", "evaluations", "loss", "network", "device"];
 /// Most bytes of it, names and values: what S3 takes.

@@ -10,18 +10,20 @@ use jiff::Timestamp;
 
 use crate::domain::allowance::{Allowance, Left};
 
-/// Wrong tokens that an address may show at once, and how many more each second.
-pub(crate) const OF_ONE: Allowance = Allowance {
-    burst: 20.0,
+/// Wrong tokens that an address may show at once.
+pub(crate) const WRONG_TOKENS_MAX: u64 = 20;
+/// The same, and how many more each second.
+const OF_ONE: Allowance = Allowance {
+    burst: WRONG_TOKENS_MAX as f64,
     per_second: 1.0,
 };
 /// The same for all addresses together.
-pub(crate) const OF_ALL: Allowance = Allowance {
+const OF_ALL: Allowance = Allowance {
     burst: 500.0,
     per_second: 50.0,
 };
 /// Addresses that are remembered.
-pub(crate) const ADDRESSES_MAX: usize = 10_000;
+const ADDRESSES_MAX: usize = 10_000;
 
 #[derive(Debug, Default)]
 struct Seen {

@@ -52,7 +52,7 @@ impl Place {
             nodes: Some(FileToken::load(&path).unwrap()),
             oidc: None,
         };
-        Identities::new(asking, store.clone(), clock.clone())
+        Identities::new(asking, store.clone(), clock.clone(), Arc::default())
     }
 
     fn operator_token(&self) -> String {
@@ -278,7 +278,8 @@ async fn a_session_ends_with_its_time_with_a_logout_and_with_what_was_shown_for_
 #[tokio::test]
 async fn where_nobody_is_asked_a_session_is_that_of_the_boards_key_and_a_token_means_nothing() {
     let place = Place::new().await;
-    let open = Identities::new(Asking::Nobody, place.store.clone(), place.clock.clone());
+    let (store, clock) = (place.store.clone(), place.clock.clone());
+    let open = Identities::new(Asking::Nobody, store, clock, Arc::default());
     let (_, token) = place.token(HOUR).await;
     assert_eq!(show(&open, &token).await.unwrap(), Admitted::ANYONE);
     assert_eq!(show(&open, "nonsense").await.unwrap(), Admitted::ANYONE);

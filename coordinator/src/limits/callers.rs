@@ -36,6 +36,14 @@ pub const STRANGERS: Allowance = Allowance {
     burst: 300.0,
     per_second: 20.0,
 };
+/// Submissions that are taken in at once: each may be long, and is in memory as a whole.
+pub const SUBMISSIONS_MAX: usize = 6;
+/// The same of one caller.
+pub const CALLER_SUBMISSIONS_MAX: usize = 3;
+/// How long a submission waits for that.
+pub const SUBMISSION_WAIT_MAX: Duration = Duration::from_secs(15);
+/// Streams of one caller that are told at once what they have missed, which is in memory as a whole.
+pub const CATCHING_UP_MAX: usize = 8;
 /// When somebody is to come again who has too much in hand, which ends nobody knows when.
 const IN_HAND_WAIT: Duration = Duration::from_secs(1);
 /// The same for streams, which last.
@@ -83,6 +91,8 @@ struct Usage {
     in_hand: u32,
     watching: u32,
     running: Arc<Semaphore>,
+    submitting: Arc<Semaphore>,
+    catching_up: Arc<Semaphore>,
 }
 
 #[derive(Debug, Default)]
@@ -100,6 +110,7 @@ pub struct Callers(Arc<Inner>);
 struct Inner {
     limits: CallerLimits,
     clock: Clock,
+    submitting: Arc<Semaphore>,
     seen: Mutex<Seen>,
 }
 
@@ -109,6 +120,7 @@ impl Callers {
         Self(Arc::new(Inner {
             limits,
             clock,
+            submitting: Arc::new(Semaphore::new(SUBMISSIONS_MAX)),
             seen: Mutex::default(),
         }))
     }
@@ -166,10 +178,14 @@ impl Callers {
         usage.left.charge(cost - 1.0, allowance, now);
         usage.in_hand += 1;
         let running = (kind != Kind::Node).then(|| usage.running.clone());
+        let (submitting, catching_up) = (usage.submitting.clone(), usage.catching_up.clone());
+        drop(seen);
         Ok(Turn(Arc::new(InHand {
             callers: self.clone(),
             key,
             running,
+            submitting,
+            catching_up,
         })))
     }
 
@@ -252,6 +268,8 @@ impl Seen {
             in_hand: 0,
             watching: 0,
             running: Arc::new(Semaphore::new(CLIENT_CALLS_RUNNING_MAX)),
+            submitting: Arc::new(Semaphore::new(CALLER_SUBMISSIONS_MAX)),
+            catching_up: Arc::new(Semaphore::new(CATCHING_UP_MAX)),
         });
         (key, usage)
     }
@@ -267,6 +285,8 @@ struct InHand {
     key: Key,
     /// `None`: it is worked on at once.
     running: Option<Arc<Semaphore>>,
+    submitting: Arc<Semaphore>,
+    catching_up: Arc<Semaphore>,
 }
 
 impl Turn {
@@ -274,6 +294,34 @@ impl Turn {
     pub async fn run(&self) -> Option<OwnedSemaphorePermit> {
         // Nobody closes it.
         self.0.running.clone()?.acquire_owned().await.ok()
+    }
+
+    /// Waits until a submission may be taken in, which it is until what is given is dropped. Those of one caller do not stand in
+    /// the way of others.
+    ///
+    /// # Errors
+    /// When that takes too long.
+    pub async fn take_in(&self) -> Result<TakenIn, Exceeded> {
+        let both = async {
+            let own = self.0.submitting.clone().acquire_owned().await;
+            let of_all = self.0.callers.0.submitting.clone().acquire_owned().await;
+            TakenIn {
+                _permits: (own.ok(), of_all.ok()),
+            }
+        };
+        tokio::time::timeout(SUBMISSION_WAIT_MAX, both).await.map_err(|_| Exceeded {
+            limit: Limit::Submissions,
+            message: format!(
+                "{CALLER_SUBMISSIONS_MAX} grids of one caller and {SUBMISSIONS_MAX} of all are taken in at once, and this one has \
+                 waited {SUBMISSION_WAIT_MAX:?} for its turn\nhint: submit fewer at once"
+            ),
+            after: IN_HAND_WAIT,
+        })
+    }
+
+    /// Who of one caller's streams is told what it has missed has one of these.
+    pub fn catching_up(&self) -> Arc<Semaphore> {
+        self.0.catching_up.clone()
     }
 
     /// Uses more of the caller's allowance, which is not refused and waited for the next time.
@@ -320,6 +368,12 @@ impl Turn {
         seen.watching += 1;
         Ok(Watching(Some((callers.clone(), self.0.key.clone()))))
     }
+}
+
+/// A submission that is taken in.
+#[derive(Debug)]
+pub struct TakenIn {
+    _permits: (Option<OwnedSemaphorePermit>, Option<OwnedSemaphorePermit>),
 }
 
 impl Drop for InHand {

@@ -1,11 +1,12 @@
 //! Every limit of a coordinator that a caller can meet.
 
+mod rows;
+
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::{Limit, callers};
-use crate::board;
-use crate::config::limits as settings;
+pub use self::rows::TABLE;
+use super::Limit;
 
 /// How much there may be.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -69,8 +70,6 @@ fn grouped(count: u64) -> String {
     text
 }
 
-const LATER: &str = "`RESOURCE_EXHAUSTED`, with when to come again";
-
 const fn row(what: &'static str, amount: Amount, beyond: &'static str) -> Row {
     Row {
         what,
@@ -92,107 +91,6 @@ impl Row {
         self
     }
 }
-
-/// The limits by what they are of: a heading, and rows.
-pub const TABLE: &[(&str, &[Row])] = &[
-    (
-        "Callers",
-        &[
-            row(
-                "Calls of one client; one that carries many cells, grids or objects counts as one more for each 100 of them. \
-                 10 s of it may be used at once",
-                Amount::PerSecond(settings::CLIENT_CALLS_PER_SECOND as u64),
-                LATER,
-            )
-            .set_by("--client-calls-per-second")
-            .counted(Limit::Requests),
-            row(
-                "Calls of one node, or of all who share an identity; 2 s of it may be used at once",
-                Amount::PerSecond(settings::NODE_CALLS_PER_SECOND as u64),
-                LATER,
-            )
-            .set_by("--node-calls-per-second")
-            .counted(Limit::Requests),
-            row(
-                "Calls from one address by those who do not say who they are, where that is asked; 15 s of it may be used at once",
-                Amount::PerSecond(callers::STRANGERS.per_second as u64),
-                LATER,
-            )
-            .counted(Limit::Requests),
-            row(
-                "Calls of one client that are worked on at once",
-                Amount::Count(callers::CLIENT_CALLS_RUNNING_MAX as u64),
-                "further ones wait for these",
-            ),
-            row(
-                "Calls of one client in hand",
-                Amount::Count(callers::CLIENT_CALLS_MAX as u64),
-                LATER,
-            )
-            .counted(Limit::CallsInHand),
-            row(
-                "Calls in hand of one node, or of all who share an identity",
-                Amount::Count(callers::NODE_CALLS_MAX as u64),
-                LATER,
-            )
-            .counted(Limit::CallsInHand),
-            row(
-                "Streams of one caller that follow something (`Grids.Watch`, pages of the board)",
-                Amount::Count(settings::CALLER_WATCHERS_MAX as u64),
-                LATER,
-            )
-            .set_by("--caller-watchers-max")
-            .counted(Limit::Watchers),
-            row(
-                "The same of all callers",
-                Amount::Count(settings::WATCHERS_MAX as u64),
-                LATER,
-            )
-            .set_by("--watchers-max")
-            .counted(Limit::Watchers),
-            row(
-                "Callers that are told apart",
-                Amount::Count(callers::CALLERS_MAX as u64),
-                "further ones share what one has",
-            ),
-        ],
-    ),
-    (
-        "Nodes",
-        &[
-            row(
-                "Nodes that wait for cells",
-                Amount::Count(settings::WAITING_LEASES_MAX as u64),
-                LATER,
-            )
-            .set_by("--waiting-leases-max")
-            .counted(Limit::WaitingLeases),
-        ],
-    ),
-    (
-        "Grids",
-        &[
-            row(
-                "Cells of one submitter that have not ended",
-                Amount::Unlimited,
-                "`RESOURCE_EXHAUSTED`: it fits when others have ended",
-            )
-            .set_by("--submitter-open-max")
-            .counted(Limit::OpenCells),
-        ],
-    ),
-    (
-        "The board",
-        &[
-            row(
-                "Pages of the board that are kept up to date",
-                Amount::Count(board::PAGES_MAX as u64),
-                "503: the page asks again by itself",
-            )
-            .counted(Limit::BoardPages),
-        ],
-    ),
-];
 
 /// What docs/limits.md holds.
 pub fn document() -> String {

@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::net::sockopt;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -17,19 +18,24 @@ use tokio_rustls::server::TlsStream;
 use super::Peer;
 use super::connection::{Connection, Io};
 use super::live::Chain;
+use super::places::{Bounds, Place, Places};
 use super::seldom::Seldom;
 use super::tls::ServerTls;
 
 /// How long a TLS handshake may take, and after it the first words.
-const OPENING_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const OPENING_TIMEOUT: Duration = Duration::from_secs(10);
 /// Handshakes that are in hand at once; further connections wait to be accepted.
-const HANDSHAKES_MAX: usize = 256;
+pub(crate) const HANDSHAKES_MAX: usize = 256;
 /// How long somebody who was refused may take to hear why.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
 /// Of what it still sends, so many bytes are taken meanwhile.
 const LINGER_BYTES_MAX: u64 = 64 << 10;
 /// A pause after a failure to accept, which is mostly a lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// A connection over which nothing came for so long is asked whether its other end is still there, every so often, so many times.
+const PROBE_AFTER: Duration = Duration::from_secs(30);
+const PROBE_INTERVAL: Duration = Duration::from_secs(10);
+const PROBES_MAX: u32 = 3;
 /// How often it is told that a listener is full, cannot accept, or refused a handshake.
 const TELL_INTERVAL: Duration = Duration::from_secs(30);
 
@@ -69,7 +75,7 @@ pub struct Listener {
     what: &'static str,
     protocol: Protocol,
     tls: Option<ServerTls>,
-    places: Arc<Semaphore>,
+    places: Places,
     handshakes: JoinSet<Option<Connection>>,
     tell: Arc<Tell>,
 }
@@ -79,28 +85,31 @@ struct Tell {
     full: Seldom,
     failed: Seldom,
     refused: Seldom,
+    closed: Seldom,
 }
 
 impl Listener {
-    /// Accepts at a socket, by TLS if that is given, `connections_max` at once; further ones wait until one ends.
+    /// Accepts at a socket, by TLS if that is given, so many at once; further ones wait until one ends, and those of an address
+    /// that has as many as it may are closed.
     pub fn new(
         tcp: TcpListener,
         what: &'static str,
         protocol: Protocol,
         tls: Option<ServerTls>,
-        connections_max: usize,
+        bounds: Bounds,
     ) -> Self {
         Self {
             tcp,
             what,
             protocol,
             tls,
-            places: Arc::new(Semaphore::new(connections_max)),
+            places: Places::new(bounds, label(what)),
             handshakes: JoinSet::new(),
             tell: Arc::new(Tell {
                 full: Seldom::every(TELL_INTERVAL),
                 failed: Seldom::every(TELL_INTERVAL),
                 refused: Seldom::every(Duration::from_secs(1)),
+                closed: Seldom::every(TELL_INTERVAL),
             }),
         }
     }
@@ -128,7 +137,7 @@ impl Listener {
                 },
                 accepted = accept_one(tcp, places, tell, what), if has_room => accepted,
             };
-            let (stream, address, place) = match accepted {
+            let (stream, address, permit) = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     if let Some(untold) = self.tell.failed.tell() {
@@ -142,6 +151,17 @@ impl Listener {
                 tracing::debug!(what, %error, "a connection broke at once");
                 continue;
             }
+            let is_opening = self.tls.is_some();
+            let Some(mut place) = self.places.take(permit, address, is_opening) else {
+                if let Some(untold) = self.tell.closed.tell() {
+                    tracing::warn!(
+                        what, %address, untold,
+                        "a connection was closed: its address has as many as it may (--address-connections-max)"
+                    );
+                }
+                continue;
+            };
+            probe(&stream);
             let protocol = self.protocol;
             let Some(tls) = &self.tls else {
                 let peer = Peer {
@@ -150,10 +170,15 @@ impl Listener {
                 };
                 return connection(Io::Plain(stream), peer, place, protocol);
             };
-            let (tls, tell) = (tls.clone(), self.tell.clone());
+            let (tls, tell, places) = (tls.clone(), self.tell.clone(), self.places.clone());
             self.handshakes.spawn(async move {
                 let config = tls.config(protocol);
-                let stream = handshake(config.clone(), stream, address, what, &tell).await?;
+                let shaken = handshake(config.clone(), stream, address, what, &tell).await;
+                let Some(stream) = shaken else {
+                    places.metrics().handshakes_refused.of([label(what)]).inc();
+                    return None;
+                };
+                place.opened();
                 let shown = stream.get_ref().1.peer_certificates();
                 let chain: Option<Chain> = shown.map(<[_]>::to_vec);
                 let certificate = chain.as_ref().and_then(|chain| chain.first());
@@ -171,20 +196,43 @@ impl Listener {
     }
 }
 
-fn connection(io: Io, peer: Peer, place: OwnedSemaphorePermit, protocol: Protocol) -> Connection {
+/// A listener as metrics have it.
+fn label(what: &str) -> &'static str {
+    match what {
+        "gRPC" => "grpc",
+        "the board" => "board",
+        "S3" => "s3",
+        "S3 for itself" => "s3_local",
+        "metrics" => "metrics",
+        _ => "other",
+    }
+}
+
+/// Has the system find out that the other end is gone, which otherwise nobody may notice.
+fn probe(stream: &TcpStream) {
+    let unacknowledged = PROBE_AFTER + PROBE_INTERVAL * PROBES_MAX;
+    let set = sockopt::set_socket_keepalive(stream, true)
+        .and_then(|()| sockopt::set_tcp_keepidle(stream, PROBE_AFTER))
+        .and_then(|()| sockopt::set_tcp_keepintvl(stream, PROBE_INTERVAL))
+        .and_then(|()| sockopt::set_tcp_keepcnt(stream, PROBES_MAX))
+        .and_then(|()| sockopt::set_tcp_user_timeout(stream, unacknowledged.as_millis() as u32));
+    if let Err(error) = set {
+        tracing::debug!(%error, "a connection cannot be probed");
+    }
+}
+
+fn connection(io: Io, peer: Peer, place: Place, protocol: Protocol) -> Connection {
     Connection::new(io, peer, place, protocol.opening_bytes(), OPENING_TIMEOUT)
 }
 
 /// The next connection, and its place among all.
 async fn accept_one(
     tcp: &TcpListener,
-    places: &Arc<Semaphore>,
+    places: &Places,
     tell: &Tell,
     what: &str,
 ) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    let place = if let Ok(place) = places.clone().try_acquire_owned() {
-        place
-    } else {
+    let is_full = || {
         if let Some(untold) = tell.full.tell() {
             tracing::warn!(
                 what,
@@ -192,9 +240,9 @@ async fn accept_one(
                 "there are as many connections as may be (--connections-max); new ones wait"
             );
         }
-        let place = places.clone().acquire_owned().await;
-        place.map_err(io::Error::other)?
     };
+    let place = places.any(is_full).await;
+    let place = place.ok_or_else(|| io::Error::other("the listener is closed"))?;
     let (stream, address) = tcp.accept().await?;
     Ok((stream, address, place))
 }

@@ -7,12 +7,15 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
 use tokio_rustls::server::TlsStream;
 
 use super::Peer;
 use super::live::Member;
+use super::places::Place;
+
+/// How long the other end may take nothing of what it is sent. Whoever reads slowly, but reads, goes on.
+pub(crate) const WRITE_STALL_MAX: Duration = Duration::from_mins(1);
 
 /// A connection; it keeps its place among all of its listener until it is dropped.
 #[derive(Debug)]
@@ -21,7 +24,10 @@ pub struct Connection {
     peer: Peer,
     /// Until it has said enough to be served.
     opening: Option<Opening>,
-    _place: OwnedSemaphorePermit,
+    /// Since it takes nothing: when it is given up.
+    stalled_until: Option<Pin<Box<Sleep>>>,
+    stall_max: Duration,
+    _place: Place,
 }
 
 #[derive(Debug)]
@@ -43,7 +49,7 @@ impl Connection {
     pub(super) fn new(
         io: Io,
         peer: Peer,
-        place: OwnedSemaphorePermit,
+        place: Place,
         bytes_awaited: usize,
         within: Duration,
     ) -> Self {
@@ -55,8 +61,31 @@ impl Connection {
                 bytes_awaited,
                 deadline,
             }),
+            stalled_until: None,
+            stall_max: WRITE_STALL_MAX,
             _place: place,
         }
+    }
+
+    /// What became of a write, which fails if there was none for too long.
+    fn written<T>(
+        &mut self,
+        written: Poll<io::Result<T>>,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.stalled_until = None;
+            return written;
+        }
+        let stall_max = self.stall_max;
+        let until = self
+            .stalled_until
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(stall_max)));
+        ready!(until.as_mut().poll(context));
+        Poll::Ready(Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "its other end takes nothing",
+        )))
     }
 
     /// Who is at its other end.
@@ -118,17 +147,21 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match &mut self.get_mut().io {
+        let this = self.get_mut();
+        let written = match &mut this.io {
             Io::Plain(io) => Pin::new(io).poll_write(context, bytes),
             Io::Tls(io, _) => Pin::new(io).poll_write(context, bytes),
-        }
+        };
+        this.written(written, context)
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.get_mut().io {
+        let this = self.get_mut();
+        let flushed = match &mut this.io {
             Io::Plain(io) => Pin::new(io).poll_flush(context),
             Io::Tls(io, _) => Pin::new(io).poll_flush(context),
-        }
+        };
+        this.written(flushed, context)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -143,10 +176,12 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match &mut self.get_mut().io {
+        let this = self.get_mut();
+        let written = match &mut this.io {
             Io::Plain(io) => Pin::new(io).poll_write_vectored(context, bytes),
             Io::Tls(io, _) => Pin::new(io).poll_write_vectored(context, bytes),
-        }
+        };
+        this.written(written, context)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -154,5 +189,59 @@ impl AsyncWrite for Connection {
             Io::Plain(io) => io.is_write_vectored(),
             Io::Tls(io, _) => io.is_write_vectored(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::listen::places::{Bounds, Places};
+    use crate::metrics::Metrics;
+
+    #[tokio::test]
+    async fn who_takes_nothing_is_given_up_and_who_takes_little_is_not() {
+        let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let places = Places::new(
+            Bounds {
+                connections_max: 2,
+                address_connections_max: 2,
+                metrics: Arc::new(Metrics::default()),
+            },
+            "other",
+        );
+        let mut other_end = TcpStream::connect(tcp.local_addr().unwrap()).await.unwrap();
+        let (stream, address) = tcp.accept().await.unwrap();
+        let permit = places.any(|| {}).await.unwrap();
+        let place = places.take(permit, address, false).unwrap();
+        let peer = Peer {
+            address,
+            certificate: None,
+        };
+        let mut connection = Connection::new(Io::Plain(stream), peer, place, 0, WRITE_STALL_MAX);
+        connection.stall_max = Duration::from_millis(400);
+        let patience = Duration::from_secs(30);
+        // More than sockets hold between the two.
+        let much = vec![0; 64 << 20];
+        let reading = async {
+            let mut some = vec![0; 1 << 20];
+            for _ in 0..8 {
+                other_end.read_exact(&mut some).await.unwrap();
+                tokio::time::sleep(Duration::from_millis(150)).await;
+            }
+        };
+        let writing = async { timeout(patience, connection.write_all(&much)).await };
+        let (written, ()) = tokio::join!(writing, async {
+            reading.await;
+            // And now nothing any more.
+        });
+        let error = written.unwrap().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut, "{error}");
+        drop(other_end);
     }
 }

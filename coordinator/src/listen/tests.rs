@@ -20,7 +20,12 @@ const A_WHILE: Duration = Duration::from_millis(100);
 async fn listener(connections_max: usize) -> (Listener, SocketAddr) {
     let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = tcp.local_addr().unwrap();
-    let listener = Listener::new(tcp, "a test", Protocol::Http, None, connections_max);
+    let bounds = Bounds {
+        connections_max,
+        address_connections_max: connections_max,
+        metrics: Arc::default(),
+    };
+    let listener = Listener::new(tcp, "a test", Protocol::Http, None, bounds);
     (listener, address)
 }
 

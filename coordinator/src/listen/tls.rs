@@ -26,6 +26,7 @@ use self::expiry::Expiry;
 use super::accept::Protocol;
 use super::certificate;
 use super::live::{Chain, Live, Member};
+use crate::metrics::Metrics;
 
 /// How often the files are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);
@@ -172,11 +173,16 @@ impl ServerTls {
     ///
     /// # Errors
     /// When the system does not let it hear of SIGHUP.
-    pub async fn follow(self, shutdown: CancellationToken) -> std::io::Result<()> {
+    pub async fn follow(
+        self,
+        metrics: Arc<Metrics>,
+        shutdown: CancellationToken,
+    ) -> std::io::Result<()> {
         let mut asked = signal(SignalKind::hangup())?;
         let shared = &*self.shared;
         let mut seen = shared.files.stamps();
         let mut warned = None;
+        self.loaded().expiry.tell(&metrics);
         loop {
             if let Some(warning) = self.loaded().expiry.warning(shared.clock.now(), warned) {
                 tracing::warn!("{warning}");
@@ -201,6 +207,7 @@ impl ServerTls {
                         "the files of TLS were read again"
                     );
                     warned = None;
+                    loaded.expiry.tell(&metrics);
                     *shared.now.write().unwrap_or_else(PoisonError::into_inner) = loaded;
                     let ended = shared.live.keep(|chain| self.is_good(chain));
                     if ended > 0 {
@@ -274,7 +281,11 @@ fn verifier(
     let Some(path) = &files.client_ca else {
         return Ok(WebPkiClientVerifier::no_client_auth());
     };
-    let roots = Arc::new(PemFile::read(path)?.authorities()?);
+    let file = PemFile::read(path)?;
+    let ends = file.certificates()?;
+    let ends = ends.iter().map(|own| certificate::expires_at(own.as_ref()));
+    expiry.authority = ends.flatten().min();
+    let roots = Arc::new(file.authorities()?);
     let provider = Arc::new(aws_lc_rs::default_provider());
     let mut builder =
         WebPkiClientVerifier::builder_with_provider(roots, provider).allow_unauthenticated();

@@ -19,6 +19,8 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 use tower::{Layer, Service};
 
+use super::MESSAGE_BYTES_MAX;
+use super::intake::{Intake, REQUEST_READ_MAX};
 use super::kept::Kept;
 use crate::domain::access::{self, Admitted, Who};
 use crate::identity::audit::{About, Act, Audit, DONE};
@@ -32,8 +34,13 @@ use crate::listen::Peer;
 const PACKAGE: &str = "/atelier.v1.";
 /// Of which each call is for everybody: what watches coordinators has no identity.
 const HEALTH: &str = "/grpc.health.v1.";
-/// Calls whose answers last for as long as somebody wants, besides all of other packages but this one.
-const LASTING: [&str; 1] = ["Grids.Watch"];
+/// Of ours, the one whose answer lasts for as long as somebody wants.
+const WATCHING: &str = "Grids.Watch";
+/// The one that brings long messages.
+const SUBMITTING: &str = "Grids.Submit";
+/// What gRPC has before each message.
+const MESSAGE_HEAD_BYTES: usize = 5;
+/// Of other packages, the one whose answer does not last.
 const HEALTH_ONCE: &str = "/grpc.health.v1.Health/Check";
 
 /// Lets calls in to the services behind it.
@@ -44,6 +51,7 @@ pub(super) struct Admission {
     pub(super) callers: Callers,
     /// With the metrics, which count refusals.
     pub(super) ledger: Arc<Ledger>,
+    pub(super) submission_bytes_max: usize,
 }
 
 impl<S> Layer<S> for Admission {
@@ -130,6 +138,15 @@ impl Admission {
             Err(exceeded) => return self.refuse(&exceeded).into_http(),
         };
         let running = turn.run().await;
+        let taken_in = if call == SUBMITTING {
+            match turn.take_in().await {
+                Ok(taken_in) => Some(taken_in),
+                Err(exceeded) => return self.refuse(&exceeded).into_http(),
+            }
+        } else {
+            None
+        };
+        let mut request = self.bounded(request, &call, lasts);
         let about = About::default();
         let extensions = request.extensions_mut();
         extensions.insert(admitted.caller.clone());
@@ -148,6 +165,7 @@ impl Admission {
             let Ok(answer) = inner.call(request).await;
             answer
         };
+        drop(taken_in);
         self.tell_answer(&admitted, from, &call, &about, &answer);
         if answer.body().is_end_stream() {
             return answer;
@@ -168,6 +186,26 @@ impl Admission {
         let identities = self.identities.clone();
         let until_over = async move { status_of(&identities.until_over(&admitted).await) };
         self.identities.asks().then_some(until_over)
+    }
+
+    /// A request that comes in time and is no longer than such a call may be.
+    fn bounded(&self, request: Request<Body>, call: &str, lasts: bool) -> Request<Body> {
+        let bytes_max = if call == SUBMITTING {
+            self.submission_bytes_max
+        } else {
+            MESSAGE_BYTES_MAX
+        };
+        // Whoever asks for reflection goes on asking for as long as they like, and is counted among those who watch.
+        if request.body().is_end_stream() || (lasts && call != WATCHING) {
+            return request;
+        }
+        request.map(|body| {
+            Body::new(Intake::new(
+                body,
+                bytes_max + MESSAGE_HEAD_BYTES,
+                REQUEST_READ_MAX,
+            ))
+        })
     }
 
     /// What is answered to somebody who is beyond a limit.
@@ -229,7 +267,7 @@ fn who_may(call: &str, path: &str) -> Who {
 
 /// Whether the answer of a call lasts for as long as somebody wants.
 fn lasts(call: &str, path: &str) -> bool {
-    LASTING.contains(&call) || !(path.starts_with(PACKAGE) || path == HEALTH_ONCE)
+    call == WATCHING || !(path.starts_with(PACKAGE) || path == HEALTH_ONCE)
 }
 
 /// The token of a request, if it has one.

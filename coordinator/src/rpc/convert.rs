@@ -10,6 +10,7 @@ mod tokens;
 
 pub(super) use self::bucket::{missing, objects, objects_page, signatures, wanted};
 pub(super) use self::fleet::{bounds, fleet};
+pub(crate) use self::from_wire::{LEASE_WAIT_MAX, LOG_CHARS_MAX, PAGE_ENTRIES_MAX};
 pub(super) use self::from_wire::{
     Page, cell_id, cell_result, drain, failure, filter, grid_id, held_cell, lease, leaving, log,
     node, node_id, page, places, priority, progress, quarantine, submission,

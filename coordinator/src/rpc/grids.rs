@@ -223,13 +223,14 @@ impl Grids for GridsService {
         request: Request<v1::WatchRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
         let grid = self.own(&request, &request.get_ref().grid_id).await?;
+        let catching_up = turn(&request).map(|turn| turn.catching_up());
         let request = request.into_inner();
         let asked = watch::Asked {
             grid,
             after_sequence: request.after_sequence,
             summary_only: request.summary_only,
         };
-        let changes = watch::follow(&self.context, asked).await?;
+        let changes = watch::follow(&self.context, asked, catching_up).await?;
         Ok(Response::new(changes))
     }
 

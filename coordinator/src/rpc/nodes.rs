@@ -21,7 +21,7 @@ use crate::domain::node::{Health, NodeState};
 use crate::store::{Applied, Measurement, Rejection, StoreError};
 
 /// Most cells given back in one call.
-const RELEASE_CELLS_MAX: usize = 1_024;
+pub(crate) const RELEASE_CELLS_MAX: usize = 1_024;
 
 /// The `Nodes` service.
 #[derive(Debug)]

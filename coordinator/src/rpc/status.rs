@@ -19,6 +19,7 @@ use atelier_proto::ids::Digest;
 use atelier_proto::retry;
 use tonic::{Code, Status};
 
+use super::watch::READ_MAX;
 use crate::dispatch::NotGiven;
 use crate::domain::access::ForeignSubmitter;
 use crate::domain::cell::Refusal;
@@ -47,6 +48,10 @@ pub(super) enum RpcError {
     Denied(#[from] Denied),
     #[error(transparent)]
     Limited(#[from] Exceeded),
+    #[error(
+        "what was sent was not read for {READ_MAX:?}\nhint: go on from the last sequence number that was read"
+    )]
+    NotRead,
     #[error("the coordinator is shutting down")]
     ShuttingDown,
     #[error(transparent)]
@@ -68,7 +73,7 @@ impl RpcError {
             Self::Denied(Denied::NotForYou { .. } | Denied::TooLong { .. })
             | Self::ForeignSubmitter(_) => Code::PermissionDenied,
             // Whatever the bucket says of the coordinator's call, the caller can only wait until it is mended.
-            Self::Bucket(_) | Self::ShuttingDown => Code::Unavailable,
+            Self::Bucket(_) | Self::ShuttingDown | Self::NotRead => Code::Unavailable,
             Self::Limited(_) => Code::ResourceExhausted,
             Self::Random(_) | Self::NotAdmitted => Code::Internal,
         }

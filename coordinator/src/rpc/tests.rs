@@ -11,7 +11,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
 use super::*;
-use crate::listen::{Protocol, ServerTls, TlsFiles};
+use crate::listen::{Bounds, Protocol, ServerTls, TlsFiles};
 
 /// Notes who calls.
 #[derive(Debug, Clone, Default)]
@@ -57,7 +57,12 @@ async fn each_request_has_the_certificate_of_its_connection() {
     let tls = ServerTls::load(files, Clock::system()).unwrap();
     let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://{}", tcp.local_addr().unwrap());
-    let listener = Listener::new(tcp, "a test", Protocol::Grpc, Some(tls), 8);
+    let bounds = Bounds {
+        connections_max: 8,
+        address_connections_max: 8,
+        metrics: Arc::default(),
+    };
+    let listener = Listener::new(tcp, "a test", Protocol::Grpc, Some(tls), bounds);
     let (_health, service) = tonic_health::server::health_reporter();
     let noting = Noting::default();
     let serving = Server::builder()

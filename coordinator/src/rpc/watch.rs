@@ -6,10 +6,12 @@
 mod pulse;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use atelier_proto::ids::GridId;
 use atelier_proto::v1;
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::SendTimeoutError;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 use tracing::Instrument as _;
@@ -23,9 +25,11 @@ use crate::domain::summary::CellRecord;
 use crate::store::StoreError;
 
 /// Messages that wait for a slow reader; what changes meanwhile is read when there is room again.
-const MESSAGES_MAX: usize = 4;
-/// Cells of one message: some 500 KiB, well below the 4 MiB that gRPC clients take by default.
-const CELLS_PER_MESSAGE_MAX: usize = 1_000;
+const MESSAGES_MAX: usize = 1;
+/// Cells of one message: some 125 KiB, so that what a slow reader leaves lying is not much.
+const CELLS_PER_MESSAGE_MAX: usize = 250;
+/// How long a reader may leave a message lying. It may go on from where it was when it reads again.
+pub(crate) const READ_MAX: Duration = Duration::from_secs(30);
 
 type Sender = mpsc::Sender<Result<v1::WatchResponse, Status>>;
 
@@ -46,6 +50,7 @@ pub(super) struct Asked {
 pub(super) async fn follow(
     context: &Context,
     asked: Asked,
+    catching_up: Option<Arc<Semaphore>>,
 ) -> Result<ReceiverStream<Result<v1::WatchResponse, Status>>, RpcError> {
     let facts = context.ledger.facts(asked.grid).await?;
     // The facts may be older than the end of the grid.
@@ -56,9 +61,12 @@ pub(super) async fn follow(
         facts,
         asked,
         sender: sender.clone(),
+        catching_up,
     };
     let following = async move {
-        if let Err(error) = follower.follow().await {
+        let ended = follower.follow().await;
+        drop(follower);
+        if let Err(error) = ended {
             // Nobody is left to tell if the reader has gone.
             let _ = sender.send(Err(error.into())).await;
         }
@@ -72,6 +80,8 @@ struct Follower {
     asked: Asked,
     facts: Arc<GridFacts>,
     sender: Sender,
+    /// Turns at reading what was missed, which those of one caller share.
+    catching_up: Option<Arc<Semaphore>>,
 }
 
 impl Follower {
@@ -111,7 +121,7 @@ impl Follower {
     async fn tell(&self, pulse: &Pulse, after_sequence: u64) -> Result<bool, RpcError> {
         let summary = convert::summary(&pulse.changes.summary, pulse.estimate);
         let of_pulse = &pulse.changes.cells;
-        let read;
+        let (read, _turn);
         let cells = if self.asked.summary_only {
             &[][..]
         } else if after_sequence >= pulse.after_sequence {
@@ -119,6 +129,10 @@ impl Follower {
             let known = of_pulse.partition_point(|cell| cell.changed_sequence <= after_sequence);
             &of_pulse[known..]
         } else {
+            _turn = match &self.catching_up {
+                Some(turns) => turns.acquire().await.ok(),
+                None => None,
+            };
             let store = self.context.ledger.store();
             read = store.changes(self.asked.grid, after_sequence).await?.cells;
             // What changed since the pulse is told with the next one.
@@ -128,8 +142,10 @@ impl Follower {
         };
         for message in self.messages(&summary, cells, after_sequence) {
             tokio::select! {
-                sent = self.sender.send(Ok(message)) => if sent.is_err() {
-                    return Ok(false);
+                sent = self.sender.send_timeout(Ok(message), READ_MAX) => match sent {
+                    Ok(()) => {}
+                    Err(SendTimeoutError::Closed(_)) => return Ok(false),
+                    Err(SendTimeoutError::Timeout(_)) => return Err(RpcError::NotRead),
                 },
                 () = self.context.shutdown.cancelled() => return Err(RpcError::ShuttingDown),
             }

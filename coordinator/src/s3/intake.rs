@@ -20,13 +20,13 @@ use super::fault::Fault;
 use super::files::{Files, NewFile};
 
 /// The largest object, and the largest part of one: 5 GiB.
-pub(super) const OBJECT_BYTES_MAX: u64 = 5 << 30;
+pub(crate) const OBJECT_BYTES_MAX: u64 = 5 << 30;
 /// What is held in memory of one body before it is written.
 const BATCH_BYTES: usize = 1 << 20;
 /// A body of many tiny pieces is written as often.
 const BATCH_PIECES: usize = 256;
 /// A body that brings nothing for so long is given up.
-const BODY_IDLE_MAX: Duration = Duration::from_mins(1);
+pub(crate) const BODY_IDLE_MAX: Duration = Duration::from_mins(1);
 
 /// What a body has to be like.
 #[derive(Debug, Default)]

@@ -46,7 +46,12 @@ impl Endpoint {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
-        let listener = Listener::new(listener, "S3", Protocol::Http, None, 64);
+        let bounds = crate::listen::Bounds {
+            connections_max: 64,
+            address_connections_max: 64,
+            metrics: std::sync::Arc::default(),
+        };
+        let listener = Listener::new(listener, "S3", Protocol::Http, None, bounds);
         let task = tokio::spawn(s3.serve(vec![listener], shutdown.clone()));
         Self {
             folder,

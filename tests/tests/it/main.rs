@@ -16,6 +16,7 @@ mod doctor;
 mod exits;
 mod faults;
 mod fetch;
+mod flood;
 mod gallery_page;
 mod grid;
 mod identity;

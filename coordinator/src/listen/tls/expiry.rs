@@ -2,6 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::metrics::Metrics;
+
 /// How long before the end there is a warning.
 const WARNED_BEFORE: SignedDuration = SignedDuration::from_hours(14 * 24);
 /// How often.
@@ -15,9 +17,23 @@ pub(super) struct Expiry {
     /// The revocation list that is to be renewed first. One that is late is used all the same: to refuse everybody would
     /// be worse than to miss what was revoked since.
     pub(super) revocation_list: Option<Timestamp>,
+    /// The authority of clients' certificates that expires first.
+    pub(super) authority: Option<Timestamp>,
 }
 
 impl Expiry {
+    /// Tells metrics of it.
+    pub(super) fn tell(&self, metrics: &Metrics) {
+        for (file, at) in [
+            ("certificate", self.certificate),
+            ("revocation_list", self.revocation_list),
+            ("client_authority", self.authority),
+        ] {
+            let seconds = at.map(|at| at.as_second() as f64);
+            metrics.tls_expires.of([file]).set_known(seconds);
+        }
+    }
+
     /// What is to be said now, if the last time was `warned`.
     pub(super) fn warning(&self, now: Timestamp, warned: Option<Timestamp>) -> Option<String> {
         if warned.is_some_and(|at| now.duration_since(at) < WARNED_EVERY) {
@@ -46,7 +62,16 @@ impl Expiry {
             self.revocation_list,
             "put a newer one in its place; until then it is used as it is",
         );
-        let warnings: Vec<String> = certificate.into_iter().chain(revocation_list).collect();
+        let authority = warning(
+            "an authority of --client-ca",
+            self.authority,
+            "clients and nodes with certificates of it are refused then; put a new one beside it, and give them new ones",
+        );
+        let warnings = certificate
+            .into_iter()
+            .chain(revocation_list)
+            .chain(authority);
+        let warnings: Vec<String> = warnings.collect();
         (!warnings.is_empty()).then(|| warnings.join("; "))
     }
 }
@@ -61,7 +86,7 @@ mod tests {
         let in_days = |days: i64| now + SignedDuration::from_hours(24 * days);
         let expiry = |days| Expiry {
             certificate: Some(in_days(days)),
-            revocation_list: None,
+            ..Expiry::default()
         };
         assert_eq!(expiry(15).warning(now, None), None);
         let soon = expiry(13).warning(now, None).unwrap();
@@ -72,12 +97,26 @@ mod tests {
         assert_eq!(expiry(13).warning(now, told), None);
         let told = Some(now - SignedDuration::from_hours(24));
         assert!(expiry(13).warning(now, told).is_some());
-        let both = Expiry {
+        let all = Expiry {
             revocation_list: Some(in_days(2)),
+            authority: Some(in_days(4)),
             ..expiry(3)
         };
-        let both = both.warning(now, None).unwrap();
-        assert!(both.contains("--tls-cert") && both.contains("--client-crl"));
+        let metrics = Metrics::default();
+        all.tell(&metrics);
+        let told = metrics.text_of_this_one();
+        for (file, at) in [
+            ("certificate", 3),
+            ("revocation_list", 2),
+            ("client_authority", 4),
+        ] {
+            let seconds = in_days(at).as_second();
+            let line = format!("tls_expires_timestamp_seconds{{file=\"{file}\"}} {seconds}");
+            assert!(told.contains(&line), "{line} is missing in {told}");
+        }
+        let all = all.warning(now, None).unwrap();
+        assert!(all.contains("--tls-cert") && all.contains("--client-crl"));
+        assert!(all.contains("--client-ca expires on 2030-06-05"), "{all}");
         assert_eq!(Expiry::default().warning(now, None), None);
     }
 }

@@ -23,7 +23,7 @@ use crate::submissions::Submission;
 /// Longest reason of a failure.
 const REASON_CHARS_MAX: usize = 4_000;
 /// Longest log of a failure.
-const LOG_CHARS_MAX: usize = 16_000;
+pub(crate) const LOG_CHARS_MAX: usize = 16_000;
 /// Most cells that one call may have tried again.
 const RETRY_CELLS_MAX: usize = 10_000;
 /// Most points of a loss curve.
@@ -37,10 +37,10 @@ const LEASE_CELLS_MAX: u32 = 256;
 /// Most inputs that a node may name as cached.
 const CACHED_INPUTS_MAX: usize = 1_024;
 /// Longest wait of a lease.
-const LEASE_WAIT_MAX: Duration = Duration::from_mins(1);
+pub(crate) const LEASE_WAIT_MAX: Duration = Duration::from_mins(1);
 /// Entries of a page if the caller does not say, and the most that it may say.
 const PAGE_ENTRIES: u32 = 100;
-const PAGE_ENTRIES_MAX: u32 = 1_000;
+pub(crate) const PAGE_ENTRIES_MAX: u32 = 1_000;
 
 pub(super) type Parsed<T> = Result<T, InvalidField>;
 
