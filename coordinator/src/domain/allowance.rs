@@ -94,11 +94,8 @@ mod tests {
         assert_eq!(left.try_use(SOME, at(500)), Ok(()));
         assert!(!left.is_whole(SOME, at(1_000)));
         assert!(left.is_whole(SOME, at(10_000)));
-        assert_eq!(
-            left.now(SOME, at(-10_000)),
-            0.0,
-            "a clock that was set back"
-        );
+        let set_back = left.now(SOME, at(-10_000));
+        assert!(set_back.abs() < 1e-9, "a clock that was set back");
     }
 
     #[test]
