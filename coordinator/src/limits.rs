@@ -74,6 +74,8 @@ pub struct Exceeded {
     pub message: String,
     /// When it may be tried again.
     pub after: Duration,
+    /// The caller is refused again and again, and goes on.
+    pub is_flood: bool,
 }
 
 /// What each caller may have.

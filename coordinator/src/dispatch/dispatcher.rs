@@ -91,6 +91,7 @@ impl Dispatcher {
                     "{most} nodes wait for cells, and no more may\nhint: have an operator raise --waiting-leases-max, or add a coordinator"
                 ),
                 after: FULL_WAIT,
+                is_flood: false,
             }));
         };
         let (teller, told) = oneshot::channel();

@@ -26,7 +26,7 @@ pub const CLIENT_BURST: Duration = Duration::from_secs(10);
 /// The same of nodes.
 pub const NODE_BURST: Duration = Duration::from_secs(2);
 /// Calls of a client that are worked on at once, until their answers are taken; further ones wait for these.
-pub const CLIENT_CALLS_RUNNING_MAX: usize = 16;
+pub const CLIENT_CALLS_RUNNING_MAX: usize = 8;
 /// Calls of a client in hand, waiting or not.
 pub const CLIENT_CALLS_MAX: u32 = 256;
 /// The same of what calls itself a node, or of all who come by one token for nodes: each waits with a call for cells.
@@ -48,6 +48,12 @@ pub const CATCHING_UP_MAX: usize = 8;
 const IN_HAND_WAIT: Duration = Duration::from_secs(1);
 /// The same for streams, which last.
 const WATCH_WAIT: Duration = Duration::from_secs(5);
+/// Refusals of a caller in a second that are told at once; who goes on regardless is told later.
+pub const PROMPT_REFUSALS_MAX: u32 = 100;
+/// How long those refusals are held back, so that whoever waits for answers cannot ask faster.
+pub const REFUSAL_HELD: Duration = Duration::from_secs(1);
+/// Refusals that are held back at once, of all callers; further ones are told at once.
+pub const REFUSALS_HELD_MAX: usize = 4_096;
 /// Least time between two looks for callers that need not be remembered.
 const SWEEP_INTERVAL: SignedDuration = SignedDuration::from_secs(1);
 
@@ -90,9 +96,36 @@ struct Usage {
     left: Left,
     in_hand: u32,
     watching: u32,
+    refusals: Refusals,
     running: Arc<Semaphore>,
     submitting: Arc<Semaphore>,
     catching_up: Arc<Semaphore>,
+}
+
+/// How often a caller was refused of late.
+#[derive(Debug, Default)]
+struct Refusals {
+    /// The second that they are counted in.
+    since: Option<Timestamp>,
+    count: u32,
+}
+
+impl Refusals {
+    /// Counts one, and says whether there are many.
+    fn are_many(&mut self, now: Timestamp) -> bool {
+        let second = SignedDuration::from_secs(1);
+        if self
+            .since
+            .is_none_or(|since| now.duration_since(since).abs() >= second)
+        {
+            *self = Self {
+                since: Some(now),
+                count: 0,
+            };
+        }
+        self.count = self.count.saturating_add(1);
+        self.count > PROMPT_REFUSALS_MAX
+    }
 }
 
 #[derive(Debug, Default)]
@@ -111,6 +144,7 @@ struct Inner {
     limits: CallerLimits,
     clock: Clock,
     submitting: Arc<Semaphore>,
+    held: Arc<Semaphore>,
     seen: Mutex<Seen>,
 }
 
@@ -121,6 +155,7 @@ impl Callers {
             limits,
             clock,
             submitting: Arc::new(Semaphore::new(SUBMISSIONS_MAX)),
+            held: Arc::new(Semaphore::new(REFUSALS_HELD_MAX)),
             seen: Mutex::default(),
         }))
     }
@@ -154,6 +189,7 @@ impl Callers {
                     key.words()
                 ),
                 after: IN_HAND_WAIT,
+                is_flood: usage.refusals.are_many(now),
             });
         }
         if let Err(after) = usage.left.try_use(allowance, now) {
@@ -172,6 +208,7 @@ impl Callers {
                     allowance.per_second
                 ),
                 after,
+                is_flood: usage.refusals.are_many(now),
             });
         }
         // One was used.
@@ -187,6 +224,15 @@ impl Callers {
             submitting,
             catching_up,
         })))
+    }
+
+    /// Waits before a caller is refused who floods, if not too many wait for that.
+    pub async fn hold(&self, exceeded: &Exceeded) {
+        if exceeded.is_flood
+            && let Ok(_place) = self.0.held.try_acquire()
+        {
+            tokio::time::sleep(REFUSAL_HELD).await;
+        }
     }
 
     fn allowance(&self, kind: Kind) -> Allowance {
@@ -267,6 +313,7 @@ impl Seen {
             left: allowance.whole(now),
             in_hand: 0,
             watching: 0,
+            refusals: Refusals::default(),
             running: Arc::new(Semaphore::new(CLIENT_CALLS_RUNNING_MAX)),
             submitting: Arc::new(Semaphore::new(CALLER_SUBMISSIONS_MAX)),
             catching_up: Arc::new(Semaphore::new(CATCHING_UP_MAX)),
@@ -316,6 +363,7 @@ impl Turn {
                  waited {SUBMISSION_WAIT_MAX:?} for its turn\nhint: submit fewer at once"
             ),
             after: IN_HAND_WAIT,
+            is_flood: false,
         })
     }
 
@@ -348,6 +396,7 @@ impl Turn {
                  hint: end some of them, or have an operator raise {setting}"
             ),
             after: WATCH_WAIT,
+            is_flood: false,
         };
         if seen.watching >= limits.watchers_max {
             let who = "this coordinator has";

@@ -117,7 +117,10 @@ impl Admission {
         let turn = match self.callers.begin(shown.as_ref().ok(), from, &call, 1.0) {
             Ok(turn) => turn,
             // It is written down nowhere else: a flood of calls is none of lines.
-            Err(exceeded) => return self.refuse(&exceeded).into_http(),
+            Err(exceeded) => {
+                self.callers.hold(&exceeded).await;
+                return self.refuse(&exceeded).into_http();
+            }
         };
         let admitted = match shown {
             Ok(admitted) => admitted,

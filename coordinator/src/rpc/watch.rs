@@ -26,8 +26,8 @@ use crate::store::StoreError;
 
 /// Messages that wait for a slow reader; what changes meanwhile is read when there is room again.
 const MESSAGES_MAX: usize = 1;
-/// Cells of one message: some 125 KiB, so that what a slow reader leaves lying is not much.
-const CELLS_PER_MESSAGE_MAX: usize = 250;
+/// Cells of one message: some 50 KiB, so that what a slow reader leaves lying is not much.
+const CELLS_PER_MESSAGE_MAX: usize = 100;
 /// How long a reader may leave a message lying. It may go on from where it was when it reads again.
 pub(crate) const READ_MAX: Duration = Duration::from_secs(30);
 
@@ -130,7 +130,11 @@ impl Follower {
             &of_pulse[known..]
         } else {
             _turn = match &self.catching_up {
-                Some(turns) => turns.acquire().await.ok(),
+                Some(turns) => tokio::select! {
+                    turn = turns.acquire() => turn.ok(),
+                    // Nothing is read for who has gone meanwhile.
+                    () = self.sender.closed() => return Ok(false),
+                },
                 None => None,
             };
             let store = self.context.ledger.store();

@@ -1,5 +1,6 @@
 use std::net::Ipv4Addr;
 
+use atelier_proto::clock::Stopwatch;
 use jiff::Timestamp;
 
 use super::*;
@@ -159,4 +160,36 @@ fn what_a_call_carries_is_charged_and_callers_are_remembered_only_while_they_mus
     let key = Key::Identity(Kind::Client, "client ann".to_owned());
     assert!(callers.seen().by_key.contains_key(&key));
     drop(turn);
+}
+
+#[tokio::test]
+async fn who_goes_on_regardless_is_refused_later_and_who_stops_at_once_again() {
+    let (callers, clock) = callers();
+    let ann = known("ann", Role::Client);
+    let refused = || {
+        callers
+            .begin(Some(&ann), HERE, "Grids.List", 1.0)
+            .unwrap_err()
+    };
+    flood(&callers, Some(&ann), HERE, "Grids.List");
+    for _ in 1..PROMPT_REFUSALS_MAX {
+        assert!(!refused().is_flood);
+    }
+    let exceeded = refused();
+    assert!(exceeded.is_flood);
+    let begun = Stopwatch::start();
+    callers.hold(&exceeded).await;
+    assert!(begun.elapsed() >= REFUSAL_HELD);
+
+    // Nobody has more of them held than there is room for.
+    let room = u32::try_from(REFUSALS_HELD_MAX).unwrap();
+    let all = callers.0.held.clone().try_acquire_many_owned(room).unwrap();
+    let begun = Stopwatch::start();
+    callers.hold(&exceeded).await;
+    assert!(begun.elapsed() < REFUSAL_HELD);
+    drop(all);
+
+    clock.advance(Duration::from_secs(2));
+    flood(&callers, Some(&ann), HERE, "Grids.List");
+    assert!(!refused().is_flood);
 }

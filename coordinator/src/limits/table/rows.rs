@@ -93,6 +93,11 @@ const CALLERS: &[Row] = &[
     )
     .counted(Limit::Submissions),
     row(
+        "Refusals of one caller in a second that are told at once",
+        Count(callers::PROMPT_REFUSALS_MAX as u64),
+        "further ones are held back for 1 s, 4,096 at once of all callers",
+    ),
+    row(
         "Callers that are told apart",
         Count(callers::CALLERS_MAX as u64),
         "further ones share what one has",
