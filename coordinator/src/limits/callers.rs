@@ -26,7 +26,7 @@ pub const CLIENT_BURST: Duration = Duration::from_secs(10);
 /// The same of nodes.
 pub const NODE_BURST: Duration = Duration::from_secs(2);
 /// Calls of a client that are worked on at once, until their answers are taken; further ones wait for these.
-pub const CLIENT_CALLS_RUNNING_MAX: usize = 8;
+pub const CLIENT_CALLS_RUNNING_MAX: usize = 4;
 /// Calls of a client in hand, waiting or not.
 pub const CLIENT_CALLS_MAX: u32 = 256;
 /// The same of what calls itself a node, or of all who come by one token for nodes: each waits with a call for cells.
