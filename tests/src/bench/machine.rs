@@ -17,7 +17,7 @@ const TMPFS_MAGIC: i64 = 0x0102_1994;
 /// Names and values for the head of a section.
 pub fn describe(workspace: &Path, coordinator: &Path) -> Vec<(&'static str, String)> {
     let version = output(Command::new(coordinator).arg("--version"));
-    let version = version.split_whitespace().last().unwrap_or("unknown");
+    let version = version.split_whitespace().nth(1).unwrap_or("unknown");
     let describe = ["describe", "--always", "--dirty", "--abbrev=12"];
     let commit = output(Command::new("git").args(describe).current_dir(workspace));
     let busy = 100.0 * busy_share();
