@@ -173,17 +173,20 @@ def package_tree(package: debian.Package, material: Material) -> Tree:
 
 
 #: What lintian finds and is meant to be so, by package, with why.
+SYSTEMCTL = "# try-restart, which starts nothing, and instances by a pattern: deb-systemd-invoke knows neither.\n"
 OVERRIDES = {
     "atelier": "# A parser of YAML in Rust, whose messages are those of libyaml.\natelier: embedded-library libyaml *\n",
     "atelier-coordinator": (
         "# The database's password may be in it.\n"
         "atelier-coordinator: non-standard-file-perm 0600 != 0644 [etc/atelier/coordinator.env]\n"
+        f"{SYSTEMCTL}atelier-coordinator: maintainer-script-calls-systemctl *\n"
     ),
     "atelier-node": (
         "# libtorch is in no package of Debian, and so nowhere that the loader would look.\n"
         "atelier-node: custom-library-search-path RUNPATH *\n"
         "# A token may be in it.\n"
         "atelier-node: non-standard-file-perm 0600 != 0644 [etc/atelier/node.env]\n"
+        f"{SYSTEMCTL}atelier-node: maintainer-script-calls-systemctl *\n"
     ),
 }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Command, Subcommand};
 use clap_complete::Shell;
+use clap_mangen::Man;
 
 /// The commands that every program has for that.
 #[derive(Debug, Clone, Subcommand)]
@@ -69,10 +70,27 @@ fn completions(shell: Shell, mut program: Command) -> String {
     String::from_utf8_lossy(&script).trim_end().to_owned()
 }
 
-/// Writes a page for the program, and one for each of its commands that is not hidden: `atelier-fleet-status.1`.
+/// Writes a page for the program, and one for each of its commands that is not hidden: `atelier-fleet-status.1`. Each
+/// says of which version of the program it is.
 fn write_pages(program: Command, folder: &Path) -> io::Result<()> {
+    fn write(command: &Command, source: &str, folder: &Path) -> io::Result<()> {
+        for below in command
+            .get_subcommands()
+            .filter(|below| !below.is_hide_set())
+        {
+            write(below, source, folder)?;
+        }
+        Man::new(command.clone())
+            .source(source)
+            .generate_to(folder)?;
+        Ok(())
+    }
+
     std::fs::create_dir_all(folder)?;
-    clap_mangen::generate_to(program, folder)
+    let mut program = program.disable_help_subcommand(true);
+    program.build();
+    let source = program.render_version();
+    write(&program, source.trim_end(), folder)
 }
 
 #[cfg(test)]
@@ -160,6 +178,8 @@ mod tests {
             page.contains("In white") && page.contains("brush"),
             "{page}"
         );
+        let of_the_program = concat!("\"painter ", env!("CARGO_PKG_VERSION"), "\"");
+        assert!(page.contains(of_the_program), "{page}");
     }
 
     #[test]
