@@ -10,8 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::data_folder::{DataFolder, DataFolderError};
 use crate::s3::S3Error;
 use crate::s3::backup::Copied;
-use crate::store::StoreError;
-use crate::store::sql::SqlStore;
+use crate::store::{Store, StoreError};
 
 /// Why there is no backup. An earlier one in the same folder is as it was.
 #[derive(Debug, thiserror::Error)]
@@ -67,7 +66,7 @@ pub async fn back_up(data: &Path, to: &Path) -> Result<Copied, BackupError> {
     let folder = DataFolder::open(to)?;
     let partial = to.join("atelier.db.partial");
     remove_if_there(&partial).map_err(at(&partial))?;
-    SqlStore::copy_sqlite(&database, &partial).await?;
+    Store::copy_sqlite(&database, &partial).await?;
     let objects = DataFolder::objects_in(data);
     let objects = crate::s3::backup::back_up(&objects, &folder.objects()).await?;
     copy_keys(data, to)?;

@@ -73,15 +73,12 @@ mod tests {
     use crate::domain::node::tests::node;
     use crate::domain::share::Shares;
     use crate::ledger::Rules;
-    use crate::store::NewGrid;
-    use crate::store::sql::SqlStore;
+    use crate::store::{NewGrid, Store};
 
     #[tokio::test]
     async fn the_cell_of_a_node_that_falls_silent_goes_to_another_one_and_the_waiting_are_told() {
         let folder = tempfile::tempdir().unwrap();
-        let store = SqlStore::sqlite(&folder.path().join("test.db"))
-            .await
-            .unwrap();
+        let store = Store::sqlite(&folder.path().join("test.db")).await.unwrap();
         let clock = Clock::manual(Timestamp::from_second(1_800_000_000).unwrap());
         let rules = Rules {
             lease: LeaseRules::default(),

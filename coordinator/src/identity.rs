@@ -108,7 +108,7 @@ pub struct Identities(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     asking: Asking,
-    store: Arc<dyn Store>,
+    store: Arc<Store>,
     clock: Clock,
     tokens: Tokens,
     sessions: Sessions,
@@ -118,7 +118,7 @@ struct Inner {
 
 impl Identities {
     /// Of those whom this store knows.
-    pub fn new(asking: Asking, store: Arc<dyn Store>, clock: Clock, metrics: Arc<Metrics>) -> Self {
+    pub fn new(asking: Asking, store: Arc<Store>, clock: Clock, metrics: Arc<Metrics>) -> Self {
         Self(Arc::new(Inner {
             asking,
             tokens: Tokens::new(store.clone(), clock.clone()),

@@ -63,11 +63,7 @@ pub async fn run(
     }
 }
 
-async fn until_lost(
-    mut leadership: Box<dyn Leadership>,
-    health: &Health,
-    shutdown: &CancellationToken,
-) {
+async fn until_lost(mut leadership: Leadership, health: &Health, shutdown: &CancellationToken) {
     tracing::info!("leading");
     loop {
         health.leader_seen();

@@ -55,7 +55,7 @@ pub struct Rules {
 /// The store with the bells.
 #[derive(Debug)]
 pub struct Ledger {
-    store: Arc<dyn Store>,
+    store: Arc<Store>,
     clock: Clock,
     rules: Arc<Rules>,
     metrics: Arc<Metrics>,
@@ -71,14 +71,14 @@ pub struct Ledger {
 
 impl Ledger {
     /// A ledger over a store. What commits lives until the ledger is dropped, on the runtime that this is called on.
-    pub fn new(store: Arc<dyn Store>, clock: Clock, rules: Rules) -> Self {
+    pub fn new(store: Arc<Store>, clock: Clock, rules: Rules) -> Self {
         Self::counted_by(Arc::default(), store, clock, rules)
     }
 
     /// The same, counted by metrics that count other things, too.
     pub fn counted_by(
         metrics: Arc<Metrics>,
-        store: Arc<dyn Store>,
+        store: Arc<Store>,
         clock: Clock,
         rules: Rules,
     ) -> Self {
@@ -106,8 +106,8 @@ impl Ledger {
     }
 
     /// The store, for reading and for what rings no bell.
-    pub fn store(&self) -> &dyn Store {
-        &*self.store
+    pub fn store(&self) -> &Store {
+        &self.store
     }
 
     /// What is counted of this coordinator.

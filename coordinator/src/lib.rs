@@ -83,7 +83,6 @@ use self::listen::{Bounds, Listener, Protocol, ServerTls};
 use self::metrics::Metrics;
 use self::monitoring::Monitoring;
 use self::store::Store;
-use self::store::sql::SqlStore;
 use self::submissions::Submissions;
 
 /// How long calls in hand may take to end when the coordinator leaves.
@@ -303,13 +302,13 @@ pub async fn run(
     ready(&ready_to_say);
 
     shutdown.cancelled().await;
-    wind_up(&tasks, &*store, servers).await
+    wind_up(&tasks, &store, servers).await
 }
 
 /// Waits, within a bound, until every call has ended, and tells what a server ended with.
 async fn wind_up(
     tasks: &TaskTracker,
-    store: &dyn Store,
+    store: &Store,
     servers: Vec<JoinHandle<Result<(), RunError>>>,
 ) -> Result<(), RunError> {
     tasks.close();
@@ -331,7 +330,7 @@ async fn wind_up(
 fn find_out_who_calls(
     config: &Config,
     folder: &DataFolder,
-    store: &Arc<dyn Store>,
+    store: &Arc<Store>,
     clock: &Clock,
     metrics: &Arc<Metrics>,
     tasks: &TaskTracker,
@@ -380,14 +379,14 @@ fn reopen_on_hangup(
     })
 }
 
-async fn open_store(config: &Config, folder: &DataFolder) -> Result<Arc<dyn Store>, RunError> {
-    Ok(match &config.database {
-        DatabaseConfig::Sqlite => Arc::new(SqlStore::sqlite(&folder.database()).await?),
+async fn open_store(config: &Config, folder: &DataFolder) -> Result<Arc<Store>, RunError> {
+    Ok(Arc::new(match &config.database {
+        DatabaseConfig::Sqlite => Store::sqlite(&folder.database()).await?,
         DatabaseConfig::Postgres {
             url,
             connections_max,
-        } => Arc::new(SqlStore::postgres(url.expose_secret(), *connections_max).await?),
-    })
+        } => Store::postgres(url.expose_secret(), *connections_max).await?,
+    }))
 }
 
 /// Hears of what other coordinators queue, until `shutdown`.

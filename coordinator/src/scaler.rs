@@ -117,7 +117,7 @@ pub async fn run(ledger: Arc<Ledger>, scaling: Arc<Scaling>, shutdown: Cancellat
     let mut failed = 0_u32;
     loop {
         bell.mark_unchanged();
-        let Some(looked) = shutdown.run_until_cancelled(scaler.look()).await else {
+        let Some(looked) = shutdown.run_until_cancelled(Box::pin(scaler.look())).await else {
             return;
         };
         let is_empty = match looked {

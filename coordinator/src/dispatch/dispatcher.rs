@@ -261,8 +261,7 @@ mod tests {
     use crate::domain::node::tests::node;
     use crate::domain::share::Shares;
     use crate::ledger::Rules;
-    use crate::store::NewGrid;
-    use crate::store::sql::SqlStore;
+    use crate::store::{NewGrid, Store};
 
     const LONG: Duration = Duration::from_mins(1);
     const PLACES: usize = 300;
@@ -277,7 +276,7 @@ mod tests {
     impl House {
         async fn open() -> Self {
             let folder = tempfile::tempdir().unwrap();
-            let store = SqlStore::sqlite(&folder.path().join("test.db")).await;
+            let store = Store::sqlite(&folder.path().join("test.db")).await;
             let rules = Rules {
                 lease: LeaseRules::default(),
                 shares: Shares::even(),

@@ -7,7 +7,6 @@ use super::sessions::DURATION_MAX;
 use super::*;
 use crate::domain::access::Identity;
 use crate::domain::token::TokenRecord;
-use crate::store::sql::SqlStore;
 
 const HOME: &str = "127.0.0.1:4000";
 
@@ -15,7 +14,7 @@ const HOME: &str = "127.0.0.1:4000";
 struct Place {
     folder: tempfile::TempDir,
     clock: Clock,
-    store: Arc<dyn Store>,
+    store: Arc<Store>,
     one: Identities,
     other: Identities,
 }
@@ -30,8 +29,8 @@ fn peer(address: &str) -> Peer {
 impl Place {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = SqlStore::sqlite(&folder.path().join("test.db")).await;
-        let store: Arc<dyn Store> = Arc::new(store.unwrap());
+        let store = Store::sqlite(&folder.path().join("test.db")).await;
+        let store = Arc::new(store.unwrap());
         let clock = Clock::manual(Timestamp::from_second(1_800_000_000).unwrap());
         let identities = || Self::identities(folder.path(), &store, &clock);
         Self {
@@ -43,7 +42,7 @@ impl Place {
         }
     }
 
-    fn identities(folder: &std::path::Path, store: &Arc<dyn Store>, clock: &Clock) -> Identities {
+    fn identities(folder: &std::path::Path, store: &Arc<Store>, clock: &Clock) -> Identities {
         let operator = FileToken::load_or_make(&folder.join("operator-token")).unwrap();
         let path = folder.join("node-token");
         std::fs::write(&path, NODE_TOKEN).unwrap();

@@ -84,7 +84,7 @@ struct Kept {
 /// The tokens of a store.
 #[derive(Debug)]
 pub(super) struct Tokens {
-    store: Arc<dyn Store>,
+    store: Arc<Store>,
     clock: Clock,
     kept: Mutex<Kept>,
 }
@@ -96,7 +96,7 @@ fn is_within(since: Timestamp, now: Timestamp, duration: Duration) -> bool {
 }
 
 impl Tokens {
-    pub(super) fn new(store: Arc<dyn Store>, clock: Clock) -> Self {
+    pub(super) fn new(store: Arc<Store>, clock: Clock) -> Self {
         Self {
             store,
             clock,

@@ -49,7 +49,7 @@ impl Commits {
 
 /// Who commits.
 pub(super) struct Committer {
-    pub(super) store: Arc<dyn Store>,
+    pub(super) store: Arc<Store>,
     pub(super) clock: Clock,
     pub(super) rules: Arc<Rules>,
     pub(super) metrics: Arc<Metrics>,

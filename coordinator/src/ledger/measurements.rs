@@ -27,7 +27,7 @@ impl Measurements {
         speeds.clone()
     }
 
-    pub(super) async fn keep(&self, store: &dyn Store) -> Result<(), StoreError> {
+    pub(super) async fn keep(&self, store: &Store) -> Result<(), StoreError> {
         let waiting = {
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
             std::mem::take(&mut *waiting)

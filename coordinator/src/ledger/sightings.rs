@@ -61,7 +61,7 @@ impl Sightings {
         seen.at.values().filter(|at| **at >= time).count()
     }
 
-    pub(super) async fn keep(&self, store: &dyn Store) -> Result<(), StoreError> {
+    pub(super) async fn keep(&self, store: &Store) -> Result<(), StoreError> {
         let waiting: Vec<(NodeId, Timestamp)> = self.lock().waiting.drain().collect();
         if !waiting.is_empty() {
             store.nodes_seen(&waiting).await?;

@@ -28,7 +28,6 @@ use crate::domain::lease::Holder;
 use crate::domain::share::Shares;
 use crate::domain::summary::CellRecord;
 use crate::ledger::{Ledger, Rules};
-use crate::store::sql::SqlStore;
 use crate::store::{Store, StoreError};
 
 /// Connections of a coordinator to PostgreSQL.
@@ -46,13 +45,13 @@ pub(super) enum Database {
 }
 
 /// The stores of the coordinators.
-pub(super) type Stores = [Arc<dyn Store>; COORDINATORS];
+pub(super) type Stores = [Arc<Store>; COORDINATORS];
 
 impl Database {
     pub(super) async fn open(&self) -> Result<Stores, StoreError> {
         Ok(match self {
             Self::Sqlite(path) => {
-                let store: Arc<dyn Store> = Arc::new(SqlStore::sqlite(path).await?);
+                let store = Arc::new(Store::sqlite(path).await?);
                 [store.clone(), store]
             }
             Self::Postgres(url) => [open_postgres(url).await?, open_postgres(url).await?],
@@ -74,8 +73,8 @@ impl Database {
     }
 }
 
-async fn open_postgres(url: &str) -> Result<Arc<dyn Store>, StoreError> {
-    Ok(Arc::new(SqlStore::postgres(url, CONNECTIONS_MAX).await?))
+async fn open_postgres(url: &str) -> Result<Arc<Store>, StoreError> {
+    Ok(Arc::new(Store::postgres(url, CONNECTIONS_MAX).await?))
 }
 
 /// A run of a node program, and what it believes.

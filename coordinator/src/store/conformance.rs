@@ -1,4 +1,4 @@
-//! What every store must do, as functions over the trait; each implementation runs them all.
+//! What a store must do, whichever database it is in; each of them runs all of it.
 
 mod cells;
 mod earlier;
@@ -8,19 +8,22 @@ mod on_sqlite;
 mod outbox;
 mod service;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use atelier_proto::ids::{CellId, Digest, GridId, NodeId, RequestId};
+use atelier_proto::ids::{CellId, Digest, GridId, NodeId, RequestId, TokenId};
 use jiff::Timestamp;
 
 use super::*;
 use crate::domain::attempt::Outcome;
-use crate::domain::cell::{CellResult, Progress};
-use crate::domain::grid::Draft;
+use crate::domain::cell::{Cell, CellResult, Event, Progress, Refusal};
+use crate::domain::fleet::{Bounds, Standing};
 use crate::domain::grid::tests::draft;
-use crate::domain::lease::Holder;
-use crate::domain::node::NodeState;
-use crate::domain::summary::Counts;
+use crate::domain::grid::{Draft, GridSpec};
+use crate::domain::lease::{Holder, LeaseRules};
+use crate::domain::node::{Health, Node, NodeState};
+use crate::domain::share::Shares;
+use crate::domain::summary::{Counts, GridState};
 
 const RULES: LeaseRules = LeaseRules {
     lease_duration: Duration::from_secs(30),
@@ -61,7 +64,7 @@ fn new_grid(draft: Draft) -> NewGrid {
     }
 }
 
-async fn submit(store: &dyn Store, draft: Draft, seconds: i64) -> GridId {
+async fn submit(store: &Store, draft: Draft, seconds: i64) -> GridId {
     let (submitted, created) = store
         .create_grid(new_grid(draft), at(seconds), &EVEN)
         .await
@@ -70,7 +73,7 @@ async fn submit(store: &dyn Store, draft: Draft, seconds: i64) -> GridId {
     submitted.grid
 }
 
-async fn register(store: &dyn Store) -> NodeId {
+async fn register(store: &Store) -> NodeId {
     let node = Node {
         id: NodeId::generate(),
         name: "node-0".to_owned(),
@@ -86,7 +89,7 @@ async fn register(store: &dyn Store) -> NodeId {
     node.id
 }
 
-async fn apply(store: &dyn Store, cell: CellId, event: Event, seconds: i64) -> Verdict {
+async fn apply(store: &Store, cell: CellId, event: Event, seconds: i64) -> Verdict {
     let verdicts = store
         .apply(vec![(cell, event)], at(seconds), &RULES, &EVEN)
         .await;
@@ -110,14 +113,14 @@ fn complete(node: NodeId, attempt: u32) -> Event {
     }
 }
 
-async fn sequence(store: &dyn Store, grid: GridId) -> u64 {
+async fn sequence(store: &Store, grid: GridId) -> u64 {
     let changes = store.changes(grid, u64::MAX).await.unwrap();
     assert_eq!(changes.cells, []);
     changes.summary.sequence
 }
 
 /// Runs everything on one store, which need not be empty.
-pub(super) async fn all(store: &dyn Store) {
+pub(super) async fn all(store: &Store) {
     grids::submitting_twice_makes_one_grid(store).await;
     cells::each_change_is_numbered_and_told_once(store).await;
     cells::a_stale_attempt_is_fenced_out(store).await;

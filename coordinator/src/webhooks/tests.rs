@@ -14,9 +14,8 @@ use crate::domain::grid::tests::draft;
 use crate::domain::lease::LeaseRules;
 use crate::domain::share::Shares;
 use crate::ledger::Rules;
-use crate::store::NewGrid;
 use crate::store::outbox::Tally;
-use crate::store::sql::SqlStore;
+use crate::store::{NewGrid, Store};
 
 /// A receiver that gives one answer after the other, the last one for ever, and keeps what it was told.
 struct Receiver {
@@ -76,7 +75,7 @@ struct House {
 impl House {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = SqlStore::sqlite(&folder.path().join("test.db")).await;
+        let store = Store::sqlite(&folder.path().join("test.db")).await;
         let clock = Clock::manual(Timestamp::from_second(1_800_000_000).unwrap());
         let rules = Rules {
             lease: LeaseRules::default(),

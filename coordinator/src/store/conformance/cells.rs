@@ -2,7 +2,7 @@
 
 use super::*;
 
-pub(super) async fn each_change_is_numbered_and_told_once(store: &dyn Store) {
+pub(super) async fn each_change_is_numbered_and_told_once(store: &Store) {
     let node = register(store).await;
     let grid = submit(store, draft(1, 2), 0).await;
     assert_eq!(sequence(store, grid).await, 1);
@@ -70,7 +70,7 @@ pub(super) async fn each_change_is_numbered_and_told_once(store: &dyn Store) {
     store.cancel_grid(grid, at(20)).await.unwrap();
 }
 
-pub(super) async fn a_stale_attempt_is_fenced_out(store: &dyn Store) {
+pub(super) async fn a_stale_attempt_is_fenced_out(store: &Store) {
     let (slow, quick) = (register(store).await, register(store).await);
     let grid = submit(store, draft(1, 1), 0).await;
     let cell = store.changes(grid, 0).await.unwrap().cells[0].id;
@@ -104,7 +104,7 @@ pub(super) async fn a_stale_attempt_is_fenced_out(store: &dyn Store) {
     assert_eq!(record.cell.history().node, Some(quick));
 }
 
-pub(super) async fn what_failed_is_tried_again(store: &dyn Store) {
+pub(super) async fn what_failed_is_tried_again(store: &Store) {
     let node = register(store).await;
     let grid = submit(store, draft(3, 1), 0).await;
     let cell = |place| CellId { grid, place };
@@ -177,7 +177,7 @@ pub(super) async fn what_failed_is_tried_again(store: &dyn Store) {
 }
 
 /// Many calls at once, each of which leases, fails or completes: the counts that are kept are those of the cells.
-pub(super) async fn what_is_counted_is_what_there_is(store: &dyn Store) {
+pub(super) async fn what_is_counted_is_what_there_is(store: &Store) {
     let nodes = [register(store).await, register(store).await];
     let grid = submit(store, draft(10, 4), 0).await;
     let cells: Vec<CellId> = (0..40).map(|place| CellId { grid, place }).collect();
@@ -204,7 +204,7 @@ pub(super) async fn what_is_counted_is_what_there_is(store: &dyn Store) {
     }
     assert_eq!(changes.summary.counts, counts);
     assert_eq!((counts.done, counts.queued), (24, 16));
-    let sequences: std::collections::BTreeSet<u64> = changes
+    let sequences: BTreeSet<u64> = changes
         .cells
         .iter()
         .map(|record| record.changed_sequence)
@@ -214,7 +214,7 @@ pub(super) async fn what_is_counted_is_what_there_is(store: &dyn Store) {
     store.cancel_grid(grid, at(2)).await.unwrap();
 }
 
-pub(super) async fn leases_that_are_over_are_found(store: &dyn Store) {
+pub(super) async fn leases_that_are_over_are_found(store: &Store) {
     let node = register(store).await;
     let grid = submit(store, draft(2, 1), 0).await;
     let cells = store.changes(grid, 0).await.unwrap().cells;
@@ -231,7 +231,7 @@ pub(super) async fn leases_that_are_over_are_found(store: &dyn Store) {
     assert_eq!(store.expired(at(99), 9).await.unwrap(), []);
 }
 
-pub(super) async fn what_is_unknown_is_said_so(store: &dyn Store) {
+pub(super) async fn what_is_unknown_is_said_so(store: &Store) {
     let grid = GridId::generate();
     let cell = CellId { grid, place: 0 };
     let unknown = |error: StoreError| matches!(error, StoreError::UnknownGrid(id) if id == grid);
@@ -257,7 +257,7 @@ pub(super) async fn what_is_unknown_is_said_so(store: &dyn Store) {
 }
 
 /// Cells of a photo or an artist alone are queued, found, leased and counted, and a grid ends with the last of them.
-pub(super) async fn reconstructions_are_cells_like_others(store: &dyn Store) {
+pub(super) async fn reconstructions_are_cells_like_others(store: &Store) {
     let node = register(store).await;
     let mut draft = draft(2, 1);
     draft.reconstructions = true;
@@ -294,7 +294,7 @@ pub(super) async fn reconstructions_are_cells_like_others(store: &dyn Store) {
     );
 }
 
-pub(super) async fn some_cells_are_read_as_they_stand(store: &dyn Store) {
+pub(super) async fn some_cells_are_read_as_they_stand(store: &Store) {
     let node = register(store).await;
     let (one, other) = (
         submit(store, draft(1, 2), 0).await,
@@ -321,7 +321,7 @@ pub(super) async fn some_cells_are_read_as_they_stand(store: &dyn Store) {
     }
 }
 
-pub(super) async fn what_was_logged_of_a_cell_is_kept_with_its_attempts(store: &dyn Store) {
+pub(super) async fn what_was_logged_of_a_cell_is_kept_with_its_attempts(store: &Store) {
     let node = register(store).await;
     let new = NewGrid {
         trace_parent: "00-trace-span-01".to_owned(),

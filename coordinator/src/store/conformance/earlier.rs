@@ -76,7 +76,7 @@ fn rows_of_shares(spec_column: &str, spec: &str) -> String {
 }
 
 /// Everything is there, and what held a lease before still holds it.
-pub(super) async fn is_taken_over(store: &dyn Store, spec: &GridSpec, attempts: usize) {
+pub(super) async fn is_taken_over(store: &Store, spec: &GridSpec, attempts: usize) {
     let grid: GridId = GRID.parse().unwrap();
     assert_eq!(*store.spec(grid).await.unwrap(), *spec);
     let changes = store.changes(grid, 0).await.unwrap();

@@ -2,7 +2,7 @@
 
 use super::*;
 
-pub(super) async fn submitting_twice_makes_one_grid(store: &dyn Store) {
+pub(super) async fn submitting_twice_makes_one_grid(store: &Store) {
     let first = new_grid(draft(2, 3));
     let request = first.request;
     assert_eq!(store.submitted(request).await.unwrap(), None);
@@ -32,7 +32,7 @@ pub(super) async fn submitting_twice_makes_one_grid(store: &dyn Store) {
     store.cancel_grid(submitted.grid, at(9)).await.unwrap();
 }
 
-pub(super) async fn a_grid_finishes_with_its_last_cell(store: &dyn Store) {
+pub(super) async fn a_grid_finishes_with_its_last_cell(store: &Store) {
     let node = register(store).await;
     let grid = submit(store, draft(2, 1), 0).await;
     let cells = store.changes(grid, 0).await.unwrap().cells;
@@ -83,7 +83,7 @@ pub(super) async fn a_grid_finishes_with_its_last_cell(store: &dyn Store) {
     assert_eq!(store.cancel_grid(grid, at(9)).await.unwrap(), 0);
 }
 
-pub(super) async fn cancelling_ends_what_has_not_ended(store: &dyn Store) {
+pub(super) async fn cancelling_ends_what_has_not_ended(store: &Store) {
     let node = register(store).await;
     let grid = submit(store, draft(3, 1), 0).await;
     let cells = store.changes(grid, 0).await.unwrap().cells;
@@ -112,7 +112,7 @@ pub(super) async fn cancelling_ends_what_has_not_ended(store: &dyn Store) {
     assert_eq!(dropped, Err(Refusal::Ended { state }.into()));
 }
 
-pub(super) async fn lists_are_filtered(store: &dyn Store) {
+pub(super) async fn lists_are_filtered(store: &Store) {
     let mut wave = new_grid(draft(1, 1));
     wave.submitter = format!("bob {}", wave.grid);
     let submitter = wave.submitter.clone();
@@ -143,7 +143,7 @@ pub(super) async fn lists_are_filtered(store: &dyn Store) {
     store.cancel_grid(grids[1], at(1)).await.unwrap();
 }
 
-pub(super) async fn a_paused_grid_hands_out_nothing(store: &dyn Store) {
+pub(super) async fn a_paused_grid_hands_out_nothing(store: &Store) {
     let node = register(store).await;
     let grid = submit(store, draft(1, 1), 0).await;
     let cell = CellId { grid, place: 0 };
@@ -166,7 +166,7 @@ pub(super) async fn a_paused_grid_hands_out_nothing(store: &dyn Store) {
     assert!(matches!(ended, StoreError::WrongState { .. }), "{ended}");
 }
 
-pub(super) async fn a_deleted_grid_is_found_no_more_and_then_forgotten(store: &dyn Store) {
+pub(super) async fn a_deleted_grid_is_found_no_more_and_then_forgotten(store: &Store) {
     let node = register(store).await;
     let new = new_grid(draft(2, 1));
     let (grid, request) = (new.grid, new.request);
@@ -196,7 +196,7 @@ pub(super) async fn a_deleted_grid_is_found_no_more_and_then_forgotten(store: &d
     assert!(unknown(store.delete_grid(grid, at(2)).await.unwrap_err()));
 }
 
-pub(super) async fn an_ended_grid_is_swept_once_and_again_after_it_has_changed(store: &dyn Store) {
+pub(super) async fn an_ended_grid_is_swept_once_and_again_after_it_has_changed(store: &Store) {
     let grid = submit(store, draft(1, 1), 2_000_000).await;
     let due = async |seconds| {
         let due = store.unswept(at(seconds), 1000).await.unwrap();
@@ -222,7 +222,7 @@ pub(super) async fn an_ended_grid_is_swept_once_and_again_after_it_has_changed(s
     assert!(due(2_000_004).await);
 }
 
-pub(super) async fn a_history_runs_out(store: &dyn Store) {
+pub(super) async fn a_history_runs_out(store: &Store) {
     let grid = submit(store, draft(1, 1), 1_000_000).await;
     store.cancel_grid(grid, at(1_000_000)).await.unwrap();
     let ended = async |seconds| {
@@ -237,7 +237,7 @@ pub(super) async fn a_history_runs_out(store: &dyn Store) {
 }
 
 /// More cells than one statement can insert.
-pub(super) async fn a_large_grid_is_kept_whole(store: &dyn Store) {
+pub(super) async fn a_large_grid_is_kept_whole(store: &Store) {
     let grid = submit(store, draft(100, 45), 0).await;
     let changes = store.changes(grid, 0).await.unwrap();
     assert_eq!(

@@ -5,13 +5,12 @@ use sqlx::migrate::Migrate as _;
 use sqlx::{Connection as _, PgConnection};
 
 use super::*;
-use crate::store::sql::SqlStore;
 
 /// Connections of one store.
 const CONNECTIONS_MAX: u32 = 8;
 
-async fn open(url: &str) -> SqlStore {
-    SqlStore::postgres(url, CONNECTIONS_MAX).await.unwrap()
+async fn open(url: &str) -> Store {
+    Store::postgres(url, CONNECTIONS_MAX).await.unwrap()
 }
 
 #[tokio::test]

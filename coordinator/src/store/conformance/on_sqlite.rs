@@ -4,12 +4,11 @@ use sqlx::migrate::Migrate as _;
 use sqlx::{Connection as _, SqliteConnection};
 
 use super::*;
-use crate::store::sql::SqlStore;
 
 #[tokio::test]
 async fn sqlite_keeps_every_promise() {
     let folder = tempfile::tempdir().unwrap();
-    let store = SqlStore::sqlite(&folder.path().join("a test?.db"))
+    let store = Store::sqlite(&folder.path().join("a test?.db"))
         .await
         .unwrap();
     all(&store).await;
@@ -19,7 +18,7 @@ async fn sqlite_keeps_every_promise() {
 async fn what_was_kept_is_there_when_it_is_opened_again() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("test.db");
-    let store = SqlStore::sqlite(&path).await.unwrap();
+    let store = Store::sqlite(&path).await.unwrap();
     let node = register(&store).await;
     let grid = submit(&store, draft(2, 2), 0).await;
     let cell = |place| CellId { grid, place };
@@ -32,7 +31,7 @@ async fn what_was_kept_is_there_when_it_is_opened_again() {
     let before = store.changes(grid, 0).await.unwrap();
     // Dropped and not closed, as when the process is killed.
     drop(store);
-    let store = SqlStore::sqlite(&path).await.unwrap();
+    let store = Store::sqlite(&path).await.unwrap();
     assert_eq!(store.changes(grid, 0).await.unwrap(), before);
     assert_eq!(before.summary.counts.done, 1);
 }
@@ -68,7 +67,7 @@ async fn a_database_of_any_earlier_version_is_taken_over_with_every_cell() {
         let path = folder.path().join("test.db");
         let spec = GridSpec::accept(draft(2, 2), 10).unwrap();
         of_version(version, &path, &spec).await;
-        let store = SqlStore::sqlite(&path).await.unwrap();
+        let store = Store::sqlite(&path).await.unwrap();
         let attempts = usize::from(version > 3);
         earlier::is_taken_over(&store, &spec, attempts).await;
         all(&store).await;
@@ -79,7 +78,7 @@ async fn a_database_of_any_earlier_version_is_taken_over_with_every_cell() {
 async fn a_newer_database_is_refused_and_left_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("test.db");
-    let store = SqlStore::sqlite(&path).await.unwrap();
+    let store = Store::sqlite(&path).await.unwrap();
     store.close().await;
     let url = format!("sqlite://{}", path.display());
     let mut database = SqliteConnection::connect(&url).await.unwrap();
@@ -88,7 +87,7 @@ async fn a_newer_database_is_refused_and_left_as_it_is() {
                  VALUES (999, 'newer', 1, x'00', 0)";
     sqlx::raw_sql(newer).execute(&mut database).await.unwrap();
     database.close().await.unwrap();
-    let refused = SqlStore::sqlite(&path).await.unwrap_err();
+    let refused = Store::sqlite(&path).await.unwrap_err();
     assert!(matches!(refused, StoreError::Migrate { .. }), "{refused}");
     assert!(refused.to_string().contains("newer atelier-coordinator"));
 }

@@ -9,13 +9,13 @@ use crate::store::outbox::{Delivery, Fate, Tally};
 const MANY: u32 = 10_000;
 
 /// What is to be told of a grid.
-async fn untold(store: &dyn Store, grid: GridId, ended_before: Timestamp) -> Vec<Untold> {
+async fn untold(store: &Store, grid: GridId, ended_before: Timestamp) -> Vec<Untold> {
     let endings = store.endings(ended_before, MANY).await.unwrap();
     let of_grid = endings.into_iter().filter(|it| it.ending.grid == grid);
     of_grid.collect()
 }
 
-async fn all_untold(store: &dyn Store, grid: GridId) -> Vec<Untold> {
+async fn all_untold(store: &Store, grid: GridId) -> Vec<Untold> {
     untold(store, grid, Timestamp::MAX).await
 }
 
@@ -24,7 +24,7 @@ fn cell(grid: GridId) -> CellId {
 }
 
 /// A grid whose only cell has failed for good.
-async fn failed(store: &dyn Store, node: NodeId) -> GridId {
+async fn failed(store: &Store, node: NodeId) -> GridId {
     let grid = submit(store, draft(1, 1), 0).await;
     apply(store, cell(grid), Event::Lease { node }, 1)
         .await
@@ -39,7 +39,7 @@ async fn failed(store: &dyn Store, node: NodeId) -> GridId {
     grid
 }
 
-pub(super) async fn each_end_of_a_grid_is_kept_once(store: &dyn Store) {
+pub(super) async fn each_end_of_a_grid_is_kept_once(store: &Store) {
     let node = register(store).await;
     let mut new = new_grid(draft(2, 1));
     let grid = new.grid;
@@ -85,7 +85,7 @@ pub(super) async fn each_end_of_a_grid_is_kept_once(store: &dyn Store) {
     assert!((dollars - 1.5 * 3.6 / 3600.0).abs() < 1e-12);
 }
 
-pub(super) async fn an_end_waits_for_its_gallery_and_not_for_ever(store: &dyn Store) {
+pub(super) async fn an_end_waits_for_its_gallery_and_not_for_ever(store: &Store) {
     let node = register(store).await;
     let grid = failed(store, node).await;
     assert_eq!(untold(store, grid, at(2)).await, []);
@@ -114,7 +114,7 @@ pub(super) async fn an_end_waits_for_its_gallery_and_not_for_ever(store: &dyn St
     assert_eq!(untold(store, grid, at(0)).await.len(), 2);
 }
 
-async fn handed_out(store: &dyn Store, webhooks: &[&str], seconds: i64) -> EndingId {
+async fn handed_out(store: &Store, webhooks: &[&str], seconds: i64) -> EndingId {
     let grid = submit(store, draft(1, 1), 0).await;
     store.cancel_grid(grid, at(1)).await.unwrap();
     let id = all_untold(store, grid).await[0].id;
@@ -127,13 +127,13 @@ async fn handed_out(store: &dyn Store, webhooks: &[&str], seconds: i64) -> Endin
     id
 }
 
-async fn tally(store: &dyn Store, webhook: &str) -> Option<[u64; 4]> {
+async fn tally(store: &Store, webhook: &str) -> Option<[u64; 4]> {
     let tallies = store.tallies().await.unwrap();
     let counts = |it: &Tally| [it.pending, it.delivered, it.failed, it.given_up];
     tallies.iter().find(|it| it.webhook == webhook).map(counts)
 }
 
-pub(super) async fn what_is_handed_out_stays_until_it_is_taken_or_given_up(store: &dyn Store) {
+pub(super) async fn what_is_handed_out_stays_until_it_is_taken_or_given_up(store: &Store) {
     let [one, other] = [0, 1].map(|number| format!("hook {number} {}", NodeId::generate()));
     let first = handed_out(store, &[&one, &other], 10).await;
     let second = handed_out(store, &[&one], 20).await;
@@ -170,7 +170,7 @@ pub(super) async fn what_is_handed_out_stays_until_it_is_taken_or_given_up(store
     assert_eq!(tally(store, &other).await, Some([1, 0, 0, 0]));
 }
 
-pub(super) async fn what_waits_has_a_bound_and_former_webhooks_are_forgotten(store: &dyn Store) {
+pub(super) async fn what_waits_has_a_bound_and_former_webhooks_are_forgotten(store: &Store) {
     let [one, other] = [0, 1].map(|number| format!("hook {number} {}", NodeId::generate()));
     let mut ids = Vec::new();
     for _ in 0..5 {

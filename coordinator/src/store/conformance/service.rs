@@ -2,7 +2,7 @@
 
 use super::*;
 
-pub(super) async fn grids_are_listed_by_youth_and_wait_in_line(store: &dyn Store) {
+pub(super) async fn grids_are_listed_by_youth_and_wait_in_line(store: &Store) {
     let node = register(store).await;
     let older = submit(store, draft(1, 1), 0).await;
     let newer = submit(store, draft(1, 2), 1).await;
@@ -37,7 +37,7 @@ pub(super) async fn grids_are_listed_by_youth_and_wait_in_line(store: &dyn Store
     assert_eq!(in_line(newer).await, None);
 }
 
-pub(super) async fn a_node_at_fault_is_put_into_quarantine(store: &dyn Store) {
+pub(super) async fn a_node_at_fault_is_put_into_quarantine(store: &Store) {
     let node = register(store).await;
     let mut last = None;
     for number in 0..3 {
@@ -86,9 +86,7 @@ pub(super) async fn a_node_at_fault_is_put_into_quarantine(store: &dyn Store) {
     assert!(summary.work_open.abs() < 1e-12);
 }
 
-pub(super) async fn what_was_handed_out_counts_against_its_grid_and_its_submitter(
-    store: &dyn Store,
-) {
+pub(super) async fn what_was_handed_out_counts_against_its_grid_and_its_submitter(store: &Store) {
     let node = register(store).await;
     let submitter = format!("carl {node}");
     let mut new = new_grid(draft(3, 1));
@@ -149,7 +147,7 @@ pub(super) async fn what_was_handed_out_counts_against_its_grid_and_its_submitte
     store.cancel_grid(id, at(2)).await.unwrap();
 }
 
-pub(super) async fn the_fleet_is_kept(store: &dyn Store) {
+pub(super) async fn the_fleet_is_kept(store: &Store) {
     use crate::domain::fleet::{Memory, Mode, Reason};
     let bounds = Bounds {
         mode: Mode::Off,
@@ -180,7 +178,7 @@ pub(super) async fn the_fleet_is_kept(store: &dyn Store) {
     }
 }
 
-pub(super) async fn measurements_are_kept(store: &dyn Store) {
+pub(super) async fn measurements_are_kept(store: &Store) {
     let device = format!("cuda:0 {}", NodeId::generate());
     let measurement = |seconds| Measurement {
         device: device.clone(),
@@ -196,7 +194,7 @@ pub(super) async fn measurements_are_kept(store: &dyn Store) {
     assert_eq!(speeds.0[&device]["64x48"].cells, 2);
 }
 
-pub(super) async fn a_node_belongs_to_the_identity_that_registered_it(store: &dyn Store) {
+pub(super) async fn a_node_belongs_to_the_identity_that_registered_it(store: &Store) {
     let id = register(store).await;
     let mut node = store.node(id).await.unwrap().node;
     assert_eq!(store.node(id).await.unwrap().identity, "");
@@ -227,7 +225,7 @@ pub(super) async fn a_node_belongs_to_the_identity_that_registered_it(store: &dy
     );
 }
 
-pub(super) async fn tokens_and_sessions_are_kept(store: &dyn Store) {
+pub(super) async fn tokens_and_sessions_are_kept(store: &Store) {
     use crate::domain::access::{Identity, Proof, Role};
     use crate::domain::token::{SecretHash, SessionRecord, TokenRecord};
     let token = |name: &str, role, expires_at| TokenRecord {

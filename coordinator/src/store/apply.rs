@@ -11,14 +11,65 @@ use std::collections::{BTreeMap, BTreeSet};
 use atelier_proto::ids::{CellId, GridId, NodeId};
 use jiff::Timestamp;
 
-use super::super::{Applied, Rejection, StoreError, Verdict};
-use super::{Tables, nodes};
-use crate::domain::attempt::AttemptEnd;
-use crate::domain::cell::{Cell, Event};
+use super::{Store, StoreError, Tables, nodes};
+use crate::domain::attempt::{AttemptEnd, Outcome};
+use crate::domain::cell::{Cell, Event, Refusal};
 use crate::domain::lease::LeaseRules;
 use crate::domain::node::{Health, NodeRecord};
 use crate::domain::share::Shares;
 use crate::domain::summary::{GridState, GridSummary};
+
+/// A verdict that was kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Applied {
+    /// The cell's grid.
+    pub grid: GridId,
+    /// The cell as it is now.
+    pub cell: Cell,
+    /// Whether people see a difference.
+    pub changed: bool,
+    /// How the attempt ended that this ended.
+    pub ended: Option<Outcome>,
+    /// See [`crate::domain::effort::Effort::work`].
+    pub work: f64,
+}
+
+/// Why an event had no effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// No cell has this id.
+    #[error("no cell has the id {0}")]
+    UnknownCell(CellId),
+    /// The state machine says no.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// Its grid is paused or has ended, so none of its cells is handed out.
+    #[error("no cells of the grid are handed out")]
+    NotServed,
+}
+
+/// What became of one event.
+pub type Verdict = Result<Applied, Rejection>;
+
+impl Store {
+    /// Applies events in their order, all or none of them kept; a verdict for each.
+    pub async fn apply(
+        &self,
+        events: Vec<(CellId, Event)>,
+        now: Timestamp,
+        rules: &LeaseRules,
+        shares: &Shares,
+    ) -> Result<Vec<Verdict>, StoreError> {
+        if events.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut transaction = self.write().await?;
+        let mut tables = self.tables(&mut transaction);
+        let verdicts = apply(&mut tables, events, now, rules, shares).await?;
+        transaction.commit().await?;
+        Ok(verdicts)
+    }
+}
 
 /// A cell as it was read, and as it is after the events so far.
 struct Judged {

@@ -3,11 +3,11 @@
 
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, Error as _};
-use sqlx::{AnyConnection, AssertSqlSafe};
+use sqlx::AssertSqlSafe;
 
-use super::super::StoreError;
-use super::dialect::{Column, Dialect};
+use super::dialect::Column;
 use super::rows::damaged;
+use super::{StoreError, Tables};
 
 /// A parameter of a statement.
 pub(super) enum Value {
@@ -15,29 +15,35 @@ pub(super) enum Value {
     Integer(i64),
 }
 
-/// The rows of a `SELECT` of these columns, each deserialized from an array of their values, in the statement's order;
-/// `table` is named where one cannot be.
-pub(super) async fn fetch<T: DeserializeOwned>(
-    connection: &mut AnyConnection,
-    dialect: Dialect,
-    table: &'static str,
-    columns: &[Column],
-    select: &str,
-    values: Vec<Value>,
-) -> Result<Vec<T>, StoreError> {
-    let statement = dialect.as_one_value(columns, select);
-    let mut query = sqlx::query_scalar(AssertSqlSafe(statement));
-    for value in values {
-        query = match value {
-            Value::Text(text) => query.bind(text),
-            Value::Integer(integer) => query.bind(integer),
-        };
-    }
-    let rows: String = query.fetch_one(connection).await?;
-    serde_json::from_str(&rows).map_err(|error| damaged(table, "of many", &error))
+/// Rows that come many at once, each deserialized from an array of the values of its columns.
+pub(super) trait Fetched: DeserializeOwned {
+    /// What is named where one cannot be.
+    const TABLE: &str;
+    /// In the order of its fields.
+    const COLUMNS: &[Column];
 }
 
-/// A real number as [`Dialect::as_one_value`] writes it.
+impl Tables<'_> {
+    /// The rows of a `SELECT` that has at least their columns, in the statement's order.
+    pub(super) async fn fetch<T: Fetched>(
+        &mut self,
+        select: &str,
+        values: impl IntoIterator<Item = Value>,
+    ) -> Result<Vec<T>, StoreError> {
+        let statement = self.dialect.as_one_value(T::COLUMNS, select);
+        let mut query = sqlx::query_scalar(AssertSqlSafe(statement));
+        for value in values {
+            query = match value {
+                Value::Text(text) => query.bind(text),
+                Value::Integer(integer) => query.bind(integer),
+            };
+        }
+        let rows: String = query.fetch_one(&mut *self.connection).await?;
+        serde_json::from_str(&rows).map_err(|error| damaged(T::TABLE, "of many", &error))
+    }
+}
+
+/// A real number as [`Dialect::as_one_value`](super::dialect::Dialect::as_one_value) writes it.
 pub(super) fn real<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     let written = Real::deserialize(deserializer)?;
     written.number().map_err(D::Error::custom)

@@ -6,12 +6,11 @@ use atelier_proto::ids::{CellId, GridId};
 use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
 
-use super::super::super::StoreError;
-use super::super::Tables;
-use super::super::cells::rows_of;
-use super::super::dialect::Column;
-use super::super::rows::GridRow;
 use super::{Grid, Judged};
+use crate::store::cells::rows_of;
+use crate::store::dialect::Column;
+use crate::store::rows::GridRow;
+use crate::store::{StoreError, Tables};
 
 /// Grids, which nobody else changes until the transaction has ended; those that are deleted are not there.
 pub(super) async fn lock_grids(

@@ -7,14 +7,12 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use sqlx::{AnyConnection, AssertSqlSafe};
 
-use super::super::super::StoreError;
-use super::super::Tables;
-use super::super::dialect::Column;
-use super::super::outbox;
-use super::super::rows::{StateColumns, damaged, milliseconds, stored_sequence};
 use super::{AtNode, Grid, Judged};
 use crate::domain::attempt::AttemptEnd;
 use crate::domain::share::{Shares, grid_weight};
+use crate::store::dialect::Column;
+use crate::store::rows::{StateColumns, damaged, milliseconds, stored_sequence};
+use crate::store::{StoreError, Tables, outbox};
 
 /// Keeps the verdicts, fenced by the attempts and the states that they were passed on.
 pub(super) async fn cells(
@@ -24,6 +22,9 @@ pub(super) async fn cells(
     let changed = cells
         .iter()
         .filter(|(_, judged)| judged.after != judged.before);
+    let Some((first, _)) = changed.clone().next() else {
+        return Ok(());
+    };
     let mut rows = Vec::new();
     for (id, judged) in changed {
         let columns =
@@ -51,12 +52,6 @@ pub(super) async fn cells(
             earlier.started,
             judged.before.state(),
         ]));
-    }
-    let Some(first) = cells.keys().next() else {
-        return Ok(());
-    };
-    if rows.is_empty() {
-        return Ok(());
     }
     let given = tables.dialect.given(
         1,
