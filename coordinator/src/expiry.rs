@@ -59,72 +59,39 @@ pub async fn expire(ledger: &Ledger) -> Result<(), StoreError> {
 
 #[cfg(test)]
 mod tests {
-    use atelier_proto::clock::Clock;
-    use atelier_proto::ids::{GridId, RequestId};
-    use jiff::Timestamp;
-
     use super::*;
     use crate::dispatch::{Answer, Ask, give};
     use crate::domain::block::Wanted;
-    use crate::domain::grid::GridSpec;
-    use crate::domain::grid::tests::draft;
-    use crate::domain::lease::LeaseRules;
-    use crate::domain::node::Node;
-    use crate::domain::node::tests::node;
-    use crate::domain::share::Shares;
-    use crate::ledger::Rules;
-    use crate::store::{NewGrid, Store};
+    use crate::ledger::tests::House;
 
     #[tokio::test]
     async fn the_cell_of_a_node_that_falls_silent_goes_to_another_one_and_the_waiting_are_told() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::sqlite(&folder.path().join("test.db")).await.unwrap();
-        let clock = Clock::manual(Timestamp::from_second(1_800_000_000).unwrap());
-        let rules = Rules {
-            lease: LeaseRules::default(),
-            shares: Shares::even(),
-        };
-        let ledger = Ledger::new(Arc::new(store), clock.clone(), rules);
-        let new = NewGrid {
-            grid: GridId::generate(),
-            request: RequestId::generate(),
-            submitter: String::new(),
-            priority: 0,
-            spec: GridSpec::accept(draft(1, 1), 10).unwrap(),
-            trace_parent: String::new(),
-        };
-        ledger.create_grid(new).await.unwrap();
-        let [silent, other] = [node(), node()];
-        for node in [&silent, &other] {
-            let now = ledger.now();
-            ledger.store().register_node(node, None, now).await.unwrap();
-        }
-        let attempts_of = async |node: &Node| -> Vec<u32> {
+        let house = House::open().await;
+        let ledger = &house.ledger;
+        house.submit("", 1).await;
+        let [silent, other] = [house.register().await, house.register().await];
+        let attempts_of = async |node| -> Vec<u32> {
             let wanted = Wanted {
                 cells_max: 2,
                 ..Wanted::default()
             };
-            let ask = Ask {
-                node: node.id,
-                wanted,
-            };
-            match &give(&ledger, &[ask]).await.unwrap()[..] {
+            match &give(ledger, &[Ask { node, wanted }]).await.unwrap()[..] {
                 [Answer::Cells(given)] => given.iter().map(|cell| cell.attempt).collect(),
                 [Answer::Nothing] => Vec::new(),
                 other => panic!("{other:?}"),
             }
         };
-        assert_eq!(attempts_of(&silent).await, [1]);
-        assert!(attempts_of(&other).await.is_empty());
+        assert_eq!(attempts_of(silent).await, [1]);
+        assert!(attempts_of(other).await.is_empty());
 
-        clock.advance(Duration::from_secs(29));
-        expire(&ledger).await.unwrap();
-        assert!(attempts_of(&other).await.is_empty());
+        house.clock.advance(Duration::from_secs(29));
+        expire(ledger).await.unwrap();
+        assert!(attempts_of(other).await.is_empty());
 
         let bell = ledger.queued_bell();
-        clock.advance(Duration::from_secs(1));
-        expire(&ledger).await.unwrap();
+        house.clock.advance(Duration::from_secs(1));
+        expire(ledger).await.unwrap();
         assert!(bell.has_changed().unwrap());
-        assert_eq!(attempts_of(&other).await, [2]);
+        assert_eq!(attempts_of(other).await, [2]);
     }
 }

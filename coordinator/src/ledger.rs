@@ -12,6 +12,8 @@ mod facts;
 mod measurements;
 mod owners;
 mod sightings;
+#[cfg(test)]
+pub(crate) mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -61,10 +61,18 @@ impl Sightings {
         seen.at.values().filter(|at| **at >= time).count()
     }
 
+    /// Keeps what was noted, or notes it again, and learns who is to leave.
     pub(super) async fn keep(&self, store: &Store) -> Result<(), StoreError> {
         let waiting: Vec<(NodeId, Timestamp)> = self.lock().waiting.drain().collect();
-        if !waiting.is_empty() {
-            store.nodes_seen(&waiting).await?;
+        if !waiting.is_empty()
+            && let Err(error) = store.nodes_seen(&waiting).await
+        {
+            let mut seen = self.lock();
+            for (node, at) in waiting {
+                // Those that called since have a later time.
+                seen.waiting.entry(node).or_insert(at);
+            }
+            return Err(error);
         }
         let draining = store.nodes_draining().await?;
         self.lock().draining = draining;

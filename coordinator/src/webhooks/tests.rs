@@ -3,19 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-use atelier_proto::clock::Clock;
-use atelier_proto::ids::{GridId, RequestId};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::domain::grid::GridSpec;
-use crate::domain::grid::tests::draft;
-use crate::domain::lease::LeaseRules;
-use crate::domain::share::Shares;
-use crate::ledger::Rules;
+use crate::ledger::tests::House;
 use crate::store::outbox::Tally;
-use crate::store::{NewGrid, Store};
 
 /// A receiver that gives one answer after the other, the last one for ever, and keeps what it was told.
 struct Receiver {
@@ -66,27 +59,12 @@ impl Receiver {
     }
 }
 
-struct House {
-    ledger: Arc<Ledger>,
-    clock: Clock,
-    folder: tempfile::TempDir,
-}
+/// A house with grids whose ends are told.
+struct Telling(House);
 
-impl House {
+impl Telling {
     async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::sqlite(&folder.path().join("test.db")).await;
-        let clock = Clock::manual(Timestamp::from_second(1_800_000_000).unwrap());
-        let rules = Rules {
-            lease: LeaseRules::default(),
-            shares: Shares::even(),
-        };
-        let ledger = Arc::new(Ledger::new(Arc::new(store.unwrap()), clock.clone(), rules));
-        Self {
-            ledger,
-            clock,
-            folder,
-        }
+        Self(House::open().await)
     }
 
     fn webhooks(&self, entries: &[(&str, &Receiver, &str)]) -> Arc<[Webhook]> {
@@ -95,40 +73,31 @@ impl House {
             format!("[[webhook]]\nname = \"{name}\"\nurl = \"{url}\"\nsecret_env = \"S\"\n{rest}\n")
         };
         let text: String = entries.iter().map(entry).collect();
-        let path = self.folder.path().join("webhooks.toml");
+        let path = self.0.folder().join("webhooks.toml");
         std::fs::write(&path, text).unwrap();
         let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
         load(&path, |_| Some(secret.to_owned())).unwrap().into()
     }
 
     /// A grid that was cancelled.
-    async fn cancelled(&self, submitter: &str) -> GridId {
-        let new = NewGrid {
-            grid: GridId::generate(),
-            request: RequestId::generate(),
-            submitter: submitter.to_owned(),
-            priority: 0,
-            spec: GridSpec::accept(draft(1, 1), 10).unwrap(),
-            trace_parent: String::new(),
-        };
-        let grid = new.grid;
-        self.ledger.create_grid(new).await.unwrap();
-        self.ledger.cancel_grid(grid).await.unwrap();
+    async fn cancelled(&self, submitter: &str) {
+        let House { ledger, clock, .. } = &self.0;
+        let grid = self.0.submit(submitter, 1).await;
+        ledger.cancel_grid(grid).await.unwrap();
         // No publisher is here to complete its gallery.
-        self.clock.advance(GALLERY_PATIENCE * 2);
-        grid
+        clock.advance(GALLERY_PATIENCE * 2);
     }
 
     fn courier(&self, webhooks: &Arc<[Webhook]>, number: usize) -> Courier {
         Courier {
-            ledger: self.ledger.clone(),
+            ledger: self.0.ledger.clone(),
             webhook: webhooks[number].clone(),
             sender: Sender::new().unwrap(),
         }
     }
 
     async fn tally(&self) -> HashMap<String, (u64, u64, u64, u64)> {
-        let tallies = self.ledger.store().tallies().await.unwrap();
+        let tallies = self.0.ledger.store().tallies().await.unwrap();
         let counts = |it: Tally| {
             (
                 it.webhook,
@@ -141,39 +110,39 @@ impl House {
 
 #[tokio::test]
 async fn an_end_is_told_to_those_who_want_it_again_and_again_by_one_id() {
-    let house = House::new().await;
+    let telling = Telling::new().await;
     let (good, late) = (
         Receiver::answering(&["204 No Content"]).await,
         Receiver::answering(&["500 Oops", "302 Found\r\nlocation: /elsewhere", "200 OK"]).await,
     );
-    let webhooks = house.webhooks(&[
+    let webhooks = telling.webhooks(&[
         ("good", &good, "submitters = [\"ann\"]"),
         ("late", &late, "events = [\"grid.cancelled\"]"),
         ("deaf", &good, "events = [\"grid.done\"]"),
     ]);
-    house.cancelled("ann").await;
-    house.cancelled("bob").await;
-    assert_eq!(hand_out(&house.ledger, &webhooks).await.unwrap(), 3);
+    telling.cancelled("ann").await;
+    telling.cancelled("bob").await;
+    assert_eq!(hand_out(&telling.0.ledger, &webhooks).await.unwrap(), 3);
     // Once: what was handed out is not there any more.
-    assert_eq!(hand_out(&house.ledger, &webhooks).await.unwrap(), 0);
-    assert_eq!(house.tally().await["good"], (1, 0, 0, 0));
-    house.courier(&webhooks, 0).round().await.unwrap();
-    assert_eq!(house.tally().await["good"], (0, 1, 0, 0));
+    assert_eq!(hand_out(&telling.0.ledger, &webhooks).await.unwrap(), 0);
+    assert_eq!(telling.tally().await["good"], (1, 0, 0, 0));
+    telling.courier(&webhooks, 0).round().await.unwrap();
+    assert_eq!(telling.tally().await["good"], (0, 1, 0, 0));
     let request = good.told.lock().unwrap()[0].clone();
     assert!(request.contains("\"submitter\":\"ann\""), "{request}");
     assert!(request.contains("webhook-signature: v1,"), "{request}");
 
-    let courier = house.courier(&webhooks, 1);
+    let courier = telling.courier(&webhooks, 1);
     for round in 0..20 {
         let sleep = courier.round().await.unwrap();
-        if house.tally().await["late"].0 == 0 {
+        if telling.tally().await["late"].0 == 0 {
             break;
         }
         assert!(sleep > Duration::ZERO, "not at once again");
         assert!(round < 19, "never taken");
-        house.clock.advance(Duration::from_mins(1));
+        telling.0.clock.advance(Duration::from_mins(1));
     }
-    assert_eq!(house.tally().await["late"], (0, 2, 2, 0));
+    assert_eq!(telling.tally().await["late"], (0, 2, 2, 0));
     let ids = late.ids();
     let mut distinct = ids.clone();
     distinct.sort_unstable();
@@ -183,24 +152,24 @@ async fn an_end_is_told_to_those_who_want_it_again_and_again_by_one_id() {
 
 #[tokio::test]
 async fn who_is_gone_is_told_no_more_and_who_is_silent_is_given_up_after_a_day() {
-    let house = House::new().await;
+    let telling = Telling::new().await;
     let (gone, broken) = (
         Receiver::answering(&["410 Gone"]).await,
         Receiver::answering(&["404 Not Found"]).await,
     );
-    let webhooks = house.webhooks(&[("gone", &gone, ""), ("broken", &broken, "")]);
-    house.cancelled("ann").await;
-    hand_out(&house.ledger, &webhooks).await.unwrap();
-    house.courier(&webhooks, 0).round().await.unwrap();
-    assert_eq!(house.tally().await["gone"], (0, 0, 1, 1));
+    let webhooks = telling.webhooks(&[("gone", &gone, ""), ("broken", &broken, "")]);
+    telling.cancelled("ann").await;
+    hand_out(&telling.0.ledger, &webhooks).await.unwrap();
+    telling.courier(&webhooks, 0).round().await.unwrap();
+    assert_eq!(telling.tally().await["gone"], (0, 0, 1, 1));
 
-    let courier = house.courier(&webhooks, 1);
+    let courier = telling.courier(&webhooks, 1);
     for _ in 0..23 {
         courier.round().await.unwrap();
-        house.clock.advance(Duration::from_hours(1));
+        telling.0.clock.advance(Duration::from_hours(1));
     }
-    assert_eq!(house.tally().await["broken"], (1, 0, 23, 0));
-    house.clock.advance(Duration::from_hours(1));
+    assert_eq!(telling.tally().await["broken"], (1, 0, 23, 0));
+    telling.0.clock.advance(Duration::from_hours(1));
     courier.round().await.unwrap();
-    assert_eq!(house.tally().await["broken"], (0, 0, 24, 1));
+    assert_eq!(telling.tally().await["broken"], (0, 0, 24, 1));
 }
