@@ -22,9 +22,7 @@ use tokio_util::sync::CancellationToken;
 use self::asg::{Asg, CloudError, Told};
 use self::observe::observe;
 pub use self::overview::{Counted, Overview};
-use crate::domain::fleet::{
-    Bounds, Decision, Machines, Memory, Mode, Policy, Seen, Standing, decide,
-};
+use crate::domain::fleet::{Bounds, Decision, Memory, Mode, Policy, Standing, decide};
 use crate::domain::node::{Health, NodeState};
 use crate::ledger::Ledger;
 use crate::store::StoreError;
@@ -179,16 +177,16 @@ impl Scaler {
         } else {
             if decision.acts() {
                 // Before it is done: what is done twice because nobody knows of it costs money.
-                self.keep(&standing(&decision, &seen, memory.clone(), None))
-                    .await?;
+                let standing = Standing::of(&decision, &seen, memory.clone(), None);
+                self.keep(&standing).await?;
             }
             match self.carry_out(&decision, &bounds).await? {
                 None => (memory, None),
-                Some(error) => (undone(memory, &before, &decision), Some(error.to_string())),
+                Some(error) => (memory.undone(&before, &decision), Some(error.to_string())),
             }
         };
         self.log(trouble.as_deref());
-        let standing = standing(&decision, &seen, memory, trouble);
+        let standing = Standing::of(&decision, &seen, memory, trouble);
         self.keep(&standing).await?;
         Ok(standing)
     }
@@ -298,47 +296,4 @@ impl Scaler {
         }
         self.trouble = trouble.map(str::to_owned);
     }
-}
-
-/// What is remembered when the cloud did not do all of it: nothing was asked for, so it may be asked again at once.
-fn undone(mut memory: Memory, before: &Memory, decision: &Decision) -> Memory {
-    if decision.desired.is_some() {
-        memory.asked = before.asked;
-        memory.stepped_at = before.stepped_at;
-    }
-    memory
-}
-
-fn standing(decision: &Decision, seen: &Seen, memory: Memory, trouble: Option<String>) -> Standing {
-    let machines = seen.group.as_ref().map(|group| Machines {
-        desired: decision.desired.unwrap_or(group.desired),
-        ..Machines::count(group)
-    });
-    let of_machines = seen.group.iter().flat_map(|group| &group.machines);
-    let dollars: Option<f64> = of_machines
-        .map(|machine| machine.dollars_per_hour)
-        .sum::<Option<f64>>();
-    Standing {
-        at: seen.now,
-        wanted: decision.wanted,
-        machines,
-        dollars_per_hour: dollars.map(|dollars| dollars + seen.others.dollars_per_hour),
-        drain_seconds: drain_seconds(seen),
-        reasons: decision.reasons.clone(),
-        trouble,
-        memory,
-    }
-}
-
-/// Until the backlog is done by the nodes that are there.
-fn drain_seconds(seen: &Seen) -> Option<f64> {
-    let seconds: f64 = seen
-        .backlog
-        .iter()
-        .map(|grid| grid.node_seconds)
-        .sum::<Option<f64>>()?;
-    let machines = seen.group.iter().flat_map(|group| &group.machines);
-    let active = machines.filter(|machine| machine.is_active()).count() as u32;
-    let active = active + seen.others.active;
-    (active > 0).then(|| seconds / f64::from(active))
 }

@@ -16,13 +16,14 @@
 
 mod decide;
 mod machine;
+mod memory;
+mod need;
+mod reason;
 mod standing;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::time::Duration;
 
 use atelier_proto::ids::{GridId, NodeId};
@@ -31,6 +32,8 @@ use serde::{Deserialize, Serialize};
 
 pub use self::decide::decide;
 pub use self::machine::{AtMachine, Machine, MachineId, NodePhase, Phase};
+pub use self::memory::Memory;
+pub use self::reason::Reason;
 pub use self::standing::{Machines, Standing};
 
 /// Most nodes that bounds may ask for.
@@ -144,6 +147,23 @@ pub struct Seen {
     pub machine_dollars: Option<f64>,
 }
 
+impl Seen {
+    /// Nodes that take work, wherever they are.
+    pub fn active(&self) -> u32 {
+        let machines = self.group.iter().flat_map(|group| &group.machines);
+        let active = machines.filter(|machine| machine.is_active()).count() as u32;
+        active + self.others.active
+    }
+
+    /// Until the backlog is done by the nodes that take work; unknown where a grid of it was not measured.
+    pub fn drain_seconds(&self) -> Option<f64> {
+        let grids = self.backlog.iter().map(|grid| grid.node_seconds);
+        let seconds: f64 = grids.sum::<Option<f64>>()?;
+        let active = self.active();
+        (active > 0).then(|| seconds / f64::from(active))
+    }
+}
+
 /// Nodes that no driver has started.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Others {
@@ -153,39 +173,6 @@ pub struct Others {
     pub busy: u32,
     /// What they cost in an hour, as far as that is known, US dollars.
     pub dollars_per_hour: f64,
-}
-
-/// What is remembered from one decision to the next, also by the next coordinator that leads.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct Memory {
-    /// What the group was last asked for, and when.
-    pub asked: Option<(u32, Timestamp)>,
-    /// When it was last asked for more.
-    pub stepped_at: Option<Timestamp>,
-    /// Since when each machine has been there.
-    pub since: BTreeMap<MachineId, Timestamp>,
-    /// Machines of which a node registered.
-    pub registered: BTreeSet<MachineId>,
-    /// Since when machines have had nothing to do.
-    pub idle_since: BTreeMap<MachineId, Timestamp>,
-    /// Machines that were taken back because no node was heard of there.
-    pub taken_back: u32,
-    /// How many of these were the last, one after the other.
-    pub silent_in_a_row: u32,
-    /// When the last one was taken back.
-    pub silent_at: Option<Timestamp>,
-    /// When a node last registered.
-    pub registered_at: Option<Timestamp>,
-    /// Machines whose node was told to leave because there was nothing to do.
-    pub drained: BTreeSet<MachineId>,
-    /// Machines that were terminated and are still told of, and when they were.
-    pub terminated: BTreeMap<MachineId, Timestamp>,
-    /// Grids that fitted no machine of the group.
-    pub unfit: BTreeSet<GridId>,
-    /// Seconds from a machine's start to its node's registration: a running mean.
-    pub boot_seconds: Option<f64>,
-    /// What nodes of the group ran on when there were some.
-    pub devices: BTreeSet<String>,
 }
 
 /// What is to be done.
@@ -215,94 +202,4 @@ impl Decision {
             || !self.drain.is_empty()
             || machines.into_iter().any(|machines| !machines.is_empty())
     }
-}
-
-/// Why the fleet is of the size that it has.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "reason")]
-#[expect(missing_docs, reason = "each is said by its Display")]
-pub enum Reason {
-    Off,
-    NothingToDo,
-    Enough { drain_seconds: Option<f64> },
-    Measuring,
-    NoDriver { missing: u32 },
-    Growing { from: u32, to: u32 },
-    Pausing { seconds: u64 },
-    AtMost { nodes_max: u32 },
-    GroupAtMost { size_max: u32 },
-    DollarsPerHour { now: f64, most: f64 },
-    NoPrice,
-    GridDollars { grids: u32, most: f64 },
-    Unfit { grids: u32 },
-    NoCapacity { told: String },
-    Silent { machines: u32 },
-    Shrinking { machines: u32 },
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Off => write!(f, "scaling is off"),
-            Self::NothingToDo => write!(f, "there is nothing to do"),
-            Self::Enough {
-                drain_seconds: None,
-            } => write!(f, "what is there is enough"),
-            Self::Enough {
-                drain_seconds: Some(seconds),
-            } => {
-                let minutes = (seconds / 60.0).ceil();
-                write!(f, "what is there will be done in {minutes:.0} min")
-            }
-            Self::Measuring => write!(f, "one node finds out how long these cells take"),
-            Self::NoDriver { missing } => write!(
-                f,
-                "nothing starts machines here: {} more would be of use",
-                counted(*missing, "node")
-            ),
-            Self::Growing { from, to } => write!(f, "growing from {from} to {to} machines"),
-            Self::Pausing { seconds } => write!(f, "the next step up comes in {seconds} s"),
-            Self::AtMost { nodes_max } => write!(f, "at the bound of {nodes_max} nodes"),
-            Self::GroupAtMost { size_max } => write!(
-                f,
-                "the group takes no more than {size_max} machines: raise its maximum size"
-            ),
-            Self::DollarsPerHour { now, most } => write!(
-                f,
-                "no growth: the machines cost ${now:.2} an hour, and one more would be above ${most:.2}"
-            ),
-            Self::NoPrice => write!(
-                f,
-                "no growth: there is a ceiling for dollars an hour, but nobody knows what a machine costs: name its price with --prices"
-            ),
-            Self::GridDollars { grids, most } => write!(
-                f,
-                "no growth for {grids} that cost ${most:.2} already",
-                grids = counted(*grids, "grid")
-            ),
-            Self::Unfit { grids } => write!(
-                f,
-                "no growth for {} that no machine here has the labels or the memory for",
-                counted(*grids, "grid")
-            ),
-            Self::NoCapacity { told } => write!(f, "the cloud starts no machine: {told}"),
-            Self::Silent { machines } => write!(
-                f,
-                "{} in a row never registered a node: growing by one at a time; look at their logs",
-                counted(*machines, "machine")
-            ),
-            Self::Shrinking { machines } => {
-                write!(
-                    f,
-                    "sending away {} without work",
-                    counted(*machines, "machine")
-                )
-            }
-        }
-    }
-}
-
-fn counted(count: u32, noun: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {noun}{plural}")
 }

@@ -1,17 +1,14 @@
-//! The decision, step by step: what is wanted, what is remembered, who goes, and whether there are to be more.
+//! The decision, step by step: what is wanted, who goes, and whether there are to be more.
 
 use std::collections::BTreeSet;
 
-use atelier_proto::ids::GridId;
-use jiff::Timestamp;
-
+use super::memory::seconds_since;
+use super::need::Need;
 use super::{
     Bounds, Decision, Group, Machine, MachineId, Memory, Mode, NodePhase, Phase, Policy, Reason,
     SETTLE_TIME, SILENT_IN_A_ROW_MAX, SILENT_WAIT, Seen,
 };
 
-/// Weight of the latest machine in the running mean of how long machines take to come.
-const BOOT_WEIGHT: f64 = 0.25;
 /// A machine that has had nothing to do for so many seconds may be chosen by a group that somebody made smaller.
 const UNPROTECT_AFTER_S: f64 = 60.0;
 /// Of the machines that are there one in so many is kept for the idle time when it has nothing to do, and so many at least;
@@ -30,7 +27,7 @@ pub fn decide(
     bounds: &Bounds,
     seen: &Seen,
 ) -> (Decision, Memory) {
-    remember_grids(&mut memory, seen);
+    memory.see_grids(seen);
     let need = Need::of(&memory, policy, seen);
     let mut decision = Decision {
         wanted: need.nodes.clamp(
@@ -40,7 +37,7 @@ pub fn decide(
         ..Decision::default()
     };
     if let Some(group) = &seen.group {
-        remember_machines(&mut memory, group, seen.now);
+        memory.see_machines(group, seen.now);
     }
     match (&seen.group, bounds.mode) {
         (_, Mode::Off) => decision.reasons.push(Reason::Off),
@@ -73,129 +70,11 @@ pub fn decide(
         decision.reasons.push(if is_idle {
             Reason::NothingToDo
         } else {
-            let drain_seconds = need.drain_seconds;
+            let drain_seconds = seen.drain_seconds();
             Reason::Enough { drain_seconds }
         });
     }
     (decision, memory)
-}
-
-fn seconds_since(then: Timestamp, now: Timestamp) -> f64 {
-    now.duration_since(then).as_secs_f64()
-}
-
-/// What the backlog asks for.
-struct Need {
-    nodes: u32,
-    drain_seconds: Option<f64>,
-    reasons: Vec<Reason>,
-}
-
-impl Need {
-    fn of(memory: &Memory, policy: &Policy, seen: &Seen) -> Self {
-        let most = policy.grid_dollars_max.unwrap_or(f64::INFINITY);
-        let (mut cells, mut seconds, mut unmeasured) = (0_u64, 0.0, 0_u32);
-        let (mut costly, mut unfit) = (0, 0);
-        for grid in &seen.backlog {
-            if memory.unfit.contains(&grid.grid) {
-                unfit += 1;
-                continue;
-            }
-            if grid.dollars_spent >= most {
-                costly += 1;
-                continue;
-            }
-            cells += u64::from(grid.queued) + u64::from(grid.running);
-            match grid.node_seconds {
-                Some(node_seconds) => seconds += node_seconds,
-                None => unmeasured += 1,
-            }
-        }
-        let by_time = (seconds / policy.drain_time.as_secs_f64().max(1.0)).ceil();
-        // Of what was never measured one node finds out how long it takes.
-        let by_time = by_time as u64 + u64::from(unmeasured > 0);
-        let cells = cells.min(seen.cells_runnable);
-        let by_backlog = by_time.max(u64::from(cells > 0)).min(cells);
-        let machines = seen.group.iter().flat_map(|group| &group.machines);
-        let busy = machines.clone().filter(|machine| machine.is_busy()).count() as u64;
-        let active = machines.filter(|machine| machine.is_active()).count() as f64;
-        let busy = busy + u64::from(seen.others.busy);
-        let active = active + f64::from(seen.others.active);
-        let mut reasons = Vec::new();
-        if unmeasured > 0 && seconds == 0.0 {
-            reasons.push(Reason::Measuring);
-        }
-        if costly > 0 {
-            let grids = costly;
-            reasons.push(Reason::GridDollars { grids, most });
-        }
-        if unfit > 0 {
-            reasons.push(Reason::Unfit { grids: unfit });
-        }
-        Self {
-            nodes: u32::try_from(by_backlog.max(busy)).unwrap_or(u32::MAX),
-            drain_seconds: (active > 0.0 && unmeasured == 0).then(|| seconds / active),
-            reasons,
-        }
-    }
-}
-
-/// Keeps which grids fitted no machine, for as long as they are there: one that was started for them would find
-/// nothing to do, and so would the next.
-fn remember_grids(memory: &mut Memory, seen: &Seen) {
-    let known: BTreeSet<GridId> = seen.backlog.iter().map(|grid| grid.grid).collect();
-    memory.unfit.retain(|grid| known.contains(grid));
-    for grid in &seen.backlog {
-        match grid.is_fitting {
-            Some(false) if grid.running == 0 => {
-                memory.unfit.insert(grid.grid);
-            }
-            Some(true) => {
-                memory.unfit.remove(&grid.grid);
-            }
-            Some(false) | None => {}
-        }
-    }
-}
-
-/// Keeps since when machines are there, which of them had a node, and which have nothing to do.
-fn remember_machines(memory: &mut Memory, group: &Group, now: Timestamp) {
-    let known: BTreeSet<&MachineId> = group.machines.iter().map(|machine| &machine.id).collect();
-    memory.since.retain(|id, _| known.contains(id));
-    memory.idle_since.retain(|id, _| known.contains(id));
-    memory.registered.retain(|id| known.contains(id));
-    memory.drained.retain(|id| known.contains(id));
-    memory.terminated.retain(|id, _| known.contains(id));
-    let devices: BTreeSet<String> = group
-        .machines
-        .iter()
-        .filter_map(|machine| Some(machine.alive()?.device.clone()))
-        .collect();
-    if !devices.is_empty() {
-        memory.devices = devices;
-    }
-    for machine in &group.machines {
-        let since = *memory.since.entry(machine.id.clone()).or_insert(now);
-        if machine.alive().is_some() && memory.registered.insert(machine.id.clone()) {
-            memory.silent_in_a_row = 0;
-            memory.registered_at = Some(now);
-            let seconds = seconds_since(since, now);
-            // One that was there before this fleet was looked at says nothing.
-            if seconds > 0.0 {
-                let mean = memory.boot_seconds.unwrap_or(seconds);
-                memory.boot_seconds = Some(mean + (seconds - mean) * BOOT_WEIGHT);
-            }
-        }
-        let is_idle = machine.phase == Phase::InService
-            && machine.node.as_ref().is_some_and(|node| {
-                node.cells_held == 0 && (node.is_alive || node.phase == NodePhase::Draining)
-            });
-        if is_idle {
-            memory.idle_since.entry(machine.id.clone()).or_insert(now);
-        } else {
-            memory.idle_since.remove(&machine.id);
-        }
-    }
 }
 
 /// What the steps of a decision look at.

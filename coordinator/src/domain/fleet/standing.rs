@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Group, Memory, Phase, Reason};
+use super::{Decision, Group, Memory, Phase, Reason, Seen};
 
 /// How the fleet stood when it was last looked at.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,6 +24,29 @@ pub struct Standing {
     pub trouble: Option<String>,
     /// What is remembered.
     pub memory: Memory,
+}
+
+impl Standing {
+    /// After what was decided of what was seen.
+    pub fn of(decision: &Decision, seen: &Seen, memory: Memory, trouble: Option<String>) -> Self {
+        let machines = seen.group.as_ref().map(|group| Machines {
+            desired: decision.desired.unwrap_or(group.desired),
+            ..Machines::count(group)
+        });
+        let of_machines = seen.group.iter().flat_map(|group| &group.machines);
+        let dollars = of_machines.map(|machine| machine.dollars_per_hour);
+        let dollars = dollars.sum::<Option<f64>>();
+        Self {
+            at: seen.now,
+            wanted: decision.wanted,
+            machines,
+            dollars_per_hour: dollars.map(|dollars| dollars + seen.others.dollars_per_hour),
+            drain_seconds: seen.drain_seconds(),
+            reasons: decision.reasons.clone(),
+            trouble,
+            memory,
+        }
+    }
 }
 
 /// The machines of a group, counted.
