@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::effort::{Effort, Estimate, Worker};
+use crate::domain::effort::{Estimate, Worker};
 use crate::domain::summary::GridSummary;
 use crate::ledger::Ledger;
 use crate::store::StoreError;
@@ -39,11 +39,7 @@ pub async fn of_grid(ledger: &Ledger, summary: &GridSummary) -> Result<Estimate,
     }
     let nodes = ledger.store().nodes_at(summary.grid).await?;
     let facts = ledger.facts(summary.grid).await?;
-    // Cells of one grid are mostly of one kind.
-    let kind = facts.position(0).and_then(|first| {
-        let settings = facts.spec.cell_settings(first)?;
-        Some(Effort::of(&settings, facts.spec.picture_size(first)?).kind)
-    });
+    let kind = facts.kind();
     let speeds = ledger.speeds();
     let workers = nodes.into_iter().filter_map(|(device, dollars_per_hour)| {
         Some(Worker {

@@ -7,7 +7,6 @@ use atelier_gallery::bucket::{Bucket, BucketError};
 use atelier_gallery::keys::input_key;
 use atelier_proto::ids::{Digest, GridId, RequestId};
 use futures::{StreamExt as _, TryStreamExt as _};
-use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
 use crate::domain::access::{Caller, ForeignSubmitter};
@@ -150,9 +149,7 @@ impl Submissions {
     /// When a field is wrong, or the store fails.
     pub async fn expected(&self, draft: Draft) -> Result<Expected, SubmissionError> {
         let spec = GridSpec::accept(draft, self.cells_max)?;
-        let now = self.ledger.now();
-        let lost_before = now.checked_sub(self.ledger.rules().lease_duration);
-        let lost_before = lost_before.unwrap_or(Timestamp::MIN);
+        let lost_before = self.ledger.rules().lost_before(self.ledger.now());
         let nodes = self.ledger.store().nodes(None, lost_before, NODES_MAX);
         let nodes = nodes.await?.into_iter().filter(|record| {
             record.health.state == NodeState::Active && record.node.has(spec.labels())

@@ -199,8 +199,7 @@ fn is_waiting(summary: &GridSummary) -> bool {
 
 /// The nodes that were heard of lately.
 async fn nodes(ledger: &Ledger) -> Result<Vec<NodeRecord>, StoreError> {
-    let lost_before = ledger.now().checked_sub(ledger.rules().lease_duration);
-    let lost_before = lost_before.unwrap_or(Timestamp::MIN);
+    let lost_before = ledger.rules().lost_before(ledger.now());
     ledger.store().nodes(None, lost_before, NODES_MAX).await
 }
 

@@ -1,6 +1,7 @@
 //! Which queued cells a node gets at once.
 //!
-//! The store names the grid to be served first and its first queued cells; this file picks from them. Cells of a block
+//! [`super::share`] says which grid is to be served first, and the store has its first queued cells; this file picks from
+//! them. Cells of a block
 //! have one output shape, so that they can be optimised in one batch, and share photos and artists, so that inputs are
 //! fetched and style statistics made once.
 

@@ -279,7 +279,7 @@ impl Cell {
         }
     }
 
-    /// Whether nothing can become of it any more.
+    /// Whether nothing becomes of it any more, unless somebody wants it tried again.
     pub fn has_ended(&self) -> bool {
         match self {
             Self::Queued { .. } | Self::Leased { .. } | Self::Rendering { .. } => false,

@@ -72,6 +72,12 @@ impl GridFacts {
         self.spec.cell_settings(self.position(place)?)
     }
 
+    /// The kind of its first cell, as [`Effort::kind`](super::effort::Effort::kind) has it: cells of one grid are mostly of one kind.
+    pub fn kind(&self) -> Option<String> {
+        let effort = self.spec.effort(self.position(0)?)?;
+        Some(effort.kind)
+    }
+
     /// The keys of the cell at a place.
     pub fn keys(&self, place: u32) -> Option<CellKeys> {
         let extension = self.settings(place)?.format.extension();

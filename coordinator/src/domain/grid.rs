@@ -196,10 +196,15 @@ impl GridSpec {
 
     /// How much each cell takes, in the order of [`GridSpec::positions`].
     pub fn efforts(&self) -> impl Iterator<Item = Effort> + '_ {
-        self.positions().filter_map(|position| {
-            let settings = self.cell_settings(position)?;
-            Some(Effort::of(&settings, self.picture_size(position)?))
-        })
+        self.positions()
+            .filter_map(|position| self.effort(position))
+    }
+
+    /// How much a cell takes.
+    pub fn effort(&self, position: Position) -> Option<Effort> {
+        let settings = self.cell_settings(position)?;
+        let size = self.size_by(&settings, position)?;
+        Some(Effort::of(&settings, size))
     }
 
     /// Every cell, in the order in which they are served: artist by artist, so that the pictures that nodes have at
@@ -273,10 +278,13 @@ impl GridSpec {
 
     /// Width and height of a cell's picture, pixels.
     pub fn picture_size(&self, position: Position) -> Option<(u32, u32)> {
+        self.size_by(&self.cell_settings(position)?, position)
+    }
+
+    fn size_by(&self, settings: &RenderSettings, position: Position) -> Option<(u32, u32)> {
         let parts = self.cell(position)?;
         let photo = parts.photo.map(|photo| photo.input);
         let first = parts.artist.and_then(|artist| artist.paintings.first());
-        let settings = self.cell_settings(position)?;
         let input = settings.shape_of(photo, first.map(|painting| painting.input))?;
         Some(settings.picture_size(input.width, input.height))
     }

@@ -55,6 +55,12 @@ impl LeaseRules {
         later(now, usual.max(self.stall_duration))
     }
 
+    /// A node that was last heard of before this is taken to be lost: what it holds expires.
+    pub fn lost_before(&self, now: Timestamp) -> Timestamp {
+        now.checked_sub(self.lease_duration)
+            .unwrap_or(Timestamp::MIN)
+    }
+
     /// How often nodes renew: often enough that two renewals may get lost, and that people see progress.
     pub fn renew_interval(&self) -> Duration {
         (self.lease_duration / 6).clamp(Duration::from_millis(100), Duration::from_secs(2))

@@ -41,7 +41,7 @@ impl GridState {
         }
     }
 
-    /// Whether no cell may change any more.
+    /// Whether no cell changes any more, unless somebody wants it tried again.
     pub fn has_ended(self) -> bool {
         match self {
             Self::Active | Self::Paused => false,

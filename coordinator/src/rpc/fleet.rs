@@ -29,9 +29,7 @@ impl FleetService {
     /// Nodes that were heard of since then are not lost.
     fn lost_before(&self) -> Timestamp {
         let ledger = &self.context.ledger;
-        let now = ledger.now();
-        now.checked_sub(ledger.rules().lease_duration)
-            .unwrap_or(Timestamp::MIN)
+        ledger.rules().lost_before(ledger.now())
     }
 
     async fn page(

@@ -3,13 +3,14 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
+use atelier_proto::ids::NodeId;
 use atelier_proto::prices::{Capacity, Prices};
 use jiff::Timestamp;
 
 use super::Scaling;
 use super::asg::{Told, ToldMachine};
 use crate::domain::block::bytes_min;
-use crate::domain::effort::{Effort, Speeds};
+use crate::domain::effort::Speeds;
 use crate::domain::facts::GridFacts;
 use crate::domain::fleet::{AtMachine, GridLeft, Group, Machine, NodePhase, Others, Seen};
 use crate::domain::node::{NodeRecord, NodeState};
@@ -27,7 +28,7 @@ const NODES_FOR: Duration = Duration::from_hours(1);
 /// All that is seen of nodes at one look.
 struct Nodes {
     records: Vec<NodeRecord>,
-    held: HashMap<atelier_proto::ids::NodeId, HeldCells>,
+    held: HashMap<NodeId, HeldCells>,
     lost_before: Timestamp,
 }
 
@@ -62,7 +63,6 @@ pub(super) async fn observe(
     let prices = &scaling.prices;
     let now = ledger.now();
     let store = ledger.store();
-    let lost_before = now.checked_sub(ledger.rules().lease_duration);
     // Those that were lost, too: what happened at a machine is seen by its last node.
     let seen_since = now
         .checked_sub(scaling.policy.register_timeout + NODES_FOR)
@@ -70,7 +70,7 @@ pub(super) async fn observe(
     let nodes = Nodes {
         records: store.nodes(None, seen_since, NODES_MAX).await?,
         held: store.cells_held().await?,
-        lost_before: lost_before.unwrap_or(Timestamp::MIN),
+        lost_before: ledger.rules().lost_before(now),
     };
     let speeds = ledger.speeds();
     let devices = fleet_devices(&nodes, devices, &speeds);
@@ -142,11 +142,7 @@ fn left(
     speeds: &Speeds,
     devices: &[String],
 ) -> GridLeft {
-    // Cells of one grid are mostly of one kind.
-    let kind = facts.position(0).and_then(|first| {
-        let settings = facts.spec.cell_settings(first)?;
-        Some(Effort::of(&settings, facts.spec.picture_size(first)?).kind)
-    });
+    let kind = facts.kind();
     let rates = devices.iter().filter_map(|device| {
         let seconds_per_work = speeds.seconds_per_work(device, kind.as_deref()?)?;
         Some(seconds_per_work.recip())

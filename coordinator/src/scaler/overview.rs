@@ -1,7 +1,5 @@
 //! How the fleet stands, for people and for metrics.
 
-use jiff::Timestamp;
-
 use super::Scaling;
 use crate::domain::fleet::{Bounds, Standing};
 use crate::domain::node::NodeState;
@@ -47,8 +45,7 @@ impl Overview {
     pub async fn read(ledger: &Ledger, scaling: &Scaling) -> Result<Self, StoreError> {
         let store = ledger.store();
         let line = store.line().await?;
-        let lost_before = ledger.now().checked_sub(ledger.rules().lease_duration);
-        let lost_before = lost_before.unwrap_or(Timestamp::MIN);
+        let lost_before = ledger.rules().lost_before(ledger.now());
         let records = store.nodes(None, lost_before, NODES_MAX).await?;
         let mut nodes = Counted::default();
         for record in &records {

@@ -147,14 +147,14 @@ impl<'a> Batch<'a> {
         let grids: BTreeSet<GridId> = ids.iter().map(|id| id.grid).collect();
         let grids = read::lock_grids(tables, &grids).await?;
         let cells = read::cells(tables, &ids).await?;
-        // Those that end an attempt are counted at its node.
+        // What these end is counted at its node.
         let ending: BTreeSet<NodeId> = events
             .iter()
-            .filter_map(|(id, event)| match event {
+            .filter_map(|(_, event)| match event {
                 Event::Complete { holder, .. } | Event::Fail { holder, .. } => Some(holder.node),
-                // What is leased in the same batch is not over yet.
-                Event::Expire => cells.get(id)?.before.history().node,
-                Event::Lease { .. }
+                // To be lost is no fault of a node's, as [`AttemptEnd::may_be_the_nodes_fault`] has it.
+                Event::Expire
+                | Event::Lease { .. }
                 | Event::Renew { .. }
                 | Event::Release { .. }
                 | Event::Cancel
