@@ -3,8 +3,8 @@
 //!
 //! A node that was cut off may put a picture after anybody waits for it: as long as the requests hold that it had signed
 //! (`--url-duration`, which no grace period is shorter than), and as one that began then takes. So a grid's place in the bucket
-//! is looked through some time after it has ended ([`Keeping::grace_period`]), and that of a deleted one twice. Whatever is removed was
-//! referred to by nothing when it was listed and when it is removed.
+//! is looked through some time after it has ended ([`Keeping::grace_period`]), and that of a deleted one twice. Whatever is removed
+//! was listed before it was looked for what refers to it, and nothing did.
 
 mod inputs;
 mod objects;
@@ -103,8 +103,7 @@ impl Collector<'_> {
         self.deleted_grids().await?;
         let now = self.ledger.now();
         if is_due(self.looked_at, INTERVAL.min(self.keeping.grace_period), now) {
-            let were_all = self.ended_grids(now).await?;
-            self.history(now).await?;
+            let were_all = self.ended_grids(now).await? & self.history(now).await?;
             // Where more wait than one round takes, the next goes on with them.
             self.looked_at = were_all.then_some(now);
         }
@@ -119,7 +118,9 @@ impl Collector<'_> {
 
     async fn deleted_grids(&mut self) -> Result<(), CollectError> {
         let store = self.ledger.store();
-        for (grid, deleted_at) in store.deleted(GRIDS_MAX).await? {
+        // Those that only wait for the grace period to be over hold up no other one.
+        let waiting = self.removed_once.len() as u32;
+        for (grid, deleted_at) in store.deleted(waiting + GRIDS_MAX).await? {
             let is_over = deleted_at <= before(self.ledger.now(), self.keeping.grace_period);
             if !is_over && self.removed_once.contains(&grid) {
                 continue;
@@ -152,16 +153,20 @@ impl Collector<'_> {
         Ok(were_all)
     }
 
-    async fn history(&self, now: Timestamp) -> Result<(), CollectError> {
+    /// Forgets grids and nodes of long ago; whether those were all.
+    async fn history(&self, now: Timestamp) -> Result<bool, CollectError> {
         let store = self.ledger.store();
-        if let Some(history) = self.keeping.history {
-            for grid in store.ended_before(before(now, history), GRIDS_MAX).await? {
-                store.forget_grid(grid, false).await?;
-                tracing::info!(%grid, "its history has run out; its gallery stays");
-            }
-        }
         store.forget_nodes(before(now, NODE_AGE_MAX)).await?;
-        Ok(())
+        let Some(history) = self.keeping.history else {
+            return Ok(true);
+        };
+        let ended = store.ended_before(before(now, history), GRIDS_MAX).await?;
+        let were_all = ended.len() < GRIDS_MAX as usize;
+        for grid in ended {
+            store.forget_grid(grid, false).await?;
+            tracing::info!(%grid, "its history has run out; its gallery stays");
+        }
+        Ok(were_all)
     }
 }
 
@@ -174,3 +179,6 @@ fn is_due(looked_at: Option<Timestamp>, interval: Duration, now: Timestamp) -> b
 fn before(now: Timestamp, by: Duration) -> Timestamp {
     now.checked_sub(by).unwrap_or(Timestamp::MIN)
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use atelier_gallery::bucket::Bucket;
 use atelier_gallery::keys::input_key;
 use jiff::Timestamp;
 
-use super::CollectError;
+use super::{CollectError, objects};
 use crate::ledger::Ledger;
 use crate::store::Filter;
 
@@ -18,7 +18,8 @@ const PAGE_GRIDS: u32 = 100;
 /// Removes inputs that were put before a time and that no grid refers to.
 ///
 /// A client that submits again what was put long ago may find its input gone between its look and its call; the call then
-/// says which one, and the client puts it anew.
+/// says which one, and the client puts it anew. A call that comes between the look at the grids and the removal is taken, and
+/// its cells fail for want of the input; they can be tried again once it was put anew.
 pub(super) async fn remove_unused(
     ledger: &Ledger,
     bucket: &Bucket,
@@ -35,11 +36,8 @@ pub(super) async fn remove_unused(
         return Ok(());
     }
     let used = used(ledger).await?;
-    let mut removed = 0;
-    for key in old.iter().filter(|key| !used.contains(*key)) {
-        bucket.delete(key).await?;
-        removed += 1;
-    }
+    let unused = old.into_iter().filter(|key| !used.contains(key));
+    let removed = objects::remove(bucket, unused).await?;
     if removed > 0 {
         tracing::info!(removed, "removed inputs that no grid refers to");
     }

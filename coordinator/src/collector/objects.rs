@@ -51,7 +51,11 @@ pub(super) async fn remove_orphans(
     Ok(removed)
 }
 
-async fn remove(bucket: &Bucket, keys: impl Iterator<Item = String>) -> Result<usize, BucketError> {
+/// Removes objects; how many those were.
+pub(super) async fn remove(
+    bucket: &Bucket,
+    keys: impl Iterator<Item = String>,
+) -> Result<usize, BucketError> {
     let removals = keys.map(|key| async move { bucket.delete(&key).await.map(|()| 1) });
     futures::stream::iter(removals)
         .buffer_unordered(REMOVALS_MAX)

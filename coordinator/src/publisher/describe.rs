@@ -183,11 +183,12 @@ fn picture_entry(record: &CellRecord, facts: &GridFacts) -> Option<PictureEntry>
 
 #[cfg(test)]
 mod tests {
-    use atelier_proto::ids::{CellId, Digest, GridId, NodeId};
+    use atelier_proto::ids::{CellId, GridId, NodeId};
     use jiff::Timestamp;
 
     use super::*;
-    use crate::domain::cell::{CellResult, History};
+    use crate::domain::cell::History;
+    use crate::domain::cell::tests::result;
     use crate::domain::grid::tests::{draft, mask};
     use crate::domain::grid::{Draft, GridSpec};
     use crate::domain::summary::{Counts, GridState, GridSummary};
@@ -221,19 +222,7 @@ mod tests {
                 failure: Some("no memory".to_owned()),
                 failed_on: Vec::new(),
             },
-            result: CellResult {
-                sha256: Digest::of(b"picture"),
-                bytes: 7,
-                width: 64,
-                height: 48,
-                seconds: 1.5,
-                evaluations: 60,
-                loss: 0.25,
-                network: "vgg16 untrained".to_owned(),
-                device: "cpu".to_owned(),
-                has_large_thumbnail: true,
-                losses: vec![(20, 4.0), (60, 0.25)],
-            },
+            result: result(),
         }
     }
 

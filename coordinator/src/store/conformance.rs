@@ -11,12 +11,13 @@ mod service;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use atelier_proto::ids::{CellId, Digest, GridId, NodeId, RequestId, TokenId};
+use atelier_proto::ids::{CellId, GridId, NodeId, RequestId, TokenId};
 use jiff::Timestamp;
 
 use super::*;
 use crate::domain::attempt::Outcome;
-use crate::domain::cell::{Cell, CellResult, Event, Progress, Refusal};
+use crate::domain::cell::tests::result;
+use crate::domain::cell::{Cell, Event, Progress, Refusal};
 use crate::domain::fleet::{Bounds, Standing};
 use crate::domain::grid::tests::draft;
 use crate::domain::grid::{Draft, GridSpec};
@@ -35,22 +36,6 @@ const EVEN: Shares = Shares::even();
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + seconds).unwrap()
-}
-
-fn result() -> CellResult {
-    CellResult {
-        sha256: Digest::of(b"picture"),
-        bytes: 7,
-        width: 64,
-        height: 48,
-        seconds: 1.5,
-        evaluations: 60,
-        loss: 0.25,
-        network: "vgg16 untrained".to_owned(),
-        device: "cpu".to_owned(),
-        has_large_thumbnail: true,
-        losses: vec![(20, 2.5), (40, 1.25)],
-    }
 }
 
 fn new_grid(draft: Draft) -> NewGrid {

@@ -27,7 +27,7 @@ fn holder(number: u128, attempt: u32) -> Holder {
     }
 }
 
-fn result() -> CellResult {
+pub(crate) fn result() -> CellResult {
     CellResult {
         sha256: Digest::of(b"picture"),
         bytes: 7,
