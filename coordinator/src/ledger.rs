@@ -73,17 +73,7 @@ pub struct Ledger {
 
 impl Ledger {
     /// A ledger over a store. What commits lives until the ledger is dropped, on the runtime that this is called on.
-    pub fn new(store: Arc<Store>, clock: Clock, rules: Rules) -> Self {
-        Self::counted_by(Arc::default(), store, clock, rules)
-    }
-
-    /// The same, counted by metrics that count other things, too.
-    pub fn counted_by(
-        metrics: Arc<Metrics>,
-        store: Arc<Store>,
-        clock: Clock,
-        rules: Rules,
-    ) -> Self {
+    pub fn new(store: Arc<Store>, clock: Clock, rules: Rules, metrics: Arc<Metrics>) -> Self {
         let rules = Arc::new(rules);
         let committer = Committer {
             store: store.clone(),
@@ -229,6 +219,11 @@ impl Ledger {
         let is_draining = matches!(health.state, NodeState::Draining { .. });
         self.sightings.set_draining(node, is_draining);
         Ok(())
+    }
+
+    /// Keeps in what state somebody orders a node to be.
+    pub async fn order(&self, node: NodeId, state: NodeState) -> Result<(), StoreError> {
+        self.set_health(node, &Health::ordered(state)).await
     }
 
     /// Whether a node is to leave; what was said at another coordinator is known here some seconds later.

@@ -218,7 +218,7 @@ pub async fn run(
         find_out_who_calls(&config, &folder, &store, &clock, &metrics, &tasks)?;
     tasks.spawn(reopen_on_hangup(audit.clone(), shutdown.clone())?);
     let callers = Callers::new(config.limits.callers, clock.clone());
-    let ledger = Ledger::counted_by(metrics.clone(), store.clone(), clock, config.rules);
+    let ledger = Ledger::new(store.clone(), clock, config.rules, metrics.clone());
     let ledger = Arc::new(ledger);
     let scaling = Arc::new(config.scaling);
     let health = Arc::new(Health::new(ledger.clone(), bucket.clone()));

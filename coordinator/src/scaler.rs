@@ -23,7 +23,7 @@ use self::asg::{Asg, CloudError, Told};
 use self::observe::observe;
 pub use self::overview::{Counted, Overview};
 use crate::domain::fleet::{Bounds, Decision, Memory, Mode, Policy, Standing, decide};
-use crate::domain::node::{Health, NodeState};
+use crate::domain::node::NodeState;
 use crate::ledger::Ledger;
 use crate::store::StoreError;
 
@@ -275,14 +275,11 @@ impl Scaler {
     }
 
     async fn drain(&self, node: NodeId) -> Result<(), StoreError> {
-        let health = Health {
-            state: NodeState::Draining {
-                reason: "the fleet becomes smaller: there was nothing to do".to_owned(),
-            },
-            failing_grids: Vec::new(),
-        };
+        let reason = "the fleet becomes smaller: there was nothing to do".to_owned();
         tracing::info!(%node, "draining, because there was nothing to do");
-        self.ledger.set_health(node, &health).await
+        self.ledger
+            .order(node, NodeState::Draining { reason })
+            .await
     }
 
     fn log(&mut self, trouble: Option<&str>) {

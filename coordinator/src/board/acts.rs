@@ -23,7 +23,7 @@ use super::Board;
 use super::session::Visitor;
 use crate::domain::field::{InvalidField, Problem, check_text};
 use crate::domain::grid::{Artist, Draft, Input, Painting, Photo};
-use crate::domain::node::{Health, Labels, NodeState, TEXT_CHARS_MAX};
+use crate::domain::node::{Labels, NodeState, TEXT_CHARS_MAX};
 use crate::domain::share::SUBMITTER_CHARS_MAX;
 use crate::store::StoreError;
 use crate::submissions::{Submission, SubmissionError};
@@ -136,11 +136,7 @@ pub(super) async fn order_node(
     };
     visitor.about.say(&format!("{node} {}", state.word()));
     tracing::info!(%node, state = state.word(), reason = state.reason(), "said at the board");
-    let health = Health {
-        state,
-        failing_grids: Vec::new(),
-    };
-    board.ledger.set_health(node, &health).await?;
+    board.ledger.order(node, state).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

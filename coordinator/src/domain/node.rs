@@ -124,10 +124,10 @@ impl Health {
         self
     }
 
-    /// After an operator let it work again.
-    pub fn lifted() -> Self {
+    /// After somebody said in what state it is to be: what failed there before counts no more.
+    pub fn ordered(state: NodeState) -> Self {
         Self {
-            state: NodeState::Active,
+            state,
             failing_grids: Vec::new(),
         }
     }
@@ -232,7 +232,7 @@ pub(crate) mod tests {
     #[test]
     fn a_node_is_at_fault_when_cells_of_several_grids_fail_there_and_not_for_one_bad_grid() {
         let [first, second, third] = [(); 3].map(|()| GridId::generate());
-        let mut health = Health::lifted();
+        let mut health = Health::ordered(NodeState::Active);
         for _ in 0..9 {
             health = health.failed(first, "no memory");
         }
@@ -247,10 +247,7 @@ pub(crate) mod tests {
     #[test]
     fn what_an_operator_said_of_a_node_stays_when_it_fails_on() {
         let reason = "spot".to_owned();
-        let mut health = Health {
-            state: NodeState::Draining { reason },
-            failing_grids: Vec::new(),
-        };
+        let mut health = Health::ordered(NodeState::Draining { reason });
         for _ in 0..FAILING_GRIDS_MAX {
             health = health.failed(GridId::generate(), "no device");
         }

@@ -31,7 +31,12 @@ impl House {
             shares: Shares::even(),
         };
         Self {
-            ledger: Arc::new(Ledger::new(Arc::new(store), clock.clone(), rules)),
+            ledger: Arc::new(Ledger::new(
+                Arc::new(store),
+                clock.clone(),
+                rules,
+                Arc::default(),
+            )),
             clock,
             folder,
         }

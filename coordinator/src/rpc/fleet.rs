@@ -11,7 +11,7 @@ use tracing::field::display;
 use super::convert::Page;
 use super::status::RpcError;
 use super::{Context, about, convert};
-use crate::domain::node::{Health, NodeState};
+use crate::domain::node::NodeState;
 use crate::scaler::Overview;
 use crate::store::HeldCells;
 
@@ -77,11 +77,7 @@ impl FleetService {
             reason = state.reason(),
             "an operator said so"
         );
-        let health = Health {
-            state,
-            failing_grids: Vec::new(),
-        };
-        Ok(self.context.ledger.set_health(node, &health).await?)
+        Ok(self.context.ledger.order(node, state).await?)
     }
 
     async fn undrain_one(&self, node: &str) -> Result<(), RpcError> {

@@ -160,8 +160,7 @@ impl World {
     fn new(database: Database, stores: Stores) -> Self {
         let start = Timestamp::from_second(1_800_000_000).unwrap_or(Timestamp::UNIX_EPOCH);
         let clocks = [Clock::manual(start), Clock::manual(start)];
-        let ledgers =
-            std::array::from_fn(|at| Ledger::new(stores[at].clone(), clocks[at].clone(), rules()));
+        let ledgers = std::array::from_fn(|at| ledger(&stores[at], &clocks[at]));
         // Whose grids these are tells them from those of other schedules in the same database.
         let schedule = RequestId::generate();
         let mut world = Self {
@@ -196,8 +195,7 @@ impl World {
 
     /// Drops a coordinator with all that it remembers, and starts another one over the same store.
     fn start_anew(&mut self, at: usize) {
-        let clock = self.clocks[at].clone();
-        self.ledgers[at] = Ledger::new(self.stores[at].clone(), clock, rules());
+        self.ledgers[at] = ledger(&self.stores[at], &self.clocks[at]);
     }
 
     /// One of the grids that there ever were; most numbers choose among those to which the operation does something.
@@ -325,15 +323,16 @@ impl VirtualNode {
     }
 }
 
-fn rules() -> Rules {
-    Rules {
+fn ledger(store: &Arc<Store>, clock: &Clock) -> Ledger {
+    let rules = Rules {
         lease: LEASES,
         shares: Shares {
             submitter_running_max: SUBMITTER_RUNNING_MAX,
             submitter_open_max: SUBMITTER_OPEN_MAX,
             ..Shares::even()
         },
-    }
+    };
+    Ledger::new(store.clone(), clock.clone(), rules, Arc::default())
 }
 
 /// What clients submit: the last content is for nodes of one zone alone.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use atelier_proto::ids::{CellId, GridId, NodeId};
 use jiff::Timestamp;
 use serde_json::json;
+use sqlx::AssertSqlSafe;
 
 use super::dialect::{Column, Dialect};
 use super::fetch::Value;
@@ -14,6 +15,10 @@ use super::{Store, StoreError, Tables};
 use crate::domain::attempt::AttemptRecord;
 use crate::domain::cell::Cell;
 use crate::domain::summary::CellRecord;
+
+/// Attempts of the grid `$1`, with the names of their nodes.
+const ATTEMPTS: &str = "SELECT a.grid_id, a.place, a.attempt, a.node_id, n.name AS node_name, a.ended_at_ms, a.outcome, \
+    a.reason, a.log FROM attempts a LEFT JOIN nodes n ON n.node_id = a.node_id WHERE a.grid_id = $1";
 
 /// How many cells of which grids a node holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -72,12 +77,9 @@ impl Store {
         grid: GridId,
         attempts_max: u32,
     ) -> Result<Vec<AttemptRecord>, StoreError> {
-        let rows: Vec<AttemptRow> = sqlx::query_as(
-            "SELECT a.grid_id, a.place, a.attempt, a.node_id, n.name AS node_name, a.ended_at_ms, a.outcome, a.reason,
-                    a.log
-             FROM attempts a LEFT JOIN nodes n ON n.node_id = a.node_id
-             WHERE a.grid_id = $1 AND a.outcome <> 'done' ORDER BY a.place, a.attempt LIMIT $2",
-        )
+        let rows: Vec<AttemptRow> = sqlx::query_as(AssertSqlSafe(format!(
+            "{ATTEMPTS} AND a.outcome <> 'done' ORDER BY a.place, a.attempt LIMIT $2"
+        )))
         .bind(grid.to_string())
         .bind(i64::from(attempts_max))
         .fetch_all(&mut *self.read_once().await?)
@@ -97,12 +99,9 @@ impl Store {
         let mut tables = self.tables(&mut transaction);
         let found = records(&mut tables, cell.grid, which, place).await?.pop();
         let record = found.ok_or(StoreError::UnknownCell(cell))?;
-        let mut rows: Vec<AttemptRow> = sqlx::query_as(
-            "SELECT a.grid_id, a.place, a.attempt, a.node_id, n.name AS node_name, a.ended_at_ms, a.outcome, a.reason,
-                    a.log
-             FROM attempts a LEFT JOIN nodes n ON n.node_id = a.node_id
-             WHERE a.grid_id = $1 AND a.place = $2 ORDER BY a.attempt DESC LIMIT $3",
-        )
+        let mut rows: Vec<AttemptRow> = sqlx::query_as(AssertSqlSafe(format!(
+            "{ATTEMPTS} AND a.place = $2 ORDER BY a.attempt DESC LIMIT $3"
+        )))
         .bind(cell.grid.to_string())
         .bind(place)
         .bind(i64::from(attempts_max))

@@ -18,9 +18,9 @@ pub(super) enum Value {
 /// Rows that come many at once, each deserialized from an array of the values of its columns.
 pub(super) trait Fetched: DeserializeOwned {
     /// What is named where one cannot be.
-    const TABLE: &str;
+    const TABLE: &'static str;
     /// In the order of its fields.
-    const COLUMNS: &[Column];
+    const COLUMNS: &'static [Column];
 }
 
 impl Tables<'_> {

@@ -14,7 +14,7 @@ use super::super::model::cell::State;
 use super::super::operation::Order;
 use super::super::{FORGET_AFTER, GRACE_PERIOD};
 use super::World;
-use crate::domain::node::{Health, NodeState};
+use crate::domain::node::NodeState;
 use crate::expiry;
 use crate::store::StoreError;
 
@@ -34,15 +34,12 @@ impl World {
         }
         let id = self.nodes[node].id;
         let reason = "an operator said so".to_owned();
-        let health = Health {
-            state: match order {
-                Order::Drain => NodeState::Draining { reason },
-                Order::Quarantine => NodeState::Quarantined { reason },
-                Order::Lift => NodeState::Active,
-            },
-            failing_grids: Vec::new(),
+        let state = match order {
+            Order::Drain => NodeState::Draining { reason },
+            Order::Quarantine => NodeState::Quarantined { reason },
+            Order::Lift => NodeState::Active,
         };
-        self.ledgers[at].set_health(id, &health).await?;
+        self.ledgers[at].order(id, state).await?;
         self.model.nodes.entry(id).or_default().obey(order);
         Ok(())
     }

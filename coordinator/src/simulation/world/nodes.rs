@@ -13,6 +13,7 @@ use super::{Belief, Picture, VirtualNode, World, ZONE};
 use crate::dispatch::{Answer, Ask, Given, give, take_back};
 use crate::domain::access::Caller;
 use crate::domain::block::Wanted;
+use crate::domain::cell::tests::result;
 use crate::domain::cell::{CellResult, Event, Progress, Refusal};
 use crate::domain::lease::Holder;
 use crate::domain::node::Node;
@@ -365,16 +366,9 @@ fn event(holder: Holder, said: Said) -> Event {
             holder,
             result: CellResult {
                 sha256,
-                bytes: 7,
-                width: 64,
-                height: 48,
                 seconds: SECONDS,
                 evaluations: EVALUATIONS_PLANNED,
-                loss: 0.25,
-                network: "vgg16 untrained".to_owned(),
-                device: "cpu".to_owned(),
-                has_large_thumbnail: true,
-                losses: vec![(20, 2.5), (40, 1.25)],
+                ..result()
             },
             log: String::new(),
         },

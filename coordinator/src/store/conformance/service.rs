@@ -52,19 +52,19 @@ pub(super) async fn a_node_at_fault_is_put_into_quarantine(store: &Store) {
     let record = store.node(node).await.unwrap();
     assert_eq!(record.health.state.word(), "quarantined");
     assert!(record.health.state.reason().contains("no memory"));
-    let draining = Health {
-        state: NodeState::Draining {
-            reason: "a new disk".to_owned(),
-        },
-        failing_grids: Vec::new(),
-    };
+    let draining = Health::ordered(NodeState::Draining {
+        reason: "a new disk".to_owned(),
+    });
     assert!(!store.nodes_draining().await.unwrap().contains(&node));
     store.set_health(node, &draining).await.unwrap();
     assert!(store.nodes_draining().await.unwrap().contains(&node));
-    store.set_health(node, &Health::lifted()).await.unwrap();
+    store
+        .set_health(node, &Health::ordered(NodeState::Active))
+        .await
+        .unwrap();
     assert!(!store.nodes_draining().await.unwrap().contains(&node));
     let record = store.node(node).await.unwrap();
-    assert_eq!(record.health, Health::lifted());
+    assert_eq!(record.health, Health::ordered(NodeState::Active));
 
     // What it completes counts, and clears what failed before.
     let cell = CellId {
@@ -78,7 +78,7 @@ pub(super) async fn a_node_at_fault_is_put_into_quarantine(store: &Store) {
         .unwrap();
     apply(store, cell, complete(node, 3), 900).await.unwrap();
     let record = store.node(node).await.unwrap();
-    assert_eq!(record.health, Health::lifted());
+    assert_eq!(record.health, Health::ordered(NodeState::Active));
     assert_eq!(record.cells_done, 1);
     let summary = store.summary(last.unwrap()).await.unwrap();
     assert!((summary.seconds_spent - 1.5).abs() < 1e-12);

@@ -167,7 +167,7 @@ impl Store {
 }
 
 /// What a row is called that is damaged.
-fn row(grid: &String) -> Row<'_> {
+fn row(grid: &dyn std::fmt::Display) -> Row<'_> {
     Row {
         table: "grid",
         id: grid,
