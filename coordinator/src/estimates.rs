@@ -1,32 +1,9 @@
 //! What is to be expected of grids: from what was measured, at the speed of the nodes that work on them now.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use tokio_util::sync::CancellationToken;
-
 use crate::domain::effort::{Estimate, Worker};
 use crate::domain::summary::GridSummary;
 use crate::ledger::Ledger;
 use crate::store::StoreError;
-
-/// How often what was noted of cells and nodes is kept.
-const INTERVAL: Duration = Duration::from_secs(2);
-
-/// Keeps what was noted, until `shutdown` and once more then.
-pub async fn run(ledger: Arc<Ledger>, shutdown: CancellationToken) {
-    loop {
-        if let Err(error) = ledger.keep_notes().await {
-            tracing::warn!(%error, "what was measured cannot be kept; trying again");
-        }
-        if shutdown.is_cancelled() {
-            return;
-        }
-        shutdown
-            .run_until_cancelled(tokio::time::sleep(INTERVAL))
-            .await;
-    }
-}
 
 /// What is to be expected of a grid.
 ///

@@ -4,12 +4,14 @@
 //! whoever misses one looks again after [`POLL_INTERVAL`], which is also how a change by another process is seen.
 //!
 //! What is kept here beside that only saves work, and is true or told to be old: what never changes of a grid
-//! ([`facts`], [`owners`]), what was measured ([`measurements`]), which nodes were heard of ([`sightings`]). Events of cells that come
+//! ([`facts`], [`owners`]), what was measured ([`measurements`]), which nodes were heard of ([`sightings`]); [`notes`] has the
+//! last two be kept. Events of cells that come
 //! at the same time are committed together ([`commits`]). It counts what becomes of cells ([`crate::metrics`]).
 
 mod commits;
 mod facts;
 mod measurements;
+pub mod notes;
 mod owners;
 mod sightings;
 #[cfg(test)]

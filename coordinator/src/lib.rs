@@ -287,7 +287,7 @@ pub async fn run(
         let following = tls.follow(metrics, shutdown.clone());
         serve(Box::pin(async { Ok(following.await?) }));
     }
-    tasks.spawn(estimates::run(ledger.clone(), shutdown.clone()));
+    tasks.spawn(ledger::notes::run(ledger.clone(), shutdown.clone()));
     tasks.spawn(hear_others(ledger.clone(), shutdown.clone()));
     tasks.spawn(lead::run(
         ledger,
