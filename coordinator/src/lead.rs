@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atelier_gallery::bucket::Bucket;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::collector::Keeping;
 use crate::health::Health;
@@ -39,7 +39,7 @@ pub async fn run(
                 let leads = &ledger.metrics().leads;
                 leads.set(1.0);
                 let term = shutdown.child_token();
-                let duties = TaskTracker::new();
+                let mut duties = JoinSet::new();
                 duties.spawn(expiry::run(ledger.clone(), term.clone()));
                 let publisher = Publisher::new(ledger.clone(), bucket.clone());
                 duties.spawn(publisher.run(term.clone()));
@@ -48,10 +48,8 @@ pub async fn run(
                 duties.spawn(collecting);
                 duties.spawn(scaler::run(ledger.clone(), scaling.clone(), term.clone()));
                 duties.spawn(webhooks::run(ledger.clone(), told.clone(), term.clone()));
-                duties.close();
-                until_lost(leadership, &health, &shutdown).await;
-                term.cancel();
-                duties.wait().await;
+                let lost = until_lost(leadership, &health, &shutdown);
+                serve(duties, &term, lost).await;
                 leads.set(0.0);
             }
             Ok(None) => health.leader_seen(),
@@ -61,6 +59,19 @@ pub async fn run(
             .run_until_cancelled(tokio::time::sleep(INTERVAL))
             .await;
     }
+}
+
+/// Waits until leading is over, or one of the duties is: none ends before its term unless it panicked, and no cell is to wait
+/// for what is not there any more. Then the others end, too, and whoever leads next begins all of them anew.
+async fn serve(mut duties: JoinSet<()>, term: &CancellationToken, lost: impl Future<Output = ()>) {
+    tokio::select! {
+        () = lost => {}
+        Some(ended) = duties.join_next() => if !term.is_cancelled() {
+            tracing::error!(?ended, "a duty of who leads ended early; all begin anew");
+        }
+    }
+    term.cancel();
+    while duties.join_next().await.is_some() {}
 }
 
 async fn until_lost(mut leadership: Leadership, health: &Health, shutdown: &CancellationToken) {
@@ -75,5 +86,21 @@ async fn until_lost(mut leadership: Leadership, health: &Health, shutdown: &Canc
             tracing::warn!("leading no more: the database was out of reach");
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_duty_that_panics_ends_the_term_of_all() {
+        let term = CancellationToken::new();
+        let mut duties = JoinSet::new();
+        let other = term.clone();
+        duties.spawn(async move { other.cancelled().await });
+        duties.spawn(async { panic!("a duty that panics") });
+        serve(duties, &term, std::future::pending()).await;
+        assert!(term.is_cancelled());
     }
 }

@@ -66,6 +66,7 @@ pub async fn run(ledger: Arc<Ledger>, webhooks: Arc<[Webhook]>, shutdown: Cancel
         Ok(sender) => sender,
         Err(error) => {
             tracing::error!(%error, "webhooks are told nothing: there is no HTTP client");
+            shutdown.cancelled().await;
             return;
         }
     };
