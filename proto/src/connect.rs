@@ -13,7 +13,6 @@ mod route;
 mod token;
 mod trust;
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -27,6 +26,7 @@ pub use self::fault::TlsFault;
 pub use self::route::Route;
 use self::token::Token;
 use self::trust::Trust;
+use crate::listen::is_this_machine;
 use crate::pem::PemError;
 
 /// The variable that holds a token itself. It is no flag, because the arguments of a program are for all to see.
@@ -215,8 +215,7 @@ impl Place {
     }
 
     fn is_local(&self) -> bool {
-        let address = self.host.parse::<IpAddr>();
-        self.host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+        is_this_machine(&self.host)
     }
 }
 

@@ -7,7 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 /// Longest name, characters.
-pub const NAME_CHARACTERS_MAX: usize = 64;
+pub const NAME_CHARS_MAX: usize = 64;
 const PREFIX: &str = "urn:atelier:";
 
 /// What the holder of a certificate may be to a coordinator.
@@ -80,7 +80,9 @@ pub enum HolderError {
     #[error(transparent)]
     Role(#[from] NoRole),
     /// Its name is none.
-    #[error("{0:?} is no name: it must have 1 to 64 of letters, digits, `.`, `_` and `-`")]
+    #[error(
+        "{0:?} is no name: it must have 1 to {NAME_CHARS_MAX} of letters, digits, `.`, `_` and `-`"
+    )]
     Name(String),
 }
 
@@ -91,7 +93,7 @@ impl Holder {
     /// When the name is none: 1 to 64 of the letters and digits of ASCII, `.`, `_` and `-`.
     pub fn new(role: Role, name: &str) -> Result<Self, HolderError> {
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-        if (1..=NAME_CHARACTERS_MAX).contains(&name.len()) && name.bytes().all(fits) {
+        if (1..=NAME_CHARS_MAX).contains(&name.len()) && name.bytes().all(fits) {
             let name = name.to_owned();
             Ok(Self { role, name })
         } else {

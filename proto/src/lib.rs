@@ -8,6 +8,7 @@
 //! - [`prices`]: what cloud machines cost, for estimates
 //! - [`metrics`]: the one list of metrics, and how programs register what is in it
 //! - [`suggest`]: "did you mean"
+//! - [`fault`]: where tests let a process die
 //! - [`connect`]: the way to a coordinator: whom a program trusts, and how it says who it is
 //! - [`holder`]: whose a certificate is; [`pem`], [`watched`]: the files of TLS, read again when they change
 //! - [`retry`]: what is refused for now, and when to come again

@@ -1,6 +1,6 @@
-//! Where a program may listen.
+//! Where a program may listen, and what is this machine.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// How a listener keeps to itself.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -66,9 +66,26 @@ pub fn check_local(address: SocketAddr, insecure: bool) -> Result<(), Exposed> {
     })
 }
 
+/// Whether a host, as URLs have it, is this machine by its name: `localhost`, or an address of loopback.
+pub fn is_this_machine(host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let address = host.parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_loopback_is_this_machine() {
+        for host in ["localhost", "127.0.0.1", "127.1.2.3", "::1", "[::1]"] {
+            assert!(is_this_machine(host), "{host}");
+        }
+        for host in ["", "localhost.evil.example", "10.0.0.1", "0.0.0.0", "[::]"] {
+            assert!(!is_this_machine(host), "{host}");
+        }
+    }
 
     #[test]
     fn only_loopback_is_served_without_tls_and_identity_unless_insecure_is_said() {

@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use tokio_util::either::Either;
 use tonic::codegen::{BoxFuture, StdError};
 use tower_service::Service;
 
@@ -75,13 +76,13 @@ impl Service<Uri> for Connector {
         Box::pin(async move {
             let tcp = connecting.await?.into_inner();
             let (io, has_certificate) = match tls {
-                None => (Io::Plain(tcp), false),
+                None => (Io::Left(tcp), false),
                 Some(tls) => {
                     let has_certificate = tls.trust.has_certificate();
                     let io = handshake(&tls, tcp).await.inspect_err(|error| {
                         fault.set(TlsFault::of_io(error, has_certificate));
                     })?;
-                    (Io::Tls(Box::new(io)), has_certificate)
+                    (Io::Right(Box::new(io)), has_certificate)
                 }
             };
             Ok(TokioIo::new(Stream {
@@ -117,18 +118,15 @@ pub(super) struct Stream {
     is_unheard: bool,
 }
 
-#[derive(Debug)]
-enum Io {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
-}
+/// What it is made of: TCP, or TLS over it.
+type Io = Either<TcpStream, Box<TlsStream<TcpStream>>>;
 
 impl Stream {
     /// Remembers what a read tells of TLS.
     fn heard(&mut self, read: &io::Result<()>, bytes: &[u8]) {
         let is_first = std::mem::take(&mut self.is_unheard);
         match (read, &self.io) {
-            (Err(error), Io::Tls(_)) => {
+            (Err(error), Io::Right(_)) => {
                 let fault = TlsFault::of_io(error, self.has_certificate);
                 let was_cut = is_first && self.has_certificate && is_reset(error);
                 let cut = was_cut.then(TlsFault::cut_off);
@@ -136,7 +134,7 @@ impl Stream {
                     self.fault.set(Some(fault));
                 }
             }
-            (Ok(()), Io::Plain(_)) if is_first && bytes.first() == Some(&ALERT) => {
+            (Ok(()), Io::Left(_)) if is_first && bytes.first() == Some(&ALERT) => {
                 self.fault.set(Some(TlsFault::speaks_tls()));
             }
             _ => {}
@@ -160,10 +158,7 @@ impl AsyncRead for Stream {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buffer.filled().len();
-        let read = match &mut this.io {
-            Io::Plain(io) => Pin::new(io).poll_read(context, buffer),
-            Io::Tls(io) => Pin::new(io).poll_read(context, buffer),
-        };
+        let read = Pin::new(&mut this.io).poll_read(context, buffer);
         if let Poll::Ready(read) = &read
             && (this.is_unheard || read.is_err())
         {
@@ -179,24 +174,15 @@ impl AsyncWrite for Stream {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match &mut self.get_mut().io {
-            Io::Plain(io) => Pin::new(io).poll_write(context, bytes),
-            Io::Tls(io) => Pin::new(io).poll_write(context, bytes),
-        }
+        Pin::new(&mut self.get_mut().io).poll_write(context, bytes)
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.get_mut().io {
-            Io::Plain(io) => Pin::new(io).poll_flush(context),
-            Io::Tls(io) => Pin::new(io).poll_flush(context),
-        }
+        Pin::new(&mut self.get_mut().io).poll_flush(context)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.get_mut().io {
-            Io::Plain(io) => Pin::new(io).poll_shutdown(context),
-            Io::Tls(io) => Pin::new(io).poll_shutdown(context),
-        }
+        Pin::new(&mut self.get_mut().io).poll_shutdown(context)
     }
 
     fn poll_write_vectored(
@@ -204,16 +190,10 @@ impl AsyncWrite for Stream {
         context: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match &mut self.get_mut().io {
-            Io::Plain(io) => Pin::new(io).poll_write_vectored(context, bytes),
-            Io::Tls(io) => Pin::new(io).poll_write_vectored(context, bytes),
-        }
+        Pin::new(&mut self.get_mut().io).poll_write_vectored(context, bytes)
     }
 
     fn is_write_vectored(&self) -> bool {
-        match &self.io {
-            Io::Plain(io) => io.is_write_vectored(),
-            Io::Tls(io) => io.is_write_vectored(),
-        }
+        self.io.is_write_vectored()
     }
 }

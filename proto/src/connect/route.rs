@@ -118,9 +118,8 @@ impl Route {
     fn choose(&self) -> usize {
         let count = self.ways.len();
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
-        let in_turn = (0..count).map(|further| turn.wrapping_add(further) % count);
+        let mut in_turn = (0..count).map(|further| turn.wrapping_add(further) % count);
         in_turn
-            .into_iter()
             .find(|&position| !self.ways[position].is_passed_over())
             .unwrap_or(turn % count)
     }
