@@ -1,13 +1,13 @@
 // The board: grids and nodes as the coordinator tells them, and for whoever may what can be done to a node.
 
-import { SPACE, bdi, button, cellsDone, dollars, element, hasEnded, patch, roughly, say, showEach } from "./dom.js";
+import { SPACE, bdi, button, cellsDone, count, dollars, element, hasEnded, patch, roughly, say, showEach } from "./dom.js";
 import { follow } from "./feed.js";
 import { looker, post, whenKnown } from "./session.js";
 
 /** Longest wait for a node to be shown in its new state before its buttons can be pressed again, milliseconds. */
 const TURN = 10_000;
 
-const TONES = { failed: "bad", quarantined: "bad", finished: "good", done: "good" };
+const TONES = { quarantined: "bad", finished: "good" };
 
 function state(word, more) {
   const told = element("span", { class: TONES[word] ?? null }, word);
@@ -142,18 +142,14 @@ document.getElementById("why-not").addEventListener("click", () => dialog.close(
 
 /** The machines of the fleet in a few words: how many there are, what they cost, and why there are not more. */
 function fleetWords({ wanted, machines, dollars_per_hour, reasons, trouble }) {
-  const words = [counted(wanted, "node") + " wanted by the backlog"];
+  const words = [count(wanted, "node") + " wanted by the backlog"];
   if (machines) {
     const states = ["starting", "busy", "idle", "leaving"].filter((state) => machines[state] > 0);
     const there = states.map((state) => machines[state] + SPACE + state).join(", ");
-    words.push(counted(machines.desired, "machine") + " asked for" + (there ? ": " + there : ""));
+    words.push(count(machines.desired, "machine") + " asked for" + (there ? ": " + there : ""));
   }
   if (dollars_per_hour) words.push("about " + dollars(dollars_per_hour) + " an hour");
   return [words.join("; "), ...reasons, ...(trouble ? [trouble.split("\n")[0]] : [])].join(" · ");
-}
-
-function counted(count, noun) {
-  return count + SPACE + noun + (count === 1 ? "" : "s");
 }
 
 const [grids, nodes, news, fleet, refused, said] = ["grids", "nodes", "news", "fleet", "refused", "said"].map((id) =>

@@ -88,7 +88,7 @@ export function count(number, what) {
 
 /** Whether a grid in this state has come to its end. */
 export function hasEnded(state) {
-  return ["finished", "failed", "cancelled", "deleted"].includes(state);
+  return ["finished", "cancelled", "deleted"].includes(state);
 }
 
 /** How many cells are done of all, as a bar and in words. */
