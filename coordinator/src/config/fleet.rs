@@ -6,6 +6,7 @@ use std::time::Duration;
 use atelier_proto::prices::{Prices, PricesError};
 use clap::{Args, ValueEnum};
 
+use super::parse::{UP_TO_A_DAY, between, parse_dollars};
 use crate::domain::fleet::{Bounds, Mode, NODES_MAX, Policy};
 use crate::scaler::{Driver, Scaling};
 
@@ -46,15 +47,15 @@ pub struct FleetArgs {
     pub fleet_max: u32,
     /// Within what time the backlog is to be done: there are as many nodes as that takes by what was measured
     #[arg(long, env = "ATELIER_FLEET_DRAIN_TIME", default_value = "15m", value_name = "DURATION",
-          value_parser = parse_time)]
+          value_parser = between(UP_TO_A_DAY))]
     pub fleet_drain_time: Duration,
     /// A machine goes that had nothing to do for so long
     #[arg(long, env = "ATELIER_FLEET_IDLE_TIME", default_value = "5m", value_name = "DURATION",
-          value_parser = parse_time)]
+          value_parser = between(UP_TO_A_DAY))]
     pub fleet_idle_time: Duration,
     /// A machine is taken back of which no node was heard for so long
     #[arg(long, env = "ATELIER_FLEET_REGISTER_TIMEOUT", default_value = "15m", value_name = "DURATION",
-          value_parser = parse_time)]
+          value_parser = between(UP_TO_A_DAY))]
     pub fleet_register_timeout: Duration,
     /// Most machines that are asked for at once
     #[arg(long, env = "ATELIER_FLEET_STEP_MAX", default_value_t = 50, value_name = "COUNT",
@@ -62,7 +63,7 @@ pub struct FleetArgs {
     pub fleet_step_max: u32,
     /// Least time between two steps up
     #[arg(long, env = "ATELIER_FLEET_STEP_INTERVAL", default_value = "30s", value_name = "DURATION",
-          value_parser = parse_time)]
+          value_parser = between(UP_TO_A_DAY))]
     pub fleet_step_interval: Duration,
     /// What all machines may cost in an hour, US dollars, by --prices: the fleet grows no further [default: no ceiling]
     #[arg(long, env = "ATELIER_FLEET_DOLLARS_PER_HOUR_MAX", value_name = "DOLLARS", value_parser = parse_dollars)]
@@ -134,21 +135,4 @@ impl TryFrom<FleetArgs> for Scaling {
             },
         })
     }
-}
-
-fn parse_time(text: &str) -> Result<Duration, String> {
-    let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
-    if (Duration::from_secs(1)..=Duration::from_hours(24)).contains(&time) {
-        Ok(time)
-    } else {
-        Err("it must be from 1s to 24h".to_owned())
-    }
-}
-
-fn parse_dollars(text: &str) -> Result<f64, String> {
-    let dollars = text.trim().parse::<f64>();
-    dollars
-        .ok()
-        .filter(|dollars| dollars.is_finite() && *dollars >= 0.0)
-        .ok_or_else(|| "it must be a number of 0 or more, as in 12.50".to_owned())
 }

@@ -1,6 +1,7 @@
 //! What a coordinator is told of what others may have of it.
 
 use clap::Args;
+use clap::builder::TypedValueParser;
 
 use crate::limits::CallerLimits;
 
@@ -19,13 +20,18 @@ pub const CALLER_WATCHERS_MAX: u32 = 2_000;
 /// Nodes that wait for cells.
 pub const WAITING_LEASES_MAX: u32 = 20_000;
 
+/// Reads how many there may be, where none would be no service.
+fn count() -> impl TypedValueParser<Value = u32> {
+    clap::value_parser!(u32).range(1..=1_000_000)
+}
+
 /// What others may have. All limits, also those that are not set here, are in docs/limits.md.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Limits")]
 pub struct LimitArgs {
     /// Cells that one grid may have
     #[arg(long, env = "ATELIER_CELLS_MAX", default_value_t = CELLS_MAX, value_name = "COUNT",
-          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+          value_parser = count())]
     pub cells_max: u32,
     /// Most cells of one submitter that have not ended; a grid that brings more is refused [default: no limit]
     #[arg(long, env = "ATELIER_SUBMITTER_OPEN_MAX", value_name = "COUNT",
@@ -38,25 +44,25 @@ pub struct LimitArgs {
     /// Calls that one client may make in a second; one that carries many cells counts for more. Whoever is above that is told
     /// when to come again
     #[arg(long, env = "ATELIER_CLIENT_CALLS_PER_SECOND", default_value_t = CLIENT_CALLS_PER_SECOND, value_name = "COUNT",
-          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+          value_parser = count())]
     pub client_calls_per_second: u32,
     /// Calls that one node may make in a second, or all nodes that share a token
     #[arg(long, env = "ATELIER_NODE_CALLS_PER_SECOND", default_value_t = NODE_CALLS_PER_SECOND, value_name = "COUNT",
-          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+          value_parser = count())]
     pub node_calls_per_second: u32,
     /// Streams that follow a grid and pages of the board, of all callers
     #[arg(long, env = "ATELIER_WATCHERS_MAX", default_value_t = WATCHERS_MAX, value_name = "COUNT",
-          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+          value_parser = count())]
     pub watchers_max: u32,
     /// The same of one caller
     #[arg(long, env = "ATELIER_CALLER_WATCHERS_MAX", default_value_t = CALLER_WATCHERS_MAX, value_name = "COUNT",
-          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+          value_parser = count())]
     pub caller_watchers_max: u32,
     /// Nodes that may wait for cells at once
     #[arg(long, env = "ATELIER_WAITING_LEASES_MAX", default_value_t = WAITING_LEASES_MAX, value_name = "COUNT",
-          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+          value_parser = count())]
     pub waiting_leases_max: u32,
-    /// Most connections at once, of each of gRPC, board and S3 endpoint; further ones wait until one ends
+    /// Most connections at once, of each of gRPC, board, S3 endpoint and metrics; further ones wait until one ends
     #[arg(long, env = "ATELIER_CONNECTIONS_MAX", default_value_t = CONNECTIONS_MAX, value_name = "COUNT",
           value_parser = clap::value_parser!(u32).range(8..=1_000_000))]
     pub connections_max: u32,
