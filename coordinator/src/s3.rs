@@ -27,7 +27,8 @@ mod tests;
 mod uploads;
 
 use std::collections::HashSet;
-use std::fs::File;
+use std::error::Error;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -45,6 +46,8 @@ use self::index::{Index, IndexError};
 pub(crate) use self::intake::{BODY_IDLE_MAX, OBJECT_BYTES_MAX};
 use crate::listen::Listener;
 
+/// What the endpoint calls its region, wherever it runs.
+pub const REGION: &str = "us-east-1";
 /// The index in the folder.
 const INDEX_FILE: &str = "index.db";
 /// A multipart upload that nobody finished within this time is forgotten at the next start.
@@ -65,7 +68,7 @@ pub enum S3Error {
         folder: PathBuf,
     },
     /// The folder or a file in it could not be made, read or written.
-    #[error("cannot {doing} {}", path.display())]
+    #[error("cannot {doing} {}: {source}\nhint: is the folder this user's own, and is there room on its disk?", path.display())]
     Folder {
         /// What was tried: `create`, `lock`, `list`.
         doing: &'static str,
@@ -90,14 +93,21 @@ pub enum S3Error {
         known: i64,
     },
     /// The index could not be opened or read.
-    #[error("cannot read the index {}", path.display())]
+    #[error("cannot read the index {}: {}", path.display(), causes(source.as_ref()))]
     Index {
         /// The index file.
         path: PathBuf,
         /// Why not.
         #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: Box<dyn Error + Send + Sync>,
     },
+}
+
+/// An error with all that caused it.
+fn causes(error: &dyn Error) -> String {
+    let causes = std::iter::successors(Some(error), |&cause| cause.source());
+    let causes: Vec<String> = causes.map(ToString::to_string).collect();
+    causes.join(": ")
 }
 
 /// An S3 endpoint with one bucket in a folder.
@@ -204,12 +214,12 @@ fn lock(folder: &Path) -> Result<File, S3Error> {
         .write(true)
         .open(&path)
         .map_err(|source| failed("create", source))?;
-    match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+    match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(S3Error::InUse {
+        Err(TryLockError::WouldBlock) => Err(S3Error::InUse {
             folder: folder.to_owned(),
         }),
-        Err(errno) => Err(failed("lock", errno.into())),
+        Err(TryLockError::Error(source)) => Err(failed("lock", source)),
     }
 }
 

@@ -7,12 +7,10 @@ use atelier_proto::storage::Storage;
 
 use crate::credentials::{CredentialsError, load_or_make};
 use crate::data_folder::DataFolder;
-use crate::s3::{EmbeddedS3, S3Error};
+use crate::s3::{EmbeddedS3, REGION, S3Error};
 
 /// Name of the embedded bucket.
 pub const EMBEDDED_BUCKET: &str = "atelier";
-/// Region that signatures for the embedded endpoint name.
-pub const EMBEDDED_REGION: &str = "us-east-1";
 
 /// Why the embedded endpoint cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -46,7 +44,7 @@ pub async fn open_embedded(
     let credentials = load_or_make(&folder.credentials())?;
     let storage = |endpoint| Storage {
         endpoint: Some(endpoint),
-        region: EMBEDDED_REGION.to_owned(),
+        region: REGION.to_owned(),
         bucket: EMBEDDED_BUCKET.to_owned(),
         force_path_style: true,
         credentials: Some(credentials.clone()),
@@ -60,7 +58,7 @@ pub async fn open_embedded(
     })
 }
 
-/// A bucket elsewhere, for which everyone signs with credentials of their own.
+/// A bucket elsewhere, which this coordinator and operators reach with AWS credentials of their own.
 pub fn external(bucket: String, region: String, endpoint: Option<String>) -> Storage {
     Storage {
         // What is not AWS seldom has a host name for each bucket.

@@ -10,11 +10,9 @@ use jiff::Timestamp;
 use s3s::dto;
 use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 
+use super::REGION;
 use super::files::Files;
 use super::index::Index;
-
-/// What the endpoint calls its region, wherever it runs.
-const REGION: &str = "us-east-1";
 
 /// One bucket.
 #[derive(Debug, Clone)]

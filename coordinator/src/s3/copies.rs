@@ -19,6 +19,18 @@ use super::objects::{
 };
 use super::payload::Payload;
 
+/// The conditions of an input on what it copies.
+macro_rules! source_conditions {
+    ($input:expr) => {
+        ReadConditions {
+            if_match: $input.copy_source_if_match.take(),
+            if_none_match: $input.copy_source_if_none_match.take(),
+            if_modified_since: $input.copy_source_if_modified_since.take(),
+            if_unmodified_since: $input.copy_source_if_unmodified_since.take(),
+        }
+    };
+}
+
 impl Backend {
     pub(super) async fn copy(&self, mut input: CopyObjectInput) -> S3Result<CopyObjectOutput> {
         self.check_bucket(&input.bucket)?;
@@ -54,12 +66,7 @@ impl Backend {
                 "a copy to itself has to change the metadata"
             ));
         }
-        let conditions = ReadConditions {
-            if_match: input.copy_source_if_match.take(),
-            if_none_match: input.copy_source_if_none_match.take(),
-            if_modified_since: input.copy_source_if_modified_since.take(),
-            if_unmodified_since: input.copy_source_if_unmodified_since.take(),
-        };
+        let conditions = source_conditions!(input);
         let (source, file) = self.duplicate(&from, &conditions).await?;
         let object = Object {
             file: file.name().clone(),
@@ -144,12 +151,7 @@ impl Backend {
         );
         check_number(input.part_number)?;
         let upload = self.upload(&input.upload_id, &input.key).await?;
-        let conditions = ReadConditions {
-            if_match: input.copy_source_if_match.take(),
-            if_none_match: input.copy_source_if_none_match.take(),
-            if_modified_since: input.copy_source_if_modified_since.take(),
-            if_unmodified_since: input.copy_source_if_unmodified_since.take(),
-        };
+        let conditions = source_conditions!(input);
         let (source, file) = self.open(self.source_key(&input.copy_source)?).await?;
         if conditions.verdict(&source.etag, source.modified) != ReadVerdict::Proceed {
             return Err(s3_error!(

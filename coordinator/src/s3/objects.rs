@@ -45,6 +45,37 @@ macro_rules! properties_of {
 }
 pub(super) use properties_of;
 
+/// The conditions of an input that reads.
+macro_rules! read_conditions {
+    ($input:expr) => {
+        ReadConditions {
+            if_match: $input.if_match,
+            if_none_match: $input.if_none_match,
+            if_modified_since: $input.if_modified_since,
+            if_unmodified_since: $input.if_unmodified_since,
+        }
+    };
+}
+
+/// An output that says of an object all but its bytes and its checksum.
+macro_rules! described {
+    ($output:ident, $object:expr) => {
+        $output {
+            accept_ranges: Some("bytes".to_owned()),
+            content_length: Some($object.bytes as i64),
+            e_tag: Some(ETag::Strong($object.etag)),
+            last_modified: Some(wire_time($object.modified)),
+            content_type: Some(content_type($object.properties.content_type)),
+            cache_control: $object.properties.cache_control,
+            content_disposition: $object.properties.content_disposition,
+            content_encoding: $object.properties.content_encoding,
+            content_language: $object.properties.content_language,
+            metadata: wire_metadata($object.properties.metadata),
+            ..$output::default()
+        }
+    };
+}
+
 /// Refuses what would be a promise that this endpoint does not keep.
 macro_rules! refuse_unsupported {
     ($input:expr, $($field:ident),+) => {
@@ -150,35 +181,19 @@ impl Backend {
         refuse_unsupported!(input, part_number, sse_customer_algorithm);
         check_version(input.version_id.as_deref())?;
         let (object, file) = self.open(&input.key).await?;
-        let conditions = ReadConditions {
-            if_match: input.if_match,
-            if_none_match: input.if_none_match,
-            if_modified_since: input.if_modified_since,
-            if_unmodified_since: input.if_unmodified_since,
-        };
-        check_read(&conditions, &object)?;
+        check_read(&read_conditions!(input), &object)?;
         let range = input
             .range
             .map(|range| satisfiable(range, object.bytes))
             .transpose()?;
         let bytes = range.clone().unwrap_or(0..object.bytes);
         let payload = Payload::new(file, &bytes).map_err(S3Error::internal_error)?;
-        let properties = object.properties;
         let mut output = GetObjectOutput {
             body: Some(StreamingBlob::new(payload)),
-            accept_ranges: Some("bytes".to_owned()),
             content_length: Some((bytes.end - bytes.start) as i64),
             content_range: range
                 .map(|range| format!("bytes {}-{}/{}", range.start, range.end - 1, object.bytes)),
-            e_tag: Some(ETag::Strong(object.etag)),
-            last_modified: Some(wire_time(object.modified)),
-            content_type: Some(content_type(properties.content_type)),
-            cache_control: properties.cache_control,
-            content_disposition: properties.content_disposition,
-            content_encoding: properties.content_encoding,
-            content_language: properties.content_language,
-            metadata: wire_metadata(properties.metadata),
-            ..GetObjectOutput::default()
+            ..described!(GetObjectOutput, object)
         };
         // The checksum is of the whole, and a client would compare it with what it got.
         if is_checksum_asked(input.checksum_mode.as_ref()) && output.content_range.is_none() {
@@ -196,27 +211,8 @@ impl Backend {
         check_version(input.version_id.as_deref())?;
         let object = self.index.object(&input.key).await.map_err(Fault::from)?;
         let object = object.ok_or_else(|| no_such_key(&input.key))?;
-        let conditions = ReadConditions {
-            if_match: input.if_match,
-            if_none_match: input.if_none_match,
-            if_modified_since: input.if_modified_since,
-            if_unmodified_since: input.if_unmodified_since,
-        };
-        check_read(&conditions, &object)?;
-        let properties = object.properties;
-        let mut output = HeadObjectOutput {
-            accept_ranges: Some("bytes".to_owned()),
-            content_length: Some(object.bytes as i64),
-            e_tag: Some(ETag::Strong(object.etag)),
-            last_modified: Some(wire_time(object.modified)),
-            content_type: Some(content_type(properties.content_type)),
-            cache_control: properties.cache_control,
-            content_disposition: properties.content_disposition,
-            content_encoding: properties.content_encoding,
-            content_language: properties.content_language,
-            metadata: wire_metadata(properties.metadata),
-            ..HeadObjectOutput::default()
-        };
+        check_read(&read_conditions!(input), &object)?;
+        let mut output = described!(HeadObjectOutput, object);
         if is_checksum_asked(input.checksum_mode.as_ref()) {
             echo_checksum!(output, object.checksum.as_ref());
             output.checksum_type = object
