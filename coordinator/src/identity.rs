@@ -2,12 +2,14 @@
 //! coordinator was started, nobody who has to say so.
 //!
 //! [`tokens`] knows those that operators made, [`token_file`] those in the coordinator's own files, [`oidc`] the issuer;
-//! [`sessions`] those who are logged in at the board; [`guard`] slows who guesses; [`audit`] writes down who did what.
+//! [`sessions`] those who are logged in at the board; [`guard`] slows who guesses; [`http`] is
+//! how requests show it, and how they are answered that do not; [`audit`] writes down who did what.
 
 pub mod audit;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod guard;
+pub(crate) mod http;
 pub mod oidc;
 pub mod sessions;
 pub mod token_file;
@@ -21,7 +23,7 @@ use atelier_proto::clock::Clock;
 use atelier_proto::ids::{Digest, TokenId};
 
 use self::guard::Guard;
-pub(crate) use self::guard::{WRONG_TOKENS_MAX, network};
+pub(crate) use self::guard::WRONG_TOKENS_MAX;
 use self::oidc::{Oidc, OidcError};
 use self::sessions::Sessions;
 use self::token_file::FileToken;

@@ -11,8 +11,8 @@
 //!   `gallery.json` and `index.html`, [`collector`] removes what is to be forgotten,
 //!   [`scaler`] has the fleet follow the backlog, [`webhooks`] tells others that grids have ended
 //! - [`s3`]: the embedded S3 endpoint; [`storage`]: that one or another; [`credentials`]: its keys
-//! - [`config`], [`data_folder`]: what it is told, and where it keeps things; [`backup`]: a copy of
-//!   that; [`listen`]: how connections are accepted, and who calls
+//! - [`config`], [`data_folder`]: what it is told, and where it keeps things; `secret_file`: secrets among these; [`backup`]: a copy of
+//!   that; `listeners`: its sockets; [`listen`]: how connections are accepted, and who is at the other end
 
 pub mod backup;
 pub mod board;
@@ -46,13 +46,14 @@ pub mod submissions;
 pub mod webhooks;
 
 mod error;
+mod listeners;
+mod secret_file;
 
 #[cfg(test)]
 mod simulation;
 #[cfg(test)]
 mod tests;
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -79,7 +80,9 @@ use self::identity::token_file::FileToken;
 use self::identity::{Asking, Identities};
 use self::ledger::Ledger;
 use self::limits::callers::Callers;
-use self::listen::{Bounds, Listener, Protocol, ServerTls};
+use self::listen::{Bounds, Purpose, ServerTls};
+use self::listeners::Doors;
+pub use self::listeners::{Listeners, Ready};
 use self::metrics::Metrics;
 use self::monitoring::Monitoring;
 use self::store::Store;
@@ -87,74 +90,6 @@ use self::submissions::Submissions;
 
 /// How long calls in hand may take to end when the coordinator leaves.
 const GRACE_PERIOD: Duration = Duration::from_secs(10);
-
-/// The sockets that a coordinator serves on, bound by the caller.
-#[derive(Debug)]
-pub struct Listeners {
-    /// For gRPC.
-    pub grpc: TcpListener,
-    /// For the embedded S3 endpoint, if there is one.
-    pub s3: Option<TcpListener>,
-    /// For this process' own way to it, where that speaks TLS: whether one's own certificate is for a name by which one
-    /// reaches oneself is nobody's concern.
-    pub s3_local: Option<TcpListener>,
-    /// For the board, if there is one.
-    pub board: Option<TcpListener>,
-    /// For metrics and probes, if they have one of their own.
-    pub metrics: Option<TcpListener>,
-}
-
-impl Listeners {
-    /// Binds the addresses of a configuration.
-    pub async fn bind(config: &Config) -> Result<Self, RunError> {
-        let s3 = match &config.bucket {
-            BucketConfig::Embedded { listen, .. } => Some(listen_on(*listen).await?),
-            BucketConfig::External { .. } => None,
-        };
-        let board = match config.board {
-            Some(address) => Some(listen_on(address).await?),
-            None => None,
-        };
-        let s3_local = match (&s3, &config.tls) {
-            (Some(_), Some(_)) => Some(listen_on((Ipv4Addr::LOCALHOST, 0).into()).await?),
-            _ => None,
-        };
-        let metrics = match config.metrics {
-            Some(address) => Some(listen_on(address).await?),
-            None => None,
-        };
-        let grpc = listen_on(config.listen).await?;
-        Ok(Self {
-            grpc,
-            s3,
-            s3_local,
-            board,
-            metrics,
-        })
-    }
-}
-
-async fn listen_on(address: SocketAddr) -> Result<TcpListener, RunError> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|source| RunError::Listen { address, source })
-}
-
-/// What a coordinator serves, when it does.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Ready {
-    /// URL of its gRPC.
-    pub grpc: String,
-    /// URL of its S3 endpoint, if that is embedded.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub s3: Option<String>,
-    /// URL of its board, if there is one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub board: Option<String>,
-    /// URL of its metrics, if they have an address of their own.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub metrics: Option<String>,
-}
 
 /// Serves until `shutdown`; tells `ready` once everything is served.
 #[expect(
@@ -250,10 +185,10 @@ pub async fn run(
         tasks: tasks.clone(),
         pulses: rpc::Pulses::default(),
     };
-    let grpc = rpc::serve(context, doors.open(listeners.grpc, "gRPC", Protocol::Grpc));
+    let grpc = rpc::serve(context, doors.open(listeners.grpc, Purpose::Grpc));
     serve(Box::pin(async { Ok(grpc.await?) }));
     if let Some(listener) = listeners.metrics {
-        let listener = doors.open(listener, "metrics", Protocol::Http);
+        let listener = doors.open(listener, Purpose::Metrics);
         let (who, audit) = (identities.clone(), audit.clone());
         let serving = monitoring
             .clone()
@@ -277,7 +212,7 @@ pub async fn run(
             tls: config.tls.is_some(),
             shutdown: shutdown.clone(),
         });
-        let listener = doors.open(listener, "the board", Protocol::Http);
+        let listener = doors.open(listener, Purpose::Board);
         let serving = board.serve(listener);
         serve(Box::pin(async {
             serving.await.map_err(RunError::ServeBoard)
@@ -410,39 +345,6 @@ async fn until_shutdown(serving: Serving, shutdown: CancellationToken) -> Result
     ended
 }
 
-/// What every listener has in common.
-struct Doors {
-    tls: Option<ServerTls>,
-    bounds: Bounds,
-}
-
-impl Doors {
-    fn open(&self, tcp: TcpListener, what: &'static str, protocol: Protocol) -> Listener {
-        Listener::new(tcp, what, protocol, self.tls.clone(), self.bounds.clone())
-    }
-
-    fn ready(
-        &self,
-        grpc: &TcpListener,
-        s3: Option<String>,
-        board: Option<&TcpListener>,
-        metrics: Option<&TcpListener>,
-    ) -> Result<Ready, RunError> {
-        let metrics = metrics.map(|metrics| self.url(metrics)).transpose()?;
-        Ok(Ready {
-            grpc: self.url(grpc)?,
-            s3,
-            board: board.map(|board| self.url(board)).transpose()?,
-            metrics: metrics.map(|url| format!("{url}/metrics")),
-        })
-    }
-
-    fn url(&self, tcp: &TcpListener) -> Result<String, RunError> {
-        let scheme = if self.tls.is_some() { "https" } else { "http" };
-        Ok(format!("{scheme}://{}", local_address(tcp)?))
-    }
-}
-
 /// The bucket as others reach it and as this process does; an embedded one is served from here on.
 async fn open_storage(
     config: &Config,
@@ -459,17 +361,10 @@ async fn open_storage(
                 Some(url) => url.clone(),
                 None => doors.url(&listener)?,
             };
-            let address = local_address(local.as_ref().unwrap_or(&listener))?;
+            let address = local.as_ref().unwrap_or(&listener).local_addr()?;
             let embedded = storage::open_embedded(folder, address, public, clock.clone()).await?;
-            let mut listeners = vec![doors.open(listener, "S3", Protocol::Http)];
-            listeners.extend(local.map(|local| {
-                // All of it is one address, this process' own.
-                let bounds = Bounds {
-                    address_connections_max: doors.bounds.connections_max,
-                    ..doors.bounds.clone()
-                };
-                Listener::new(local, "S3 for itself", Protocol::Http, None, bounds)
-            }));
+            let mut listeners = vec![doors.open(listener, Purpose::S3)];
+            listeners.extend(local.map(|local| doors.open_for_itself(local)));
             let serving = embedded.endpoint.serve(listeners, shutdown.clone());
             serve(Box::pin(async {
                 serving.await;
@@ -490,8 +385,4 @@ async fn open_storage(
             Ok((storage.clone(), storage))
         }
     }
-}
-
-fn local_address(listener: &TcpListener) -> Result<SocketAddr, RunError> {
-    listener.local_addr().map_err(RunError::System)
 }

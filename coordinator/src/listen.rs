@@ -22,13 +22,14 @@ mod seldom;
 mod tests;
 pub mod tls;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
+use ::http::Extensions;
 use atelier_proto::holder::Holder;
 
 pub(crate) use self::accept::{HANDSHAKES_MAX, OPENING_TIMEOUT};
-pub use self::accept::{Listener, Protocol};
+pub use self::accept::{Listener, Purpose};
 pub use self::certificate::NoHolder;
 pub use self::connection::Connection;
 pub(crate) use self::connection::WRITE_STALL_MAX;
@@ -53,11 +54,28 @@ impl Peer {
         certificate: None,
     };
 
+    /// The one from whom a request came, which has it among its extensions.
+    pub fn of(extensions: &Extensions) -> Self {
+        // Our listeners tell it of every request.
+        extensions.get().cloned().unwrap_or(Self::UNKNOWN)
+    }
+
     /// Whom its certificate names, if it showed one.
     ///
     /// # Errors
     /// When the certificate names nobody, or several.
     pub fn holder(&self) -> Option<Result<Holder, NoHolder>> {
         self.certificate.as_deref().map(certificate::holder)
+    }
+}
+
+/// As addresses are given to one household or machine: of IPv6 by the first half.
+pub(crate) fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
     }
 }

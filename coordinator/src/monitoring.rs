@@ -18,14 +18,13 @@ use hyper::body::Incoming;
 use tokio_util::sync::CancellationToken;
 use tower::Service as _;
 
-use crate::board::refuse_saying;
 use crate::domain::access::{self, Admitted};
 use crate::health::Health;
 use crate::identity::Identities;
 use crate::identity::audit::{Act, Audit};
+use crate::identity::http::{bearer, refuse};
 use crate::ledger::Ledger;
 use crate::listen::{Listener, Peer, http};
-use crate::rpc::admission::bearer;
 use crate::scaler::{Overview, Scaling};
 use crate::store::StoreError;
 
@@ -116,9 +115,7 @@ async fn admit(
     request: Request,
     next: Next,
 ) -> Response {
-    // Our listeners tell it of every request.
-    let peer = request.extensions().get::<Peer>().cloned();
-    let peer = peer.unwrap_or(Peer::UNKNOWN);
+    let peer = Peer::of(request.extensions());
     let tell = |who: Option<&Admitted>, outcome: &str| {
         audit.record(&Act {
             who,
@@ -133,7 +130,7 @@ async fn admit(
         Ok(admitted) => admitted,
         Err(refused) => {
             tell(None, "unauthenticated");
-            return refuse_saying(&refused, format!("{refused}\n"));
+            return refuse(&refused, format!("{refused}\n"));
         }
     };
     if let Err(denied) = access::check_role(&admitted.caller, READING, access::METRICS) {

@@ -5,8 +5,6 @@
 //! Browsers also say from where they act; whatever is not from here is refused before the cookie is looked at. Programs show a
 //! token, or the key, in a header.
 
-use std::io;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use axum::extract::{Request, State};
@@ -14,100 +12,13 @@ use axum::http::header::{HOST, ORIGIN, RETRY_AFTER};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use secrecy::{ExposeSecret as _, SecretString};
 
-use super::Board;
 use super::session::{self, Visitor};
-use crate::credentials::write_private;
+use super::{Board, one_sentence};
 use crate::domain::access::{self, Admitted, Caller, NotAllowed, Proof, Role, Who};
-use crate::domain::token::SecretHash;
 use crate::identity::audit::{About, Act, DONE};
-use crate::identity::mark;
 use crate::limits::Exceeded;
-
-/// Fewest characters of a key: nobody guesses that many.
-const KEY_CHARS_MIN: usize = 16;
-
-/// Why there is no key.
-#[derive(Debug, thiserror::Error)]
-pub enum KeyError {
-    /// The file cannot be read or written.
-    #[error(
-        "cannot use {path}: {source}\nhint: is the folder writable, and the file this user's own?"
-    )]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// What the file holds can be guessed.
-    #[error(
-        "the key in {path} has {chars} characters, but must have {KEY_CHARS_MIN} at least\n\
-         hint: delete the file to have another key made"
-    )]
-    Short {
-        /// The file.
-        path: PathBuf,
-        /// That the key has.
-        chars: usize,
-    },
-    /// The system gives no randomness.
-    #[error("no random numbers for a key: {0}")]
-    Random(getrandom::Error),
-}
-
-/// The key of a board.
-#[derive(Debug, Clone)]
-pub struct Key(SecretString);
-
-impl Key {
-    /// What a file holds, without the space around it; one that is not there is made.
-    ///
-    /// # Errors
-    /// When it cannot be read or written, or is short.
-    pub fn load_or_make(path: &Path) -> Result<Self, KeyError> {
-        let failed = |source| KeyError::File {
-            path: path.to_owned(),
-            source,
-        };
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let mut bytes = [0; 32];
-                getrandom::fill(&mut bytes).map_err(KeyError::Random)?;
-                let text = hex::encode(bytes);
-                write_private(path, &text).map_err(failed)?;
-                text
-            }
-            Err(error) => return Err(failed(error)),
-        };
-        let key = text.trim();
-        let chars = key.chars().count();
-        if chars < KEY_CHARS_MIN {
-            return Err(KeyError::Short {
-                path: path.to_owned(),
-                chars,
-            });
-        }
-        Ok(Self(key.to_owned().into()))
-    }
-
-    /// Whether somebody has it. How long the answer takes tells nothing of how much is right.
-    pub(super) fn is(&self, given: &str) -> bool {
-        self.hash().is_of(given)
-    }
-
-    /// Tells this key from another one, and lets nobody in.
-    pub(super) fn mark(&self) -> String {
-        mark(self.hash())
-    }
-
-    fn hash(&self) -> SecretHash {
-        SecretHash::of(self.0.expose_secret())
-    }
-}
+use crate::listen::Peer;
 
 /// How long it takes to ask for something that is no picture.
 const ANSWER_MAX: Duration = Duration::from_mins(2);
@@ -117,9 +28,8 @@ const ANSWER_MAX: Duration = Duration::from_mins(2);
 pub(super) struct Door {
     /// For the audit log, and for who is refused.
     name: &'static str,
-    /// `None`: see `who`.
-    call: Option<&'static str>,
-    who: Who,
+    /// To whom it is open.
+    whom: Whom,
     /// Whether something is changed: then also where nobody is asked who they are the key is wanted.
     acts: bool,
     /// What it takes of a visitor's allowance, where a call takes 1.
@@ -128,10 +38,18 @@ pub(super) struct Door {
     answer_max: Duration,
 }
 
+/// To whom a door is open.
+#[derive(Debug, Clone, Copy)]
+enum Whom {
+    /// Those who may make this call, as in `Grids.List`.
+    CallersOf(&'static str),
+    /// These.
+    Who(Who),
+}
+
 pub(super) const LOOKING: Door = Door {
     name: "Board.Look",
-    call: Some("Grids.List"),
-    who: Who::Identified,
+    whom: Whom::CallersOf("Grids.List"),
     acts: false,
     cost: 1.0,
     answer_max: ANSWER_MAX,
@@ -143,8 +61,7 @@ pub(super) const PICTURES: Door = Door {
 };
 pub(super) const SUBMITTING: Door = Door {
     name: "Board.Submit",
-    call: Some("Grids.Submit"),
-    who: Who::Identified,
+    whom: Whom::CallersOf("Grids.Submit"),
     acts: true,
     cost: 1.0,
     answer_max: ANSWER_MAX,
@@ -156,16 +73,14 @@ pub(super) const UPLOADING: Door = Door {
 };
 pub(super) const STEERING: Door = Door {
     name: "Board.Steer",
-    call: Some("Fleet.Drain"),
-    who: Who::Identified,
+    whom: Whom::CallersOf("Fleet.Drain"),
     acts: true,
     cost: 1.0,
     answer_max: ANSWER_MAX,
 };
 pub(super) const METRICS: Door = Door {
     name: "Board.Metrics",
-    call: None,
-    who: access::METRICS,
+    whom: Whom::Who(access::METRICS),
     acts: false,
     cost: 1.0,
     answer_max: ANSWER_MAX,
@@ -182,10 +97,11 @@ impl Door {
                 held: Role::ReadOnly,
             });
         }
-        let who = self
-            .call
-            .and_then(access::rule)
-            .map_or(self.who, |rule| rule.who);
+        let who = match self.whom {
+            // A call that is not in the table is for nobody.
+            Whom::CallersOf(call) => access::rule(call).map_or(Who::Roles(&[]), |rule| rule.who),
+            Whom::Who(who) => who,
+        };
         access::check_role(&admitted.caller, self.name, who)
     }
 }
@@ -196,7 +112,7 @@ pub(super) async fn enter(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let peer = session::peer(request.extensions());
+    let peer = Peer::of(request.extensions());
     let tell = |who: Option<&Admitted>, on: &str, outcome: &str| {
         board.audit.record(&Act {
             who,
@@ -241,8 +157,7 @@ pub(super) async fn enter(
     };
     if let Err(denied) = door.check(&admitted) {
         tell(Some(&admitted), "", "denied");
-        let text = denied.to_string().replace("\nhint: ", "; ");
-        return (StatusCode::FORBIDDEN, text).into_response();
+        return (StatusCode::FORBIDDEN, one_sentence(&denied)).into_response();
     }
     let about = About::default();
     request.extensions_mut().insert(Visitor {
@@ -271,9 +186,8 @@ pub(super) async fn enter(
 pub(super) fn beyond(board: &Board, exceeded: &Exceeded) -> Response {
     board.ledger.metrics().refused(exceeded.limit);
     let seconds = exceeded.after.as_secs() + 1;
-    let text = exceeded.to_string().replace("\nhint: ", "; ");
     let after = [(RETRY_AFTER, seconds.to_string())];
-    (StatusCode::TOO_MANY_REQUESTS, after, text).into_response()
+    (StatusCode::TOO_MANY_REQUESTS, after, one_sentence(exceeded)).into_response()
 }
 
 /// What a page from elsewhere is told.
@@ -325,26 +239,5 @@ mod tests {
         ] {
             assert!(!from(Some(origin)), "{origin}");
         }
-    }
-
-    #[test]
-    fn a_key_is_made_once_and_not_short() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("board-key");
-        let made = Key::load_or_make(&path).unwrap();
-        let text = std::fs::read_to_string(&path).unwrap();
-        assert_eq!(text.len(), 64);
-        assert!(made.is(&text));
-        assert!(Key::load_or_make(&path).unwrap().is(&text));
-        assert!(!made.is(&text[1..]));
-        assert!(!format!("{made:?}").contains(&text));
-        std::fs::write(&path, "short\n").unwrap();
-        let short = Key::load_or_make(&path).unwrap_err().to_string();
-        assert!(short.contains("has 5 characters"), "{short}");
-        let nowhere = folder.path().join("nowhere/board-key");
-        assert!(matches!(
-            Key::load_or_make(&nowhere),
-            Err(KeyError::File { .. })
-        ));
     }
 }

@@ -19,8 +19,8 @@ use axum::response::{IntoResponse, Response};
 use futures::StreamExt as _;
 use serde::{Deserialize, Serialize};
 
-use super::Board;
 use super::session::Visitor;
+use super::{Board, one_sentence};
 use crate::domain::field::{InvalidField, Problem, check_text};
 use crate::domain::grid::{Artist, Draft, Input, Painting, Photo};
 use crate::domain::node::{Labels, NodeState, TEXT_CHARS_MAX};
@@ -95,9 +95,7 @@ impl IntoResponse for ActError {
                 return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
             }
         };
-        // One sentence for a page, where a terminal has a line for the hint.
-        let text = self.to_string().replace("\nhint: ", "; ");
-        (code, text).into_response()
+        (code, one_sentence(&self)).into_response()
     }
 }
 

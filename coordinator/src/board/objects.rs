@@ -19,6 +19,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 
 use super::Board;
 use super::session::Visitor;
+use crate::identity::http::unavailable;
 use crate::scope;
 use crate::store::StoreError;
 
@@ -82,7 +83,7 @@ async fn hand_out(
     match scope::own(&board.ledger, grid, &visitor.admitted.caller).await {
         Ok(()) => {}
         Err(StoreError::UnknownGrid(_)) => return not_found(),
-        Err(error) => return super::unavailable(&error),
+        Err(error) => return unavailable(&error),
     }
     let key = format!("{}{path}", GridKeys::new(grid).prefix());
     match board.bucket.get(&key, BYTES_MAX).await {

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Request, State};
-use axum::http::header::{ACCEPT, CACHE_CONTROL, COOKIE, HOST, SET_COOKIE, WWW_AUTHENTICATE};
+use axum::http::header::{ACCEPT, CACHE_CONTROL, COOKIE, HOST, SET_COOKIE};
 use axum::http::uri::Authority;
 use axum::http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse as _, Redirect, Response};
@@ -12,14 +12,14 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use url::form_urlencoded;
 
-use super::Board;
 use super::access::{self, from_elsewhere, is_from_here};
+use super::{Board, one_sentence};
 use crate::domain::access::{Admitted, Caller, Proof};
 use crate::identity::Refused;
 use crate::identity::audit::{About, Act, DONE};
+use crate::identity::http::{self, bearer, unavailable};
 use crate::limits::callers::Turn;
 use crate::listen::Peer;
-use crate::rpc::admission::bearer;
 
 /// Bytes of what is asked here: a token.
 pub(super) const BYTES_MAX: usize = 64 << 10;
@@ -33,12 +33,6 @@ pub(super) struct Visitor {
     pub(super) about: About,
     /// Its place among what its caller has in hand.
     pub(super) turn: Turn,
-}
-
-/// Who is at the other end of the connection.
-pub(super) fn peer(extensions: &Extensions) -> Peer {
-    // Our listeners tell it of every request.
-    extensions.get().cloned().unwrap_or(Peer::UNKNOWN)
 }
 
 /// Who asks: by a token or the key in a header, by a cookie, or by a certificate; `None`: nothing is shown that is good.
@@ -140,30 +134,11 @@ pub(super) fn ask_to_log_in(board: &Board, request: &Request) -> Response {
 /// What is told to whoever is not let in.
 pub(super) fn refuse(board: &Board, refused: &Refused) -> Response {
     let text = if board.identities.asks() {
-        // One sentence for a page, where a terminal has a line for the hint.
-        refused.to_string().replace("\nhint: ", "; ")
+        one_sentence(refused)
     } else {
         "this is not the board's key".to_owned()
     };
-    refuse_saying(refused, text)
-}
-
-/// The same in other words.
-pub(crate) fn refuse_saying(refused: &Refused, text: String) -> Response {
-    let code = match refused {
-        Refused::Store(error) => return super::unavailable(error),
-        Refused::TooMany => StatusCode::TOO_MANY_REQUESTS,
-        Refused::Oidc(crate::identity::oidc::OidcError::Keys { .. }) => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
-        _ => StatusCode::UNAUTHORIZED,
-    };
-    let mut answer = (code, text).into_response();
-    if code == StatusCode::UNAUTHORIZED {
-        let bearer = HeaderValue::from_static("Bearer");
-        answer.headers_mut().insert(WWW_AUTHENTICATE, bearer);
-    }
-    answer
+    http::refuse(refused, text)
 }
 
 /// Who somebody is, for a page.
@@ -201,7 +176,7 @@ fn told(board: &Board, admitted: &Admitted) -> Response {
 
 /// Tells a page who it is that looks.
 pub(super) async fn tell(State(board): State<Board>, request: Request) -> Response {
-    let peer = peer(request.extensions());
+    let peer = Peer::of(request.extensions());
     match visitor(&board, request.headers(), &peer).await {
         Ok(Some(admitted)) => told(&board, &admitted),
         Ok(None) if !board.identities.asks() => told(&board, &Admitted::ANYONE),
@@ -229,7 +204,7 @@ pub(super) async fn begin(
         // It says nothing of what was sent.
         Err(rejection) => return (rejection.status(), "a token is wanted").into_response(),
     };
-    let peer = peer(&extensions);
+    let peer = Peer::of(&extensions);
     let tell = |who: Option<&Admitted>, outcome: &str| {
         board.audit.record(&Act {
             who,
@@ -253,8 +228,7 @@ pub(super) async fn begin(
     };
     if let Err(denied) = access::LOOKING.check(&admitted) {
         tell(Some(&admitted), "denied");
-        let text = denied.to_string().replace("\nhint: ", "; ");
-        return (StatusCode::FORBIDDEN, text).into_response();
+        return (StatusCode::FORBIDDEN, one_sentence(&denied)).into_response();
     }
     let key = board.key.mark();
     let (secret, until) = match board.identities.begin_session(&admitted, &key).await {
@@ -286,7 +260,7 @@ pub(super) async fn end(State(board): State<Board>, headers: HeaderMap) -> Respo
     if let Some(secret) = cookie(&headers)
         && let Err(error) = board.identities.end_session(secret).await
     {
-        return super::unavailable(&error);
+        return unavailable(&error);
     }
     let mut answer = StatusCode::NO_CONTENT.into_response();
     if let Some(cookie) = set_cookie(&board, &headers, "", 0) {

@@ -3,12 +3,13 @@
 //! Guessing a secret of 256 bits is hopeless; what is kept from harm is the database, which every new guess would ask.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 
 use crate::domain::allowance::{Allowance, Left};
+use crate::listen::network;
 
 /// Wrong tokens that an address may show at once.
 pub(crate) const WRONG_TOKENS_MAX: u64 = 20;
@@ -33,17 +34,6 @@ struct Seen {
 
 #[derive(Debug, Default)]
 pub(super) struct Guard(Mutex<Seen>);
-
-/// As addresses are given to one household or machine: of IPv6 by the first half.
-pub(crate) fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.into(),
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
-        }
-    }
-}
 
 impl Guard {
     /// Whether something from there that is not known yet is looked up.

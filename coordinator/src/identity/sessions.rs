@@ -11,10 +11,11 @@ use std::time::Duration;
 use atelier_proto::ids::Digest;
 use jiff::Timestamp;
 
-use super::tokens::random_secret;
+use super::tokens::is_within;
 use super::{Asking, Identities, Refused};
 use crate::domain::access::{Admitted, Caller, Proof};
 use crate::domain::token::{SecretHash, SessionRecord};
+use crate::secret_file::random_secret;
 use crate::store::StoreError;
 
 /// Longest time of a session.
@@ -40,9 +41,7 @@ impl Sessions {
     fn get(&self, secret: &SecretHash, now: Timestamp) -> Option<Read> {
         let kept = self.lock();
         let (read, session) = kept.get(&secret.digest())?;
-        let age = now.as_millisecond() - read.as_millisecond();
-        let is_fresh = (0..REMEMBERED.as_millis() as i64).contains(&age);
-        is_fresh.then(|| session.clone())
+        is_within(*read, now, REMEMBERED).then(|| session.clone())
     }
 
     fn insert(&self, secret: &SecretHash, read: Timestamp, session: Read) {

@@ -1,14 +1,14 @@
 //! Tokens that the coordinator has in files: the first operator's, made when it first asks who calls and read by its owner alone,
 //! and one for nodes that whoever starts machines hands to them and to the coordinator.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
+use secrecy::{ExposeSecret as _, SecretString};
+
 use super::mark;
-use super::tokens::random_secret;
-use crate::credentials::write_private;
 use crate::domain::access::{Admitted, Caller, Identity, Proof, Role};
 use crate::domain::token::SecretHash;
+use crate::secret_file::{self, SecretFileError, random_secret};
 
 /// Fewest characters of the token: nobody guesses that many.
 const TOKEN_CHARS_MIN: usize = 32;
@@ -16,15 +16,9 @@ const TOKEN_CHARS_MIN: usize = 32;
 /// Why there is no such token.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenFileError {
-    /// The file cannot be read or written.
-    #[error("cannot use {path}: {source}\nhint: is it there, and this user's own?")]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
+    /// The file.
+    #[error(transparent)]
+    File(#[from] SecretFileError),
     /// What the file holds can be guessed, or cannot be sent.
     #[error(
         "the token in {path} must have {TOKEN_CHARS_MIN} characters at least, none of them a space\n\
@@ -34,9 +28,6 @@ pub enum TokenFileError {
         /// The file.
         path: PathBuf,
     },
-    /// The system gives no randomness.
-    #[error("no random numbers for a token: {0}")]
-    Random(getrandom::Error),
 }
 
 /// A token that never expires: whoever changes its file and starts the coordinator anew ends it.
@@ -49,19 +40,8 @@ impl FileToken {
     /// # Errors
     /// When it cannot be read or written, or can be guessed.
     pub fn load_or_make(path: &Path) -> Result<Self, TokenFileError> {
-        match Self::load(path) {
-            Err(TokenFileError::File { source, .. })
-                if source.kind() == io::ErrorKind::NotFound =>
-            {
-                let secret = random_secret().map_err(TokenFileError::Random)?;
-                let token = format!("atelier_operator_{secret}");
-                write_private(path, &format!("{token}\n"))
-                    .map_err(|source| failed(path, source))?;
-                tracing::info!(file = %path.display(), "made a token for the first operator");
-                Ok(Self(SecretHash::of(&token)))
-            }
-            loaded => loaded,
-        }
+        let make = || Ok(format!("atelier_operator_{}\n", random_secret()?).into());
+        Self::of(&secret_file::read_or_make(path, make)?, path)
     }
 
     /// What a file holds, without the space around it.
@@ -69,8 +49,11 @@ impl FileToken {
     /// # Errors
     /// When it cannot be read, or can be guessed.
     pub fn load(path: &Path) -> Result<Self, TokenFileError> {
-        let text = std::fs::read_to_string(path).map_err(|source| failed(path, source))?;
-        let token = text.trim();
+        Self::of(&secret_file::read(path)?, path)
+    }
+
+    fn of(text: &SecretString, path: &Path) -> Result<Self, TokenFileError> {
+        let token = text.expose_secret().trim();
         let is_visible = token.bytes().all(|byte| byte.is_ascii_graphic());
         if token.len() < TOKEN_CHARS_MIN || !is_visible {
             let path = path.to_owned();
@@ -100,21 +83,12 @@ impl FileToken {
     }
 }
 
-fn failed(path: &Path, source: io::Error) -> TokenFileError {
-    TokenFileError::File {
-        path: path.to_owned(),
-        source,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::*;
 
     #[test]
-    fn the_token_is_made_once_read_by_its_owner_alone_and_made_anew_when_its_file_is_gone() {
+    fn the_token_is_made_once_and_made_anew_when_its_file_is_gone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("operator-token");
         let first = FileToken::load_or_make(&path).unwrap();
@@ -122,8 +96,6 @@ mod tests {
         let token = text.trim();
         assert_eq!(token.len(), "atelier_operator_".len() + 64);
         assert!(first.is(token) && !first.is(&token[1..]));
-        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
         assert!(FileToken::load_or_make(&path).unwrap().is(token));
         assert!(!format!("{first:?}").contains(&token[20..]));
         std::fs::remove_file(&path).unwrap();

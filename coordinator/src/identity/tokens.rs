@@ -10,12 +10,11 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 
 use crate::domain::token::{SecretHash, TokenRecord};
+use crate::secret_file::random_secret;
 use crate::store::{Store, StoreError};
 
 /// What every token begins with, so that people and scanners know it for one.
 const PREFIX: &str = "atelier_";
-/// Bytes of a secret.
-const SECRET_BYTES: usize = 32;
 
 /// A token that is remembered for so long is read anew by the next who shows it; the others are not kept waiting.
 const REMEMBERED: Duration = Duration::from_secs(2);
@@ -50,13 +49,6 @@ impl NewToken {
     }
 }
 
-/// 256 random bits, as 64 hex digits.
-pub(super) fn random_secret() -> Result<String, getrandom::Error> {
-    let mut secret = [0; SECRET_BYTES];
-    getrandom::fill(&mut secret)?;
-    Ok(hex::encode(secret))
-}
-
 /// The parts of `atelier_<id>_<secret>`.
 pub(super) fn parsed(text: &str) -> Option<(TokenId, &str)> {
     let (id, secret) = text.strip_prefix(PREFIX)?.split_once('_')?;
@@ -89,7 +81,8 @@ pub(super) struct Tokens {
     kept: Mutex<Kept>,
 }
 
-fn is_within(since: Timestamp, now: Timestamp, duration: Duration) -> bool {
+/// Whether a time is within so long of now.
+pub(super) fn is_within(since: Timestamp, now: Timestamp, duration: Duration) -> bool {
     let age = now.as_millisecond() - since.as_millisecond();
     // What is of the future was noted by a clock that has been set back since.
     (0..duration.as_millis() as i64).contains(&age)

@@ -17,7 +17,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::Peer;
 use super::connection::{Connection, Io};
-use super::live::Chain;
+use super::live::{Chain, Member};
 use super::places::{Bounds, Place, Places};
 use super::seldom::Seldom;
 use super::tls::ServerTls;
@@ -36,12 +36,60 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const PROBE_AFTER: Duration = Duration::from_secs(30);
 const PROBE_INTERVAL: Duration = Duration::from_secs(10);
 const PROBES_MAX: u32 = 3;
-/// How often it is told that a listener is full, cannot accept, or refused a handshake.
+/// How often it is told that a listener is full, cannot accept, or closed a connection.
 const TELL_INTERVAL: Duration = Duration::from_secs(30);
+/// The same of handshakes that came to nothing, each of which may have a reason of its own.
+const TELL_REFUSED_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What somebody listens for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// The gRPC services.
+    Grpc,
+    /// The board.
+    Board,
+    /// The embedded S3 endpoint.
+    S3,
+    /// The same for this process alone.
+    S3Local,
+    /// Metrics and probes.
+    Metrics,
+}
+
+impl Purpose {
+    /// In words, for the log.
+    fn words(self) -> &'static str {
+        match self {
+            Self::Grpc => "gRPC",
+            Self::Board => "the board",
+            Self::S3 => "S3",
+            Self::S3Local => "S3 for itself",
+            Self::Metrics => "metrics",
+        }
+    }
+
+    /// As metrics have it.
+    fn label(self) -> &'static str {
+        match self {
+            Self::Grpc => "grpc",
+            Self::Board => "board",
+            Self::S3 => "s3",
+            Self::S3Local => "s3_local",
+            Self::Metrics => "metrics",
+        }
+    }
+
+    fn protocol(self) -> Protocol {
+        match self {
+            Self::Grpc => Protocol::Grpc,
+            Self::Board | Self::S3 | Self::S3Local | Self::Metrics => Protocol::Http,
+        }
+    }
+}
 
 /// What is spoken at a listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Protocol {
+pub(super) enum Protocol {
     /// HTTP/2 alone.
     Grpc,
     /// HTTP/1.1 alone.
@@ -71,9 +119,7 @@ impl Protocol {
 #[derive(Debug)]
 pub struct Listener {
     tcp: TcpListener,
-    /// For the log: `gRPC`, `the board`, `S3`.
-    what: &'static str,
-    protocol: Protocol,
+    purpose: Purpose,
     tls: Option<ServerTls>,
     places: Places,
     handshakes: JoinSet<Option<Connection>>,
@@ -91,24 +137,17 @@ struct Tell {
 impl Listener {
     /// Accepts at a socket, by TLS if that is given, so many at once; further ones wait until one ends, and those of an address
     /// that has as many as it may are closed.
-    pub fn new(
-        tcp: TcpListener,
-        what: &'static str,
-        protocol: Protocol,
-        tls: Option<ServerTls>,
-        bounds: Bounds,
-    ) -> Self {
+    pub fn new(tcp: TcpListener, purpose: Purpose, tls: Option<ServerTls>, bounds: Bounds) -> Self {
         Self {
             tcp,
-            what,
-            protocol,
+            purpose,
             tls,
-            places: Places::new(bounds, label(what)),
+            places: Places::new(bounds, purpose.label()),
             handshakes: JoinSet::new(),
             tell: Arc::new(Tell {
                 full: Seldom::every(TELL_INTERVAL),
                 failed: Seldom::every(TELL_INTERVAL),
-                refused: Seldom::every(Duration::from_secs(1)),
+                refused: Seldom::every(TELL_REFUSED_INTERVAL),
                 closed: Seldom::every(TELL_INTERVAL),
             }),
         }
@@ -121,7 +160,7 @@ impl Listener {
 
     /// For the log.
     pub(super) fn what(&self) -> &'static str {
-        self.what
+        self.purpose.words()
     }
 
     /// The next connection that can be served. May be dropped and called again: nobody is lost by that.
@@ -129,7 +168,7 @@ impl Listener {
         loop {
             let has_room = self.handshakes.len() < HANDSHAKES_MAX;
             let (tcp, places) = (&self.tcp, &self.places);
-            let (tell, what) = (&self.tell, self.what);
+            let (tell, what) = (&self.tell, self.purpose.words());
             let accepted = tokio::select! {
                 Some(made) = self.handshakes.join_next() => match made {
                     Ok(Some(connection)) => return connection,
@@ -162,20 +201,21 @@ impl Listener {
                 continue;
             };
             probe(&stream);
-            let protocol = self.protocol;
+            let protocol = self.purpose.protocol();
             let Some(tls) = &self.tls else {
                 let peer = Peer {
                     address,
                     certificate: None,
                 };
-                return connection(Io::Plain(stream), peer, place, protocol);
+                return connection(Io::Left(stream), None, peer, place, protocol);
             };
             let (tls, tell, places) = (tls.clone(), self.tell.clone(), self.places.clone());
+            let label = self.purpose.label();
             self.handshakes.spawn(async move {
                 let config = tls.config(protocol);
                 let shaken = handshake(config.clone(), stream, address, what, &tell).await;
                 let Some(stream) = shaken else {
-                    places.metrics().handshakes_refused.of([label(what)]).inc();
+                    places.metrics().handshakes_refused.of([label]).inc();
                     return None;
                 };
                 place.opened();
@@ -190,21 +230,9 @@ impl Listener {
                     Some(chain) => Some(tls.enter(&chain, &config, protocol)?),
                     None => None,
                 };
-                Some(connection(Io::Tls(stream, member), peer, place, protocol))
+                Some(connection(Io::Right(stream), member, peer, place, protocol))
             });
         }
-    }
-}
-
-/// A listener as metrics have it.
-fn label(what: &str) -> &'static str {
-    match what {
-        "gRPC" => "grpc",
-        "the board" => "board",
-        "S3" => "s3",
-        "S3 for itself" => "s3_local",
-        "metrics" => "metrics",
-        _ => "other",
     }
 }
 
@@ -221,8 +249,15 @@ fn probe(stream: &TcpStream) {
     }
 }
 
-fn connection(io: Io, peer: Peer, place: Place, protocol: Protocol) -> Connection {
-    Connection::new(io, peer, place, protocol.opening_bytes(), OPENING_TIMEOUT)
+fn connection(
+    io: Io,
+    member: Option<Member>,
+    peer: Peer,
+    place: Place,
+    protocol: Protocol,
+) -> Connection {
+    let bytes_awaited = protocol.opening_bytes();
+    Connection::new(io, member, peer, place, bytes_awaited, OPENING_TIMEOUT)
 }
 
 /// The next connection, and its place among all.

@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 use tokio_rustls::server::TlsStream;
+use tokio_util::either::Either;
 
 use super::Peer;
 use super::live::Member;
@@ -21,6 +22,8 @@ pub(crate) const WRITE_STALL_MAX: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub struct Connection {
     io: Io,
+    /// What it is among those who showed a certificate, if it is.
+    member: Option<Member>,
     peer: Peer,
     /// Until it has said enough to be served.
     opening: Option<Opening>,
@@ -30,12 +33,8 @@ pub struct Connection {
     _place: Place,
 }
 
-#[derive(Debug)]
-pub(super) enum Io {
-    Plain(TcpStream),
-    /// With what it is among those who showed a certificate, if it is.
-    Tls(Box<TlsStream<TcpStream>>, Option<Member>),
-}
+/// What it is made of: TCP, or TLS over it.
+pub(super) type Io = Either<TcpStream, Box<TlsStream<TcpStream>>>;
 
 /// Whoever connects has something to say, and says it soon.
 #[derive(Debug)]
@@ -48,6 +47,7 @@ impl Connection {
     /// A connection that is broken off unless it says `bytes_awaited` bytes `within` a time.
     pub(super) fn new(
         io: Io,
+        member: Option<Member>,
         peer: Peer,
         place: Place,
         bytes_awaited: usize,
@@ -56,6 +56,7 @@ impl Connection {
         let deadline = Box::pin(tokio::time::sleep(within));
         Self {
             io,
+            member,
             peer,
             opening: Some(Opening {
                 bytes_awaited,
@@ -112,21 +113,16 @@ impl AsyncRead for Connection {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if let Some(member) = &mut this.member
+            && member.poll_ended(context).is_ready()
+        {
+            return Poll::Ready(Err(io::Error::new(
+                io::ErrorKind::ConnectionAborted,
+                "the certificate of its other end is not accepted any more",
+            )));
+        }
         let before = buffer.filled().len();
-        let read = match &mut this.io {
-            Io::Plain(io) => Pin::new(io).poll_read(context, buffer),
-            Io::Tls(io, member) => {
-                if let Some(member) = member
-                    && member.poll_ended(context).is_ready()
-                {
-                    return Poll::Ready(Err(io::Error::new(
-                        io::ErrorKind::ConnectionAborted,
-                        "the certificate of its other end is not accepted any more",
-                    )));
-                }
-                Pin::new(io).poll_read(context, buffer)
-            }
-        };
+        let read = Pin::new(&mut this.io).poll_read(context, buffer);
         if read.is_pending() {
             return this.poll_opening(context);
         }
@@ -148,27 +144,18 @@ impl AsyncWrite for Connection {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let written = match &mut this.io {
-            Io::Plain(io) => Pin::new(io).poll_write(context, bytes),
-            Io::Tls(io, _) => Pin::new(io).poll_write(context, bytes),
-        };
+        let written = Pin::new(&mut this.io).poll_write(context, bytes);
         this.written(written, context)
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let flushed = match &mut this.io {
-            Io::Plain(io) => Pin::new(io).poll_flush(context),
-            Io::Tls(io, _) => Pin::new(io).poll_flush(context),
-        };
+        let flushed = Pin::new(&mut this.io).poll_flush(context);
         this.written(flushed, context)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.get_mut().io {
-            Io::Plain(io) => Pin::new(io).poll_shutdown(context),
-            Io::Tls(io, _) => Pin::new(io).poll_shutdown(context),
-        }
+        Pin::new(&mut self.get_mut().io).poll_shutdown(context)
     }
 
     fn poll_write_vectored(
@@ -177,18 +164,12 @@ impl AsyncWrite for Connection {
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let written = match &mut this.io {
-            Io::Plain(io) => Pin::new(io).poll_write_vectored(context, bytes),
-            Io::Tls(io, _) => Pin::new(io).poll_write_vectored(context, bytes),
-        };
+        let written = Pin::new(&mut this.io).poll_write_vectored(context, bytes);
         this.written(written, context)
     }
 
     fn is_write_vectored(&self) -> bool {
-        match &self.io {
-            Io::Plain(io) => io.is_write_vectored(),
-            Io::Tls(io, _) => io.is_write_vectored(),
-        }
+        self.io.is_write_vectored()
     }
 }
 
@@ -223,7 +204,8 @@ mod tests {
             address,
             certificate: None,
         };
-        let mut connection = Connection::new(Io::Plain(stream), peer, place, 0, WRITE_STALL_MAX);
+        let mut connection =
+            Connection::new(Io::Left(stream), None, peer, place, 0, WRITE_STALL_MAX);
         connection.stall_max = Duration::from_millis(400);
         let patience = Duration::from_secs(30);
         // More than sockets hold between the two.

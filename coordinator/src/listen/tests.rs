@@ -25,7 +25,7 @@ async fn listener(connections_max: usize) -> (Listener, SocketAddr) {
         address_connections_max: connections_max,
         metrics: Arc::default(),
     };
-    let listener = Listener::new(tcp, "a test", Protocol::Http, None, bounds);
+    let listener = Listener::new(tcp, Purpose::Board, None, bounds);
     (listener, address)
 }
 

@@ -11,7 +11,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
 use super::*;
-use crate::listen::{Bounds, Protocol, ServerTls, TlsFiles};
+use crate::listen::{Bounds, Purpose, ServerTls, TlsFiles};
 
 /// Notes who calls.
 #[derive(Debug, Clone, Default)]
@@ -62,7 +62,7 @@ async fn each_request_has_the_certificate_of_its_connection() {
         address_connections_max: 8,
         metrics: Arc::default(),
     };
-    let listener = Listener::new(tcp, "a test", Protocol::Grpc, Some(tls), bounds);
+    let listener = Listener::new(tcp, Purpose::Grpc, Some(tls), bounds);
     let (_health, service) = tonic_health::server::health_reporter();
     let noting = Noting::default();
     let serving = Server::builder()

@@ -22,7 +22,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{EmbeddedS3, S3Error};
-use crate::listen::{Listener, Protocol};
+use crate::listen::{Listener, Purpose};
 
 const BUCKET: &str = "atelier";
 const ACCESS_KEY: &str = "AKTEST";
@@ -51,7 +51,7 @@ impl Endpoint {
             address_connections_max: 64,
             metrics: std::sync::Arc::default(),
         };
-        let listener = Listener::new(listener, "S3", Protocol::Http, None, bounds);
+        let listener = Listener::new(listener, Purpose::S3, None, bounds);
         let task = tokio::spawn(s3.serve(vec![listener], shutdown.clone()));
         Self {
             folder,

@@ -8,12 +8,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use atelier_proto::clock::Clock;
+use atelier_proto::listen::is_this_machine;
 use jiff::Timestamp;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::Deserialize;
 use serde_json::Value;
-use url::{Host, Url};
+use url::Url;
 
 /// Keys that are older are fetched anew while they still count.
 const AGE_MAX: Duration = Duration::from_mins(10);
@@ -59,12 +60,7 @@ pub enum KeysError {
 pub fn check_url(text: &str) -> Result<Url, KeysError> {
     let wrong = || KeysError::Url(text.to_owned());
     let url = Url::parse(text).map_err(|_| wrong())?;
-    let is_local = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    };
+    let is_local = url.host_str().is_some_and(is_this_machine);
     let is_plain = url.username().is_empty() && url.password().is_none();
     match url.scheme() {
         "https" if is_plain && url.has_host() => Ok(url),

@@ -4,7 +4,7 @@ use atelier_proto::clock::Stopwatch;
 use jiff::Timestamp;
 
 use super::*;
-use crate::domain::access::{Identity, Proof};
+use crate::domain::access::{Caller, Identity, Proof, Role};
 
 const LIMITS: CallerLimits = CallerLimits {
     client_calls_per_second: 2,
@@ -30,7 +30,7 @@ fn known(name: &str, role: Role) -> Admitted {
     }
 }
 
-/// Calls until one is refused; how many were not, and the exceeded.
+/// Calls until one is refused; how many were not, and the refusal.
 fn flood(callers: &Callers, who: Option<&Admitted>, from: IpAddr, call: &str) -> (u32, Exceeded) {
     for made in 0.. {
         if let Err(exceeded) = callers.begin(who, from, call, 1.0) {
