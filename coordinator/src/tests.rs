@@ -28,18 +28,23 @@ struct Coordinator {
     nodes: NodesClient<Channel>,
     fleet: FleetClient<Channel>,
     bucket: Bucket,
+    board: String,
     shutdown: CancellationToken,
     running: JoinHandle<Result<(), RunError>>,
 }
 
 impl Coordinator {
     async fn start(data: &Path) -> Self {
+        Self::start_with(data, |_| {}).await
+    }
+
+    async fn start_with(data: &Path, change: impl FnOnce(&mut Config)) -> Self {
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
-        let config = Config {
+        let mut config = Config {
             listen: any,
             tls: None,
             board_key: None,
-            board: None,
+            board: Some(any),
             metrics: None,
             data: data.to_owned(),
             bucket: BucketConfig::Embedded {
@@ -73,6 +78,7 @@ impl Coordinator {
             identity: crate::config::IdentityConfig::default(),
             webhooks: Arc::default(),
         };
+        change(&mut config);
         let listeners = Listeners::bind(&config).await.unwrap();
         let shutdown = CancellationToken::new();
         let (sender, receiver) = tokio::sync::oneshot::channel();
@@ -88,6 +94,7 @@ impl Coordinator {
             bucket: Bucket::connect(&storage).await.unwrap(),
             nodes: NodesClient::connect(ready.grpc.clone()).await.unwrap(),
             fleet: FleetClient::connect(ready.grpc).await.unwrap(),
+            board: ready.board.unwrap(),
             grids,
             shutdown,
             running,
@@ -439,6 +446,27 @@ async fn a_node_that_says_that_it_leaves_gets_no_more_cells_and_people_see_why()
     assert_eq!(node.reason, "spot interruption");
     let long = nodes.renew(renewal(&"x".repeat(301))).await.unwrap_err();
     assert!(long.message().starts_with("leaving: "), "{long}");
+    coordinator.shutdown.cancel();
+    coordinator.running.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_logs_in_at_the_board_again_and_again_is_told_to_come_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let few = |config: &mut Config| config.limits.callers.client_calls_per_second = 1;
+    let coordinator = Coordinator::start_with(&folder.path().join("data"), few).await;
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let mut codes = Vec::new();
+    // Ten of them may be used at once.
+    for _ in 0..12 {
+        let login = http
+            .post(format!("{}/api/session", coordinator.board))
+            .header("content-type", "application/json")
+            .body(r#"{"token": "a guess"}"#);
+        codes.push(login.send().await.unwrap().status().as_u16());
+    }
+    assert_eq!(codes[0], 401, "{codes:?}");
+    assert!(codes.contains(&429), "{codes:?}");
     coordinator.shutdown.cancel();
     coordinator.running.await.unwrap().unwrap();
 }

@@ -12,17 +12,20 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use url::form_urlencoded;
 
-use super::access::{self, from_elsewhere, is_from_here};
+use super::access::{self, beyond, from_elsewhere, is_from_here};
 use super::{Board, one_sentence};
 use crate::domain::access::{Admitted, Caller, Proof};
 use crate::identity::Refused;
 use crate::identity::audit::{About, Act, DONE};
 use crate::identity::http::{self, bearer, unavailable};
+use crate::limits::Exceeded;
 use crate::limits::callers::Turn;
 use crate::listen::Peer;
 
 /// Bytes of what is asked here: a token.
 pub(super) const BYTES_MAX: usize = 64 << 10;
+/// What it is called, for the audit log and for who is refused.
+const CALL: &str = "Board.LogIn";
 /// Without TLS in this process, what ends it in front says so.
 const FORWARDED_PROTOCOL: &str = "x-forwarded-proto";
 
@@ -174,10 +177,24 @@ fn told(board: &Board, admitted: &Admitted) -> Response {
     ([(CACHE_CONTROL, "no-store")], Json(told)).into_response()
 }
 
+/// Takes in what is asked here among the calls of whoever asks. No door is before it, because it is for all.
+fn begin_call(board: &Board, who: Option<&Admitted>, peer: &Peer) -> Result<Turn, Exceeded> {
+    let anyone = Admitted::ANYONE;
+    // Where nobody is asked who they are, nobody is a stranger.
+    let who = who.or((!board.identities.asks()).then_some(&anyone));
+    board.callers.begin(who, peer.address.ip(), CALL, 1.0)
+}
+
 /// Tells a page who it is that looks.
 pub(super) async fn tell(State(board): State<Board>, request: Request) -> Response {
     let peer = Peer::of(request.extensions());
-    match visitor(&board, request.headers(), &peer).await {
+    let visitor = visitor(&board, request.headers(), &peer).await;
+    let known = visitor.as_ref().ok().and_then(Option::as_ref);
+    let _turn = match begin_call(&board, known, &peer) {
+        Ok(turn) => turn,
+        Err(exceeded) => return beyond(&board, &exceeded),
+    };
+    match visitor {
         Ok(Some(admitted)) => told(&board, &admitted),
         Ok(None) if !board.identities.asks() => told(&board, &Admitted::ANYONE),
         Ok(None) => refuse(&board, &Refused::Nobody),
@@ -209,7 +226,7 @@ pub(super) async fn begin(
         board.audit.record(&Act {
             who,
             from: peer.address.ip(),
-            call: "Board.LogIn",
+            call: CALL,
             on: "",
             outcome,
             reason: "",
@@ -219,7 +236,12 @@ pub(super) async fn begin(
         tell(None, "from elsewhere");
         return from_elsewhere();
     }
-    let admitted = match by_token(&board, login.token.expose_secret(), &peer).await {
+    let admitted = by_token(&board, login.token.expose_secret(), &peer).await;
+    let _turn = match begin_call(&board, admitted.as_ref().ok(), &peer) {
+        Ok(turn) => turn,
+        Err(exceeded) => return beyond(&board, &exceeded),
+    };
+    let admitted = match admitted {
         Ok(admitted) => admitted,
         Err(refused) => {
             tell(None, "unauthenticated");
@@ -253,10 +275,18 @@ fn seconds_until(now: Timestamp, until: Timestamp) -> i64 {
 }
 
 /// Logs somebody out.
-pub(super) async fn end(State(board): State<Board>, headers: HeaderMap) -> Response {
+pub(super) async fn end(
+    State(board): State<Board>,
+    extensions: Extensions,
+    headers: HeaderMap,
+) -> Response {
     if !is_from_here(&headers) {
         return from_elsewhere();
     }
+    let _turn = match begin_call(&board, None, &Peer::of(&extensions)) {
+        Ok(turn) => turn,
+        Err(exceeded) => return beyond(&board, &exceeded),
+    };
     if let Some(secret) = cookie(&headers)
         && let Err(error) = board.identities.end_session(secret).await
     {
