@@ -8,7 +8,7 @@ mod table;
 
 use std::time::Duration;
 
-pub use self::table::{Amount, Row, TABLE, document};
+pub use self::table::{Amount, Row, document, table};
 
 /// Limits at which something is refused that its sender did nothing wrong by; metrics tell them apart. What is wrong in itself,
 /// as a name that is too long, is told with the field's path and counted among the calls, by its code.

@@ -3,7 +3,7 @@
 //! Only this folder names tonic. [`admission`] is the one door, [`convert`] holds both directions, [`status`] the one mapping
 //! of errors.
 
-pub(crate) mod admission;
+mod admission;
 mod bucket;
 mod convert;
 mod fleet;
@@ -21,8 +21,7 @@ mod tokens;
 mod versions;
 mod watch;
 
-pub(crate) use self::convert::{LEASE_WAIT_MAX, LOG_CHARS_MAX, PAGE_ENTRIES_MAX};
-pub(crate) use self::nodes::RELEASE_CELLS_MAX;
+pub(crate) use self::convert::{HELD_CELLS_MAX, LEASE_WAIT_MAX, LOG_CHARS_MAX, PAGE_ENTRIES_MAX};
 pub(crate) use self::watch::{Pulses, READ_MAX as WATCH_READ_MAX};
 
 use std::convert::Infallible;
@@ -59,9 +58,10 @@ use crate::listen::{Connection, Listener, Peer};
 use crate::scaler::Scaling;
 use crate::submissions::Submissions;
 
-/// What a grid may have of a submission, and beyond its cells: each may bring a photo whose names are as long as may be.
+/// What a submission may have for each cell of its grid, and beside: each cell may bring a photo whose names are as long as they
+/// may be.
 pub(crate) const SUBMISSION_CELL_BYTES_MAX: usize = 1400;
-const SUBMISSION_OTHER_BYTES_MAX: usize = 2 << 20;
+pub(crate) const SUBMISSION_OTHER_BYTES_MAX: usize = 2 << 20;
 /// Largest submission, however many cells a grid may have.
 pub(crate) const SUBMISSION_BYTES_MAX: usize = 64 << 20;
 /// Largest message of all other calls: a renewal of 1024 cells has less than 100 KiB.
@@ -137,7 +137,7 @@ fn about<T>(request: &Request<T>) -> About {
 }
 
 /// Cells, grids or objects that one call may carry for the price of one.
-const CARRIED_FREE: usize = 100;
+pub(crate) const CARRIED_FREE: usize = 100;
 
 /// What a call costs its caller beside itself, by what it carries.
 fn charge(turn: Option<&Turn>, carried: usize) {

@@ -5,11 +5,11 @@ mod rows;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-pub use self::rows::TABLE;
+pub use self::rows::table;
 use super::Limit;
 
 /// How much there may be.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Amount {
     /// Of things.
     Count(u64),
@@ -22,35 +22,35 @@ pub enum Amount {
     /// As much as somebody likes, unless the operator sets a limit.
     Unlimited,
     /// As much as follows from another limit.
-    Words(&'static str),
+    Words(String),
 }
 
 /// One limit.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Row {
     /// What is limited.
-    pub what: &'static str,
+    pub what: String,
     /// To how much.
     pub amount: Amount,
     /// The flag by which an operator changes that.
     pub setting: Option<&'static str>,
     /// What becomes of what is beyond.
-    pub beyond: &'static str,
+    pub beyond: String,
     /// Where that is counted.
     pub limit: Option<Limit>,
 }
 
 impl std::fmt::Display for Amount {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match *self {
-            Self::Count(count) => f.write_str(&grouped(count)),
-            Self::PerSecond(count) => write!(f, "{} a second", grouped(count)),
-            Self::Bytes(bytes) if bytes >= 1 << 30 && bytes.is_multiple_of(1 << 30) => {
+        match self {
+            Self::Count(count) => f.write_str(&grouped(*count)),
+            Self::PerSecond(count) => write!(f, "{} a second", grouped(*count)),
+            Self::Bytes(bytes) if *bytes >= 1 << 30 && bytes.is_multiple_of(1 << 30) => {
                 write!(f, "{} GiB", bytes >> 30)
             }
-            Self::Bytes(bytes) if bytes >= 1 << 20 => write!(f, "{} MiB", bytes >> 20),
+            Self::Bytes(bytes) if *bytes >= 1 << 20 => write!(f, "{} MiB", bytes >> 20),
             Self::Bytes(bytes) => write!(f, "{} KiB", bytes >> 10),
-            Self::Time(time) => write!(f, "{}", humantime::format_duration(time)),
+            Self::Time(time) => write!(f, "{}", humantime::format_duration(*time)),
             Self::Unlimited => f.write_str("no limit"),
             Self::Words(words) => f.write_str(words),
         }
@@ -70,23 +70,23 @@ fn grouped(count: u64) -> String {
     text
 }
 
-const fn row(what: &'static str, amount: Amount, beyond: &'static str) -> Row {
+fn row(what: impl Into<String>, amount: Amount, beyond: impl Into<String>) -> Row {
     Row {
-        what,
+        what: what.into(),
         amount,
         setting: None,
-        beyond,
+        beyond: beyond.into(),
         limit: None,
     }
 }
 
 impl Row {
-    const fn set_by(mut self, setting: &'static str) -> Self {
+    fn set_by(mut self, setting: &'static str) -> Self {
         self.setting = Some(setting);
         self
     }
 
-    const fn counted(mut self, limit: Limit) -> Self {
+    fn counted(mut self, limit: Limit) -> Self {
         self.limit = Some(limit);
         self
     }
@@ -95,12 +95,12 @@ impl Row {
 /// What docs/limits.md holds.
 pub fn document() -> String {
     let mut text = String::from(HEAD);
-    for (heading, rows) in TABLE {
+    for (heading, rows) in table() {
         let _ = write!(
             text,
             "\n## {heading}\n\n| what | limit | setting | beyond it | `limit` |\n|---|---|---|---|---|\n"
         );
-        for row in *rows {
+        for row in rows {
             let setting = row.setting.map(|it| format!("`{it}`")).unwrap_or_default();
             let limit = row.limit.map(|it| format!("`{}`", it.word()));
             let _ = writeln!(
@@ -143,8 +143,8 @@ mod tests {
     use super::*;
     use crate::config::Cli;
 
-    fn rows() -> impl Iterator<Item = &'static Row> {
-        TABLE.iter().flat_map(|(_, rows)| rows.iter())
+    fn rows() -> impl Iterator<Item = Row> {
+        table().into_iter().flat_map(|(_, rows)| rows)
     }
 
     #[test]

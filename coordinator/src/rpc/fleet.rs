@@ -36,7 +36,7 @@ impl FleetService {
         &self,
         request: &v1::ListNodesRequest,
     ) -> Result<v1::ListNodesResponse, RpcError> {
-        let Page { entries, before } = convert::page(request.page_size, &request.page_token)?;
+        let page: Page<NodeId> = convert::page(request.page_size, &request.page_token)?;
         let store = self.context.ledger.store();
         let lost_before = self.lost_before();
         let since = if request.include_lost {
@@ -44,16 +44,11 @@ impl FleetService {
         } else {
             lost_before
         };
-        // One more than asked for tells whether there is a further page.
-        let mut nodes = store.nodes(before, since, entries + 1).await?;
-        let has_more = nodes.len() > entries as usize;
-        nodes.truncate(entries as usize);
+        let mut nodes = store.nodes(page.before, since, page.read_max()).await?;
+        let next_page_token = page.cut(&mut nodes, |last| last.node.id);
         let held = store.cells_held().await?;
-        let last = nodes.last().filter(|_| has_more);
         Ok(v1::ListNodesResponse {
-            next_page_token: last
-                .map(|last| last.node.id.to_string())
-                .unwrap_or_default(),
+            next_page_token,
             nodes: nodes
                 .into_iter()
                 .map(|record| {

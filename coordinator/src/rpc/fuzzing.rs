@@ -304,9 +304,7 @@ fn fail(request: v1::FailRequest) -> Outcome {
 }
 
 fn release(request: v1::ReleaseRequest) -> Outcome {
-    for held in request.cells {
-        convert::held_cell(some_node(), Some(held))?;
-    }
+    convert::released(some_node(), &request)?;
     of_node(&request.node_id)
 }
 

@@ -119,17 +119,14 @@ impl GridsService {
         request: &v1::ListRequest,
         by: &Admitted,
     ) -> Result<v1::ListResponse, RpcError> {
-        let Page { entries, before } = convert::page(request.page_size, &request.page_token)?;
+        let page: Page<GridId> = convert::page(request.page_size, &request.page_token)?;
         let Some(filter) = convert::filter(request, &by.caller)? else {
             return Ok(v1::ListResponse::default());
         };
         let ledger = &self.context.ledger;
-        // One more than asked for tells whether there is a further page.
-        let mut grids = ledger.store().grids(&filter, before, entries + 1).await?;
-        let has_more = grids.len() > entries as usize;
-        grids.truncate(entries as usize);
-        let last = grids.last().filter(|_| has_more);
-        let next_page_token = last.map(|last| last.grid.to_string()).unwrap_or_default();
+        let read = ledger.store().grids(&filter, page.before, page.read_max());
+        let mut grids = read.await?;
+        let next_page_token = page.cut(&mut grids, |last| last.grid);
         let mut listed = Vec::with_capacity(grids.len());
         for grid in &grids {
             let estimate = estimates::of_grid(ledger, grid).await?;

@@ -2,118 +2,88 @@
 //!
 //! A message is decoded as a whole, so whoever could send long ones slowly, many at once, would have this process keep them.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body::{Frame, SizeHint};
-use tokio::time::Sleep;
+use futures::stream;
+use http_body_util::{BodyExt as _, StreamBody};
+use hyper::body::Frame;
 use tonic::Status;
 use tonic::body::Body;
 
 /// How long a request may take to come.
 pub(crate) const REQUEST_READ_MAX: Duration = Duration::from_mins(1);
+/// What gRPC has before each message: whether it is compressed, and its length.
+const MESSAGE_HEAD_BYTES: usize = 5;
 
-/// The body of a request, bounded.
-pub(super) struct Intake {
-    body: Body,
-    bytes_max: usize,
-    bytes: usize,
-    deadline: Pin<Box<Sleep>>,
-}
-
-impl Intake {
-    /// The body of a request that has so many bytes at most, and comes within a time.
-    pub(super) fn new(body: Body, bytes_max: usize, within: Duration) -> Self {
-        Self {
-            body,
-            bytes_max,
-            bytes: 0,
-            deadline: Box::pin(tokio::time::sleep(within)),
-        }
-    }
-}
-
-impl http_body::Body for Intake {
-    type Data = Bytes;
-    type Error = Status;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let this = &mut *self;
-        let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(context) else {
-            return this.deadline.as_mut().poll(context).map(|()| {
-                Some(Err(Status::deadline_exceeded(
-                    "the request took too long to come",
-                )))
-            });
+/// The body of a request whose one message has so many bytes at most, and that comes within a time. `hint` is for who sends a
+/// longer one.
+pub(super) fn bounded(body: Body, bytes_max: usize, hint: &'static str, within: Duration) -> Body {
+    let deadline = Box::pin(tokio::time::sleep(within));
+    let begin = (body, deadline, 0_usize);
+    let frames = stream::unfold(begin, move |(mut body, mut deadline, bytes)| async move {
+        let frame: Result<Frame<Bytes>, Status> = tokio::select! {
+            biased;
+            frame = body.frame() => frame?,
+            () = &mut deadline => Err(Status::deadline_exceeded("the request took too long to come")),
         };
-        if let Some(Ok(frame)) = &frame
-            && let Some(data) = frame.data_ref()
-        {
-            this.bytes = this.bytes.saturating_add(data.len());
-            if this.bytes > this.bytes_max {
-                let most = this.bytes_max >> 10;
-                let text = format!(
-                    "the request is longer than the {most} KiB that such a call may have\n\
-                     hint: make several of it, or have an operator raise --cells-max"
-                );
-                return Poll::Ready(Some(Err(Status::out_of_range(text))));
-            }
-        }
-        Poll::Ready(frame)
-    }
+        let data = frame.as_ref().ok().and_then(Frame::data_ref);
+        let announced = data.filter(|_| bytes == 0).and_then(announced);
+        let bytes = bytes.saturating_add(data.map_or(0, Bytes::len));
+        let is_longer = bytes > bytes_max.saturating_add(MESSAGE_HEAD_BYTES)
+            || announced.is_some_and(|announced| announced > bytes_max);
+        let frame = if is_longer {
+            Err(too_long(bytes_max, hint))
+        } else {
+            frame
+        };
+        Some((frame, (body, deadline, bytes)))
+    });
+    Body::new(StreamBody::new(frames))
+}
 
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
+/// How long a message is, by the beginning of it.
+fn announced(data: &Bytes) -> Option<usize> {
+    let (_, length) = data.first_chunk::<MESSAGE_HEAD_BYTES>()?.split_first()?;
+    Some(u32::from_be_bytes(length.try_into().ok()?) as usize)
+}
 
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
+fn too_long(bytes_max: usize, hint: &str) -> Status {
+    let most = bytes_max >> 10;
+    Status::out_of_range(format!(
+        "the request is longer than the {most} KiB that such a call may have\nhint: {hint}"
+    ))
 }
 
 #[cfg(test)]
 mod tests {
-    use http_body::Body as _;
+    use futures::StreamExt as _;
     use tonic::Code;
 
     use super::*;
 
-    /// A body that brings so many bytes and then nothing any more.
-    struct Slow(usize);
-
-    impl http_body::Body for Slow {
-        type Data = Bytes;
-        type Error = Status;
-
-        fn poll_frame(
-            mut self: Pin<&mut Self>,
-            _context: &mut Context<'_>,
-        ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-            match std::mem::take(&mut self.0) {
-                0 => Poll::Pending,
-                bytes => Poll::Ready(Some(Ok(Frame::data(vec![0; bytes].into())))),
-            }
-        }
+    /// A body that brings these bytes and then nothing any more.
+    fn slow(bytes: Vec<u8>) -> Body {
+        let frame = Ok::<_, Status>(Frame::data(Bytes::from(bytes)));
+        let frames = stream::once(std::future::ready(frame)).chain(stream::pending());
+        Body::new(StreamBody::new(frames))
     }
 
-    async fn next(intake: &mut Intake) -> Result<Frame<Bytes>, Status> {
-        let frame = std::future::poll_fn(|context| Pin::new(&mut *intake).poll_frame(context));
-        frame.await.unwrap()
+    async fn next(body: &mut Body) -> Result<Frame<Bytes>, Status> {
+        body.frame().await.unwrap()
     }
 
     #[tokio::test]
     async fn what_is_too_long_or_too_slow_ends_with_why() {
-        let soon = Duration::from_millis(50);
-        let mut long = Intake::new(Body::new(Slow(2049)), 2048, soon);
-        let status = next(&mut long).await.unwrap_err();
-        assert_eq!(status.code(), Code::OutOfRange);
-        assert!(status.message().contains("2 KiB"), "{status}");
-        let mut slow = Intake::new(Body::new(Slow(2048)), 2048, soon);
+        let bounded = |body| bounded(body, 2048, "send less", Duration::from_millis(50));
+        // Whether its length is told or not.
+        for long in [vec![0; 2048 + 6], vec![0, 0, 0, 8, 1, 0]] {
+            let status = next(&mut bounded(slow(long))).await.unwrap_err();
+            assert_eq!(status.code(), Code::OutOfRange);
+            let told = status.message();
+            assert!(told.contains("2 KiB") && told.contains("send less"));
+        }
+        let mut slow = bounded(slow([vec![0, 0, 0, 8, 0], vec![0; 2048]].concat()));
         assert!(next(&mut slow).await.is_ok());
         let status = next(&mut slow).await.unwrap_err();
         assert_eq!(status.code(), Code::DeadlineExceeded);

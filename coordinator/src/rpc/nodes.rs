@@ -15,13 +15,10 @@ use crate::dispatch::{Answer, Given};
 use crate::domain::access::Admitted;
 use crate::domain::cell::{Event, Refusal};
 use crate::domain::effort::Effort;
-use crate::domain::field::{InvalidField, Problem, check_count};
+use crate::domain::field::InvalidField;
 use crate::domain::lease::Holder;
 use crate::domain::node::{Health, NodeState};
 use crate::store::{Applied, Measurement, Rejection, StoreError};
-
-/// Most cells given back in one call.
-pub(crate) const RELEASE_CELLS_MAX: usize = 1_024;
 
 /// The `Nodes` service.
 #[derive(Debug)]
@@ -190,26 +187,15 @@ impl NodesService {
         Ok(verdict.ok_or(StoreError::Conflict(cell))??)
     }
 
-    async fn take_back(&self, by: &Admitted, request: v1::ReleaseRequest) -> Result<(), RpcError> {
+    async fn take_back(&self, by: &Admitted, request: &v1::ReleaseRequest) -> Result<(), RpcError> {
         let node = self.caller(by, &request.node_id).await?;
-        check_count("cells", request.cells.len(), 0, RELEASE_CELLS_MAX)?;
-        if request.reason.chars().count() > crate::domain::node::TEXT_CHARS_MAX {
-            let problem = Problem::Length {
-                chars: request.reason.chars().count(),
-                least: 0,
-                most: crate::domain::node::TEXT_CHARS_MAX,
-            };
-            return Err(InvalidField::new("reason", problem).into());
-        }
-        let mut events = Vec::with_capacity(request.cells.len());
-        for held in request.cells {
-            let (cell, holder) = convert::held_cell(node, Some(held))?;
+        let cells = convert::released(node, request)?;
+        let events = cells.iter().map(|&(cell, holder)| {
             let reason = request.reason.clone();
-            events.push((cell, Event::Release { holder, reason }));
-        }
-        let cells: Vec<_> = events.iter().map(|(cell, _)| *cell).collect();
-        let verdicts = self.context.ledger.apply(events).await?;
-        for (cell, verdict) in cells.into_iter().zip(verdicts) {
+            (cell, Event::Release { holder, reason })
+        });
+        let verdicts = self.context.ledger.apply(events.collect()).await?;
+        for ((cell, _), verdict) in cells.into_iter().zip(verdicts) {
             match verdict {
                 Ok(applied) => tracing::info!(
                     %cell, attempt = applied.cell.history().started,
@@ -318,7 +304,7 @@ impl Nodes for NodesService {
         request: Request<v1::ReleaseRequest>,
     ) -> Result<Response<v1::ReleaseResponse>, Status> {
         let by = admitted(&request)?;
-        self.take_back(&by, request.into_inner()).await?;
+        self.take_back(&by, request.get_ref()).await?;
         Ok(Response::new(v1::ReleaseResponse {}))
     }
 }

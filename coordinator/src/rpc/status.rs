@@ -15,7 +15,6 @@
 //! | anything else | `Internal`, told to the log and not to the caller |
 
 use atelier_gallery::bucket::BucketError;
-use atelier_proto::ids::Digest;
 use atelier_proto::retry;
 use tonic::{Code, Status};
 
@@ -38,10 +37,8 @@ pub(super) enum RpcError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Rejected(#[from] Rejection),
-    #[error(
-        "{field}: {sha256} is not in the bucket\nhint: put it under inputs/{sha256} and submit again"
-    )]
-    InputMissing { field: String, sha256: Digest },
+    #[error(transparent)]
+    InputMissing(Box<SubmissionError>),
     #[error("the coordinator cannot look into the bucket: {0}")]
     Bucket(#[from] BucketError),
     #[error(transparent)]
@@ -68,7 +65,7 @@ impl RpcError {
             Self::Field(_) | Self::Denied(Denied::Content { .. }) => Code::InvalidArgument,
             Self::Store(error) => store_code(error),
             Self::Rejected(rejection) => rejection_code(*rejection),
-            Self::InputMissing { .. } => Code::FailedPrecondition,
+            Self::InputMissing(_) => Code::FailedPrecondition,
             Self::Denied(Denied::Cell(refusal)) => rejection_code(Rejection::Refused(*refusal)),
             Self::Denied(Denied::NotForYou { .. } | Denied::TooLong { .. })
             | Self::ForeignSubmitter(_) => Code::PermissionDenied,
@@ -86,8 +83,8 @@ impl From<SubmissionError> for RpcError {
             SubmissionError::Field(error) => Self::Field(error),
             SubmissionError::Store(error) => Self::Store(error),
             SubmissionError::Bucket(error) => Self::Bucket(error),
-            SubmissionError::InputMissing { field, sha256 } => Self::InputMissing { field, sha256 },
             SubmissionError::Submitter(error) => Self::ForeignSubmitter(error),
+            SubmissionError::InputMissing { .. } => Self::InputMissing(error.into()),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Who may call: operators make tokens and end them, and everybody may ask who they are.
 
+use atelier_proto::ids::TokenId;
 use atelier_proto::v1;
 use atelier_proto::v1::tokens_server::Tokens;
 use jiff::Timestamp;
@@ -54,15 +55,12 @@ impl TokensService {
         &self,
         request: &v1::ListTokensRequest,
     ) -> Result<v1::ListTokensResponse, RpcError> {
-        let Page { entries, before } = convert::page(request.page_size, &request.page_token)?;
+        let page: Page<TokenId> = convert::page(request.page_size, &request.page_token)?;
         let store = self.context.ledger.store();
-        // One more than asked for tells whether there is a further page.
-        let mut tokens = store.tokens(before, entries + 1).await?;
-        let has_more = tokens.len() > entries as usize;
-        tokens.truncate(entries as usize);
-        let last = tokens.last().filter(|_| has_more);
+        let mut tokens = store.tokens(page.before, page.read_max()).await?;
+        let next_page_token = page.cut(&mut tokens, |last| last.id);
         Ok(v1::ListTokensResponse {
-            next_page_token: last.map(|last| last.id.to_string()).unwrap_or_default(),
+            next_page_token,
             tokens: tokens.iter().map(convert::token).collect(),
         })
     }

@@ -8,7 +8,7 @@ use atelier_gallery::signed::{Content, Method, Right, Signatures, SignedRequest,
 use atelier_proto::v1;
 use secrecy::ExposeSecret as _;
 
-use super::from_wire::{Parsed, id, in_range, required};
+use super::fields::{Parsed, check_bytes, id, in_range, out_of_range, required};
 use super::to_wire::timestamp;
 use crate::domain::field::{InvalidField, Problem};
 
@@ -16,11 +16,6 @@ use crate::domain::field::{InvalidField, Problem};
 const KEY_BYTES_MAX: usize = 1024;
 /// The most objects of a page.
 const PAGE_OBJECTS_MAX: u32 = 1000;
-
-/// A field that is not there.
-pub(crate) fn missing(field: &str) -> InvalidField {
-    InvalidField::new(field, Problem::Missing)
-}
 
 /// What somebody would like to have signed.
 pub(crate) fn wanted(wire: Vec<v1::Wanted>) -> Parsed<Vec<Wanted>> {
@@ -39,11 +34,7 @@ fn one_wanted(wire: v1::Wanted) -> Parsed<Wanted> {
         Ok(v1::Method::Delete) => Method::Delete,
         Ok(v1::Method::Unspecified) | Err(_) => return Err(unknown(wire.method)),
     };
-    if wire.key.len() > KEY_BYTES_MAX {
-        let (chars, least, most) = (wire.key.len(), 0, KEY_BYTES_MAX);
-        let problem = Problem::Length { chars, least, most };
-        return Err(InvalidField::new("key", problem));
-    }
+    check_bytes("key", &wire.key, KEY_BYTES_MAX)?;
     let right = match wire.right {
         None => Right::Own,
         Some(v1::wanted::Right::Cell(held)) => Right::Cell {
@@ -56,9 +47,7 @@ fn one_wanted(wire: v1::Wanted) -> Parsed<Wanted> {
         (Method::Put, content) => Some(required("content", content)?),
         (_, None) => None,
         (_, Some(_)) => {
-            let range = "unset where nothing is put";
-            in_range("content", false, "set", range)?;
-            None
+            return Err(out_of_range("content", "set", "unset where nothing is put"));
         }
     };
     Ok(Wanted {
@@ -126,13 +115,8 @@ pub(crate) fn objects_page(request: &v1::ListObjectsRequest) -> Parsed<(u32, &st
         objects,
         "from 1 to 1000, or 0 for 1000",
     )?;
-    let token = request.page_token.as_str();
-    if token.len() > KEY_BYTES_MAX {
-        let (chars, least, most) = (token.len(), 0, KEY_BYTES_MAX);
-        let problem = Problem::Length { chars, least, most };
-        return Err(InvalidField::new("page_token", problem));
-    }
-    Ok((objects, token))
+    check_bytes("page_token", &request.page_token, KEY_BYTES_MAX)?;
+    Ok((objects, request.page_token.as_str()))
 }
 
 /// What lies in a grid's place.

@@ -1,45 +1,54 @@
-//! What is told of the fleet, and what is wanted of it.
+//! What is told of the fleet, and what is wanted of it and of its nodes.
 
 use std::time::Duration;
 
 use atelier_proto::v1;
 
+use super::fields::{Parsed, in_range, out_of_range};
 use super::to_wire::{timestamp, wire_duration};
-use crate::domain::field::{InvalidField, Problem};
+use crate::domain::field::check_text;
 use crate::domain::fleet::{Bounds, Machines, Mode, NODES_MAX};
+use crate::domain::node::{NodeState, TEXT_CHARS_MAX};
 use crate::scaler::{Overview, Scaling};
 
 /// What an operator wants of the fleet.
-pub(crate) fn bounds(request: &v1::ScaleRequest) -> Result<Bounds, InvalidField> {
+pub(crate) fn bounds(request: &v1::ScaleRequest) -> Parsed<Bounds> {
     let mode = match request.mode() {
         v1::ScaleMode::Automatic => Mode::Automatic,
         v1::ScaleMode::Off => Mode::Off,
         v1::ScaleMode::Unspecified => {
-            let problem = Problem::OutOfRange {
-                value: request.mode.to_string(),
-                range: "SCALE_MODE_AUTOMATIC or SCALE_MODE_OFF",
-            };
-            return Err(InvalidField::new("mode", problem));
+            let range = "SCALE_MODE_AUTOMATIC or SCALE_MODE_OFF";
+            return Err(out_of_range("mode", request.mode, range));
         }
     };
     let (nodes_min, nodes_max) = (request.nodes_min, request.nodes_max);
-    let too_many = |field: &str, value: u32, range| {
-        let value = value.to_string();
-        Err(InvalidField::new(
-            field,
-            Problem::OutOfRange { value, range },
-        ))
-    };
-    if nodes_max > NODES_MAX {
-        return too_many("nodes_max", nodes_max, "from 0 to 10000");
-    }
-    if nodes_min > nodes_max {
-        return too_many("nodes_min", nodes_min, "at most nodes_max");
-    }
+    let allowed = nodes_max <= NODES_MAX;
+    in_range("nodes_max", allowed, nodes_max, "from 0 to 10000")?;
+    let allowed = nodes_min <= nodes_max;
+    in_range("nodes_min", allowed, nodes_min, "at most nodes_max")?;
     Ok(Bounds {
         mode,
         nodes_min,
         nodes_max,
+    })
+}
+
+/// What an operator says of a node, as its state.
+pub(crate) fn quarantine(request: v1::QuarantineRequest) -> Parsed<NodeState> {
+    if request.lift {
+        return Ok(NodeState::Active);
+    }
+    check_text("reason", &request.reason, 1, TEXT_CHARS_MAX)?;
+    Ok(NodeState::Quarantined {
+        reason: request.reason,
+    })
+}
+
+/// Why an operator drains a node.
+pub(crate) fn drain(request: v1::DrainRequest) -> Parsed<NodeState> {
+    check_text("reason", &request.reason, 0, TEXT_CHARS_MAX)?;
+    Ok(NodeState::Draining {
+        reason: request.reason,
     })
 }
 

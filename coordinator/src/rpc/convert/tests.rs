@@ -232,3 +232,37 @@ fn a_lease_may_not_wait_for_ever() {
         assert_eq!(lease(&request).unwrap_err().field, "wait");
     }
 }
+
+#[test]
+fn a_cell_that_is_given_back_is_named_with_its_place() {
+    let held = |cell_id: &str| v1::HeldCell {
+        cell_id: cell_id.to_owned(),
+        attempt: 1,
+    };
+    let grid = GridId::generate();
+    let mut request = v1::ReleaseRequest {
+        cells: vec![held(&format!("{grid}/0")), held("nonsense")],
+        ..v1::ReleaseRequest::default()
+    };
+    let node = NodeId::generate();
+    let refused = released(node, &request).unwrap_err();
+    assert_eq!(refused.field, "cells[1].cell_id");
+    request.cells.pop();
+    assert_eq!(released(node, &request).unwrap().len(), 1);
+    request.reason = "x".repeat(301);
+    assert_eq!(released(node, &request).unwrap_err().field, "reason");
+}
+
+#[test]
+fn a_page_is_cut_where_a_further_one_begins() {
+    let page: Page<GridId> = page(2, "").unwrap();
+    let cut = |read: &[u32]| {
+        let mut read = read.to_vec();
+        let token = page.cut(&mut read, |last| *last);
+        (read, token)
+    };
+    assert_eq!(page.read_max(), 3);
+    assert_eq!(cut(&[7, 8, 9]), (vec![7, 8], "8".to_owned()));
+    assert_eq!(cut(&[7, 8]), (vec![7, 8], String::new()));
+    assert_eq!(cut(&[]), (Vec::new(), String::new()));
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 use atelier_proto::ids::TokenId;
 use atelier_proto::v1;
 
-use super::from_wire::{Parsed, id};
+use super::fields::{Parsed, id, out_of_range};
 use super::to_wire::timestamp;
 use crate::domain::access::{Identity, Role, check_name};
 use crate::domain::field::{InvalidField, Problem};
@@ -29,17 +29,18 @@ pub(crate) fn new_token(request: v1::CreateTokenRequest) -> Parsed<(Identity, Op
             return Err(InvalidField::new("role", Problem::UnknownValue { value }));
         }
     };
-    let wrong =
-        |value: String, range| InvalidField::new("valid_for", Problem::OutOfRange { value, range });
     let valid_for = match (request.valid_for, request.never_expires) {
         (None, true) => None,
         (None, false) => Some(VALID_FOR),
-        (Some(_), true) => return Err(wrong("set".to_owned(), "unset with never_expires")),
+        (Some(_), true) => {
+            return Err(out_of_range("valid_for", "set", "unset with never_expires"));
+        }
         (Some(valid_for), false) => {
             // What is below zero is as wrong as what is too short.
             let valid_for = Duration::try_from(valid_for).unwrap_or_default();
             if !(VALID_FOR_MIN..=VALID_FOR_MAX).contains(&valid_for) {
-                return Err(wrong(format!("{valid_for:?}"), "from 1 minute to 10 years"));
+                let told = format!("{valid_for:?}");
+                return Err(out_of_range("valid_for", told, "from 1 minute to 10 years"));
             }
             Some(valid_for)
         }
