@@ -4,6 +4,7 @@ What only AWS knows (ids, names, ARNs of what a stack makes) becomes text that s
 """
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +48,10 @@ def _short_form(loader: _Loader, name: str, node: yaml.Node) -> dict[str, Any]:
 _Loader.add_multi_constructor("!", _short_form)
 
 
-def load(text: str | None = None) -> Template:
-    """The template, or one that is given as text, with long forms alone."""
-    return yaml.load(PATH.read_text() if text is None else text, Loader=_Loader)
+@cache
+def load() -> Template:
+    """The template with long forms alone: one for all, so whoever changes it changes a copy."""
+    return yaml.load(PATH.read_text(), Loader=_Loader)
 
 
 class Rendering:
