@@ -23,6 +23,7 @@ mod fleet;
 mod grids;
 mod leadership;
 mod line;
+mod migrations;
 mod nodes;
 mod open;
 pub mod outbox;

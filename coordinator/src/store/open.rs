@@ -5,13 +5,13 @@ use std::str::FromStr as _;
 use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AnyPool, ConnectOptions as _, Connection as _, Executor as _};
 use url::Url;
 
 use super::dialect::Dialect;
+use super::migrations::{POSTGRES, SQLITE};
 use super::{Store, StoreError};
 
 /// Connections to an `SQLite` file that read at once.
@@ -33,9 +33,6 @@ const SQLITE_READER: &str =
 /// What each connection to PostgreSQL is told. It keeps plans for as long as a connection lives, also those that it made when
 /// a table was so short that to read all of it was best; every statement that is made often has an index.
 const POSTGRES_CONNECTION: &str = "SET enable_seqscan = off";
-
-static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
-static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
 
 impl Store {
     /// Opens an `SQLite` file, made if it is not there, and brings its tables up to date.

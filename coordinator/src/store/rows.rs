@@ -1,5 +1,19 @@
 //! Rows as the domain's types. What a row says that it cannot say is an error with its key, never a default.
 
+/// Has rows become a type by the names of its fields. sqlx derives the same, for the price that [`super::migrations`] tells.
+macro_rules! row_by_names {
+    ($row:ident { $($field:ident),+ $(,)? }) => {
+        impl sqlx::FromRow<'_, sqlx::any::AnyRow> for $row {
+            fn from_row(row: &sqlx::any::AnyRow) -> sqlx::Result<Self> {
+                Ok(Self {
+                    $($field: sqlx::Row::try_get(row, stringify!($field))?),+
+                })
+            }
+        }
+    };
+}
+pub(super) use row_by_names;
+
 mod cells;
 mod grids;
 mod nodes;

@@ -1,8 +1,6 @@
 //! Sessions: who is logged in at the board, whichever coordinator they asked.
 
-use sqlx::FromRow;
-
-use super::rows::{Row, milliseconds};
+use super::rows::{Row, milliseconds, row_by_names};
 use super::tokens::{role, secret};
 use super::{Store, StoreError};
 use crate::domain::access::{Identity, Proof};
@@ -12,7 +10,7 @@ use crate::domain::token::{SecretHash, SessionRecord};
 const SESSIONS_MAX: i64 = 100;
 
 /// `sessions`.
-#[derive(Debug, FromRow)]
+#[derive(Debug)]
 struct SessionRow {
     secret_sha256: String,
     name: Option<String>,
@@ -23,6 +21,17 @@ struct SessionRow {
     created_at_ms: i64,
     expires_at_ms: i64,
 }
+
+row_by_names!(SessionRow {
+    secret_sha256,
+    name,
+    role,
+    proof,
+    token_id,
+    mark,
+    created_at_ms,
+    expires_at_ms,
+});
 
 impl SessionRow {
     fn record(self) -> Result<SessionRecord, StoreError> {

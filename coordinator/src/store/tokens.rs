@@ -2,15 +2,14 @@
 
 use atelier_proto::ids::{Digest, TokenId};
 use jiff::Timestamp;
-use sqlx::FromRow;
 
-use super::rows::{Row, milliseconds};
+use super::rows::{Row, milliseconds, row_by_names};
 use super::{Store, StoreError};
 use crate::domain::access::{Identity, Role};
 use crate::domain::token::{SecretHash, TokenRecord};
 
 /// `tokens`.
-#[derive(Debug, FromRow)]
+#[derive(Debug)]
 struct TokenRow {
     token_id: String,
     name: String,
@@ -22,6 +21,18 @@ struct TokenRow {
     revoked_at_ms: Option<i64>,
     last_used_at_ms: Option<i64>,
 }
+
+row_by_names!(TokenRow {
+    token_id,
+    name,
+    role,
+    secret_sha256,
+    created_at_ms,
+    created_by,
+    expires_at_ms,
+    revoked_at_ms,
+    last_used_at_ms,
+});
 
 impl TokenRow {
     fn record(self) -> Result<TokenRecord, StoreError> {

@@ -5,6 +5,7 @@ use sqlx::migrate::Migrate as _;
 use sqlx::{Connection as _, PgConnection};
 
 use super::*;
+use crate::store::migrations::POSTGRES;
 
 /// Connections of one store.
 const CONNECTIONS_MAX: u32 = 8;
@@ -35,8 +36,7 @@ async fn a_database_of_any_earlier_version_is_taken_over_with_every_cell() {
             .ensure_migrations_table("_sqlx_migrations")
             .await
             .unwrap();
-        let migrations = sqlx::migrate!("migrations/postgres");
-        for migration in migrations.iter().filter(|it| it.version <= version) {
+        for migration in POSTGRES.iter().filter(|it| it.version <= version) {
             database.apply("_sqlx_migrations", migration).await.unwrap();
         }
         let rows = match version {

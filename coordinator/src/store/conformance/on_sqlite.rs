@@ -4,6 +4,7 @@ use sqlx::migrate::Migrate as _;
 use sqlx::{Connection as _, SqliteConnection};
 
 use super::*;
+use crate::store::migrations::SQLITE;
 
 #[tokio::test]
 async fn sqlite_keeps_every_promise() {
@@ -40,12 +41,11 @@ async fn what_was_kept_is_there_when_it_is_opened_again() {
 async fn of_version(version: i64, path: &std::path::Path, spec: &GridSpec) {
     let url = format!("sqlite://{}?mode=rwc", path.display());
     let mut database = SqliteConnection::connect(&url).await.unwrap();
-    let migrations = sqlx::migrate!("migrations/sqlite");
     database
         .ensure_migrations_table("_sqlx_migrations")
         .await
         .unwrap();
-    for migration in migrations.iter().filter(|it| it.version <= version) {
+    for migration in SQLITE.iter().filter(|it| it.version <= version) {
         database.apply("_sqlx_migrations", migration).await.unwrap();
     }
     let rows = match version {

@@ -2,7 +2,6 @@
 
 use atelier_proto::ids::{CellId, GridId, NodeId};
 use serde::Deserialize;
-use sqlx::FromRow;
 
 use super::{Row, milliseconds};
 use crate::domain::attempt::{AttemptEnd, AttemptRecord, Outcome};
@@ -222,7 +221,7 @@ impl StateColumns {
 }
 
 /// `attempts`, with the name of the node.
-#[derive(Debug, FromRow)]
+#[derive(Debug)]
 pub(in crate::store) struct AttemptRow {
     grid_id: String,
     place: i64,
@@ -234,6 +233,18 @@ pub(in crate::store) struct AttemptRow {
     reason: String,
     log: String,
 }
+
+row_by_names!(AttemptRow {
+    grid_id,
+    place,
+    attempt,
+    node_id,
+    node_name,
+    ended_at_ms,
+    outcome,
+    reason,
+    log,
+});
 
 impl AttemptRow {
     pub(in crate::store) fn record(self) -> Result<AttemptRecord, StoreError> {

@@ -2,7 +2,6 @@
 
 use atelier_proto::ids::GridId;
 use serde::Deserialize;
-use sqlx::FromRow;
 
 use super::Row;
 use crate::domain::share::GridInLine;
@@ -12,7 +11,7 @@ use crate::store::dialect::Column;
 use crate::store::fetch::{Fetched, real};
 
 /// `grids`, in short.
-#[derive(Debug, FromRow)]
+#[derive(Debug)]
 pub(in crate::store) struct GridRow {
     grid_id: String,
     name: String,
@@ -33,6 +32,27 @@ pub(in crate::store) struct GridRow {
     seconds_spent: f64,
     dollars_spent: f64,
 }
+
+row_by_names!(GridRow {
+    grid_id,
+    name,
+    submitter,
+    state,
+    priority,
+    submitted_at_ms,
+    finished_at_ms,
+    sequence,
+    gallery_complete,
+    queued,
+    leased,
+    rendering,
+    done,
+    failed,
+    cancelled,
+    work_open,
+    seconds_spent,
+    dollars_spent,
+});
 
 impl GridRow {
     /// The columns that it takes.

@@ -1,7 +1,6 @@
 //! Rows of `nodes`.
 
 use serde::Deserialize;
-use sqlx::FromRow;
 
 use super::Row;
 use crate::domain::node::{Health, Node, NodeRecord, NodeState};
@@ -10,7 +9,7 @@ use crate::store::dialect::Column;
 use crate::store::fetch::{Fetched, some_real};
 
 /// `nodes`; its fields are in the order of its columns.
-#[derive(Debug, FromRow, Deserialize)]
+#[derive(Debug, Deserialize)]
 pub(in crate::store) struct NodeRow {
     node_id: String,
     name: String,
@@ -30,6 +29,25 @@ pub(in crate::store) struct NodeRow {
     dollars_per_hour: Option<f64>,
     identity: String,
 }
+
+row_by_names!(NodeRow {
+    node_id,
+    name,
+    device,
+    memory_bytes,
+    batch_capacity,
+    version,
+    instance_id,
+    labels,
+    registered_at_ms,
+    last_seen_at_ms,
+    state,
+    reason,
+    failing_grids,
+    cells_done,
+    dollars_per_hour,
+    identity,
+});
 
 impl Fetched for NodeRow {
     const TABLE: &str = "node";

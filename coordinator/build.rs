@@ -1,5 +1,0 @@
-//! Builds anew when a migration is added, which the compiler cannot see by itself.
-
-fn main() {
-    println!("cargo::rerun-if-changed=migrations");
-}
