@@ -18,7 +18,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_util::either::Either;
 use tonic::codegen::{BoxFuture, StdError};
-use tower_service::Service;
+use tower::Service;
 
 use super::fault::{Fault, TlsFault};
 use super::trust::Trust;

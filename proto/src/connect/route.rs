@@ -11,7 +11,7 @@ use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::{BoxFuture, StdError};
 use tonic::transport::{Channel, Endpoint};
-use tower_service::Service;
+use tower::Service;
 
 use super::connector::Connector;
 use super::fault::{Fault, TlsFault};

@@ -15,7 +15,7 @@ use tonic::body::Body;
 use tonic::codegen::Service;
 use tonic::codegen::http::{HeaderMap, Request, Response};
 use tonic::{Code, Status};
-use tower_layer::Layer;
+use tower::Layer;
 use tracing::field::{Empty, display};
 use tracing::{Instrument as _, Span};
 
