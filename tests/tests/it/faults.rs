@@ -209,7 +209,9 @@ async fn a_coordinator_speaks_tls_to_a_postgres_that_it_can_trust_and_to_no_othe
     // Nobody vouches for it there.
     let untrusted = format!("{url}?sslmode=verify-full");
     let mut command = atelier_tests::programs::command("atelier-coordinator", farm.work.path());
-    command.args(["--database", &untrusted]);
+    command
+        .args(["--database", &untrusted])
+        .current_dir(farm.work.path());
     let refused = atelier_tests::programs::run(&mut command).await?;
     assert_ne!(refused.code(), Some(0));
     assert!(
