@@ -10,9 +10,9 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use tokio::net::TcpListener;
 
-use crate::moto::{Moto, between};
+use crate::moto::{Moto, between, environment};
+use crate::served::Served;
 
 const VERSION: &str = "2011-01-01";
 /// Name of the group.
@@ -39,10 +39,9 @@ struct Stub {
 /// The group, and the URL at which it is reached.
 #[derive(Debug)]
 pub struct Aws {
-    /// URL of the stub.
-    pub endpoint: String,
     moto: Moto,
     stub: Stub,
+    served: Served,
 }
 
 impl Aws {
@@ -94,25 +93,14 @@ impl Aws {
             http: reqwest::Client::builder().no_proxy().build()?,
             weather: Arc::default(),
         };
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let endpoint = format!("http://{}", listener.local_addr()?);
         let router = Router::new().fallback(answer).with_state(stub.clone());
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        Ok(Self {
-            endpoint,
-            moto,
-            stub,
-        })
+        let served = Served::start(router).await?;
+        Ok(Self { moto, stub, served })
     }
 
     /// What a program needs in its environment to find it.
     pub fn environment(&self) -> [(&str, &str); 4] {
-        [
-            ("AWS_ENDPOINT_URL", &self.endpoint),
-            ("AWS_REGION", crate::moto::REGION),
-            ("AWS_ACCESS_KEY_ID", "test"),
-            ("AWS_SECRET_ACCESS_KEY", "test"),
-        ]
+        environment(&self.served.url)
     }
 
     /// The machines that are there.

@@ -28,6 +28,7 @@ use self::options::{DatabaseKind, Options, Part, Scale};
 use self::report::{Measured, OnDatabase};
 use self::site::{Database, Site};
 use crate::postgres::Postgres;
+use crate::programs::folder;
 
 /// What a server is told that must keep what it said it kept.
 const POSTGRES_SETTINGS: [&str; 2] = ["fsync=on", "synchronous_commit=on"];
@@ -42,7 +43,7 @@ pub async fn run(options: &Options) -> anyhow::Result<Measured> {
     let scale = options.scale();
     watchers::allow_connections()?;
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let mut machine = machine::describe(&workspace, &site::path("atelier-coordinator")?);
+    let mut machine = machine::describe(&workspace, &folder().join("atelier-coordinator"));
     let mut notes = Vec::new();
     // On the thread of this program that lives the longest: the server leaves with the thread that starts it.
     let server = Postgres::start_with(&POSTGRES_SETTINGS)?;

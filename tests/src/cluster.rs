@@ -275,19 +275,27 @@ impl Cluster {
         Ok(GridsClient::connect(self.grpc.clone()).await?)
     }
 
-    /// The bucket.
-    pub async fn bucket(&self) -> anyhow::Result<Bucket> {
+    async fn storage(&self) -> anyhow::Result<v1::Storage> {
         let response = self.grids().await?.storage(v1::StorageRequest {}).await?;
-        let storage = response.into_inner().storage.context("no storage")?;
-        Ok(Bucket::connect(&Storage::try_from(storage)?).await?)
+        response.into_inner().storage.context("no storage")
     }
 
-    /// The keys of the embedded endpoint: their id and their secret.
-    pub async fn keys(&self) -> anyhow::Result<(String, String)> {
-        let response = self.grids().await?.storage(v1::StorageRequest {}).await?;
-        let storage = response.into_inner().storage.context("no storage")?;
+    /// The bucket.
+    pub async fn bucket(&self) -> anyhow::Result<Bucket> {
+        Ok(Bucket::connect(&Storage::try_from(self.storage().await?)?).await?)
+    }
+
+    /// What others need to keep their bytes in its bucket.
+    pub async fn lends(&self) -> anyhow::Result<Lent> {
+        let storage = self.storage().await?;
         let keys = storage.credentials.context("no keys")?;
-        Ok((keys.access_key_id, keys.secret_access_key))
+        Ok(Lent {
+            bucket: storage.bucket,
+            region: storage.region,
+            endpoint: storage.endpoint,
+            access_key_id: keys.access_key_id,
+            secret_access_key: keys.secret_access_key,
+        })
     }
 
     /// Submits what [`crate::pictures::grid`] left in a folder, with further arguments; its id.
@@ -330,6 +338,61 @@ impl Cluster {
             Ok(found) => found,
             Err(_) => anyhow::bail!("never saw {what}; coordinator:\n{}", self.coordinator.log()),
         }
+    }
+
+    /// Waits until every cell of a grid has brought its picture.
+    pub async fn until_done(&self, grid: &str) -> anyhow::Result<v1::GetResponse> {
+        let is_done = |cell: &v1::Cell| cell.state() == v1::CellState::Done;
+        self.until(grid, "every picture", |answer| {
+            answer.cells.iter().all(is_done).then(|| answer.clone())
+        })
+        .await
+    }
+
+    /// Waits until a grid has ended and its gallery says so.
+    pub async fn until_complete(&self, grid: &str) -> anyhow::Result<v1::GetResponse> {
+        self.until(grid, "a complete gallery", |answer| {
+            let summary = answer.grid.as_ref()?.summary.as_ref()?;
+            summary.gallery_complete.then(|| answer.clone())
+        })
+        .await
+    }
+}
+
+/// A bucket that is elsewhere, as that of a coordinator in AWS is, and the keys to it.
+#[derive(Debug, Clone)]
+pub struct Lent {
+    /// Its name.
+    pub bucket: String,
+    /// Its region.
+    pub region: String,
+    /// URL of what serves it.
+    pub endpoint: String,
+    /// The public half of the keys.
+    pub access_key_id: String,
+    /// The other one.
+    pub secret_access_key: String,
+}
+
+impl Lent {
+    /// By which a coordinator is told of the bucket.
+    pub fn args(&self) -> [&str; 6] {
+        [
+            "--s3-bucket",
+            &self.bucket,
+            "--s3-region",
+            &self.region,
+            "--s3-endpoint",
+            &self.endpoint,
+        ]
+    }
+
+    /// The keys in a program's environment.
+    pub fn environment(&self) -> [(&str, &str); 2] {
+        [
+            ("AWS_ACCESS_KEY_ID", &self.access_key_id),
+            ("AWS_SECRET_ACCESS_KEY", &self.secret_access_key),
+        ]
     }
 }
 

@@ -13,8 +13,8 @@ use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ED25519, PKCS_RSA_SHA256, RsaKeySize};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
+
+use crate::served::Served;
 
 /// What a private key of RSA begins with in PKCS #8, before it is as PKCS #1 has it.
 const PKCS8_HEADER_BYTES: usize = 26;
@@ -78,7 +78,7 @@ pub struct Issuer {
     /// Its URL.
     pub url: String,
     kept: Arc<Mutex<Kept>>,
-    serving: JoinHandle<()>,
+    _served: Served,
 }
 
 impl std::fmt::Debug for Issuer {
@@ -95,10 +95,7 @@ impl Issuer {
     /// # Errors
     /// When it cannot be served.
     pub async fn start(algorithm: Algorithm) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let url = format!("http://{}", listener.local_addr()?);
         let kept = Arc::new(Mutex::new(Kept {
-            issuer: url.clone(),
             keys: vec![Key::generate("first", algorithm)?],
             ..Kept::default()
         }));
@@ -106,11 +103,14 @@ impl Issuer {
             .route("/.well-known/openid-configuration", get(discover))
             .route("/keys", get(keys))
             .with_state(kept.clone());
-        let serving = tokio::spawn(async move {
-            // Ends with the issuer.
-            let _ = axum::serve(listener, router).await;
-        });
-        Ok(Self { url, kept, serving })
+        let served = Served::start(router).await?;
+        let issuer = Self {
+            url: served.url.clone(),
+            kept,
+            _served: served,
+        };
+        issuer.kept().issuer.clone_from(&issuer.url);
+        Ok(issuer)
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -185,12 +185,6 @@ impl Issuer {
         }
         let part = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
         Ok(format!("{}.{}.", part(&header), part(claims)))
-    }
-}
-
-impl Drop for Issuer {
-    fn drop(&mut self) {
-        self.serving.abort();
     }
 }
 

@@ -25,5 +25,6 @@ pub mod programs;
 pub mod proxy;
 pub mod receiver;
 pub mod scaling;
+pub mod served;
 pub mod tls;
 pub mod tools;

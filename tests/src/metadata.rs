@@ -5,10 +5,12 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use anyhow::Context as _;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinHandle;
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+
+use crate::served::Served;
 
 /// The instance that the stub is of.
 pub const INSTANCE_ID: &str = "i-0123456789abcdef0";
@@ -19,34 +21,6 @@ pub const ZONE: &str = "eu-central-1a";
 
 const TTL_HEADER: &str = "x-aws-ec2-metadata-token-ttl-seconds";
 const TOKEN_HEADER: &str = "x-aws-ec2-metadata-token";
-/// Largest head or body that is read.
-const BYTES_MAX: usize = 1 << 16;
-
-/// What a stub was asked.
-struct Asked {
-    method: String,
-    path: String,
-    /// By lower-case names.
-    headers: BTreeMap<String, String>,
-    body: String,
-}
-
-/// What it answers.
-struct Answer {
-    status: u16,
-    headers: Vec<(&'static str, String)>,
-    body: String,
-}
-
-impl Answer {
-    fn new(status: u16, body: impl Into<String>) -> Self {
-        Self {
-            status,
-            headers: Vec::new(),
-            body: body.into(),
-        }
-    }
-}
 
 /// A stub of the metadata service of a spot instance, without any notices at first. It insists on tokens.
 #[derive(Debug)]
@@ -54,7 +28,7 @@ pub struct MetadataStub {
     /// What `AWS_EC2_METADATA_SERVICE_ENDPOINT` is to say.
     pub url: String,
     known: Arc<Mutex<Known>>,
-    serving: JoinHandle<()>,
+    _served: Served,
 }
 
 #[derive(Debug)]
@@ -80,12 +54,12 @@ impl MetadataStub {
             generation: 1,
         };
         let known = Arc::new(Mutex::new(known));
-        let answering = known.clone();
-        let (url, serving) = serve(move |asked| lock(&answering).answer(asked)).await?;
+        let router = Router::new().fallback(tell).with_state(known.clone());
+        let served = Served::start(router).await?;
         Ok(Self {
-            url,
+            url: served.url.clone(),
             known,
-            serving,
+            _served: served,
         })
     }
 
@@ -117,33 +91,28 @@ impl MetadataStub {
     }
 }
 
-impl Drop for MetadataStub {
-    fn drop(&mut self) {
-        self.serving.abort();
+async fn tell(
+    State(known): State<Arc<Mutex<Known>>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
+    let known = lock(&known);
+    let token = format!("token-{}", known.generation);
+    if uri.path() == "/latest/api/token" {
+        return match (method, headers.get(TTL_HEADER)) {
+            (Method::PUT, Some(ttl)) => closing(([(TTL_HEADER, ttl.clone())], token)),
+            (Method::PUT, None) => closing(StatusCode::BAD_REQUEST),
+            _ => closing(StatusCode::METHOD_NOT_ALLOWED),
+        };
     }
-}
-
-impl Known {
-    fn answer(&self, asked: &Asked) -> Answer {
-        let token = format!("token-{}", self.generation);
-        if asked.path == "/latest/api/token" {
-            return match (asked.method.as_str(), asked.headers.get(TTL_HEADER)) {
-                ("PUT", Some(ttl)) => Answer {
-                    headers: vec![(TTL_HEADER, ttl.clone())],
-                    ..Answer::new(200, token)
-                },
-                ("PUT", None) => Answer::new(400, ""),
-                _ => Answer::new(405, ""),
-            };
-        }
-        if asked.headers.get(TOKEN_HEADER) != Some(&token) {
-            return Answer::new(401, "");
-        }
-        let item = asked.path.strip_prefix("/latest/meta-data/");
-        match item.and_then(|item| self.items.get(item)) {
-            Some(text) => Answer::new(200, text.clone()),
-            None => Answer::new(404, "<html>404 - Not Found</html>"),
-        }
+    if headers.get(TOKEN_HEADER).map(HeaderValue::as_bytes) != Some(token.as_bytes()) {
+        return closing(StatusCode::UNAUTHORIZED);
+    }
+    let item = uri.path().strip_prefix("/latest/meta-data/");
+    match item.and_then(|item| known.items.get(item)) {
+        Some(text) => closing(text.clone()),
+        None => closing((StatusCode::NOT_FOUND, "<html>404 - Not Found</html>")),
     }
 }
 
@@ -153,29 +122,19 @@ pub struct LifecycleStub {
     /// What `AWS_ENDPOINT_URL` is to say.
     pub url: String,
     asked: Arc<Mutex<Vec<String>>>,
-    serving: JoinHandle<()>,
+    _served: Served,
 }
 
 impl LifecycleStub {
     /// A stub at a free port.
     pub async fn start() -> anyhow::Result<Self> {
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let noting = asked.clone();
-        let (url, serving) = serve(move |asked: &Asked| {
-            lock(&noting).push(asked.body.clone());
-            let answer = "<CompleteLifecycleActionResponse \
-                          xmlns=\"http://autoscaling.amazonaws.com/doc/2011-01-01/\">\
-                          <CompleteLifecycleActionResult/></CompleteLifecycleActionResponse>";
-            Answer {
-                headers: vec![("content-type", "text/xml".to_owned())],
-                ..Answer::new(200, answer)
-            }
-        })
-        .await?;
+        let asked = Arc::default();
+        let router = Router::new().fallback(note).with_state(Arc::clone(&asked));
+        let served = Served::start(router).await?;
         Ok(Self {
-            url,
+            url: served.url.clone(),
             asked,
-            serving,
+            _served: served,
         })
     }
 
@@ -185,81 +144,19 @@ impl LifecycleStub {
     }
 }
 
-impl Drop for LifecycleStub {
-    fn drop(&mut self) {
-        self.serving.abort();
-    }
+async fn note(State(asked): State<Arc<Mutex<Vec<String>>>>, form: String) -> Response {
+    lock(&asked).push(form);
+    let answer = "<CompleteLifecycleActionResponse \
+                  xmlns=\"http://autoscaling.amazonaws.com/doc/2011-01-01/\">\
+                  <CompleteLifecycleActionResult/></CompleteLifecycleActionResponse>";
+    closing(([(header::CONTENT_TYPE, "text/xml")], answer))
 }
 
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Serves requests, one a connection, at a free port of this machine.
-async fn serve(
-    answer: impl Fn(&Asked) -> Answer + Clone + Send + 'static,
-) -> anyhow::Result<(String, JoinHandle<()>)> {
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let url = format!("http://{}", listener.local_addr()?);
-    let serving = tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let answer = answer.clone();
-            tokio::spawn(async move {
-                // Whoever breaks off needs no answer.
-                let _ = converse(stream, answer).await;
-            });
-        }
-    });
-    Ok((url, serving))
-}
-
-async fn converse(mut stream: TcpStream, answer: impl Fn(&Asked) -> Answer) -> anyhow::Result<()> {
-    let asked = hear(&mut stream).await?;
-    let Answer {
-        status,
-        headers,
-        body,
-    } = answer(&asked);
-    let headers = headers.into_iter();
-    let headers: String = headers
-        .map(|(name, value)| name.to_owned() + ": " + &value + "\r\n")
-        .collect();
-    let length = body.len();
-    let head = format!(
-        "HTTP/1.1 {status} Stub\r\nconnection: close\r\n{headers}content-length: {length}\r\n\r\n"
-    );
-    stream.write_all(head.as_bytes()).await?;
-    stream.write_all(body.as_bytes()).await?;
-    Ok(stream.shutdown().await?)
-}
-
-async fn hear(stream: &mut TcpStream) -> anyhow::Result<Asked> {
-    let mut bytes = Vec::new();
-    let head_end = loop {
-        if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
-            break end;
-        }
-        anyhow::ensure!(bytes.len() < BYTES_MAX, "too much");
-        anyhow::ensure!(stream.read_buf(&mut bytes).await? > 0, "no request");
-    };
-    let head = std::str::from_utf8(&bytes[..head_end])?.to_owned();
-    let mut lines = head.lines();
-    let mut words = lines.next().context("no line")?.split(' ');
-    let (method, path) = words.next().zip(words.next()).context("no request")?;
-    let headers: BTreeMap<String, String> = lines
-        .filter_map(|line| line.split_once(':'))
-        .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
-        .collect();
-    let length = headers.get("content-length");
-    let length: usize = length.map_or(Ok(0), |length| length.parse())?;
-    let mut body = bytes.split_off(head_end + 4);
-    while body.len() < length.min(BYTES_MAX) {
-        anyhow::ensure!(stream.read_buf(&mut body).await? > 0, "it broke off");
-    }
-    Ok(Asked {
-        method: method.to_owned(),
-        path: path.to_owned(),
-        headers,
-        body: String::from_utf8(body)?,
-    })
+/// Each question comes over a connection of its own, so that what becomes of connections becomes of questions.
+fn closing(answer: impl IntoResponse) -> Response {
+    ([(header::CONNECTION, "close")], answer).into_response()
 }

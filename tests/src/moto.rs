@@ -84,12 +84,7 @@ impl Moto {
 
     /// What a program needs in its environment to find it.
     pub fn environment(&self) -> [(&str, &str); 4] {
-        [
-            ("AWS_ENDPOINT_URL", &self.endpoint),
-            ("AWS_REGION", REGION),
-            ("AWS_ACCESS_KEY_ID", "test"),
-            ("AWS_SECRET_ACCESS_KEY", "test"),
-        ]
+        environment(&self.endpoint)
     }
 
     /// Makes a bucket.
@@ -128,6 +123,16 @@ impl Moto {
         ensure!(is_well, "{action}: {text}");
         Ok(text)
     }
+}
+
+/// What a program needs in its environment to find an AWS at this URL, which takes any keys.
+pub fn environment(endpoint: &str) -> [(&str, &str); 4] {
+    [
+        ("AWS_ENDPOINT_URL", endpoint),
+        ("AWS_REGION", REGION),
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+    ]
 }
 
 fn free_port() -> anyhow::Result<u16> {

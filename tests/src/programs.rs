@@ -76,6 +76,14 @@ pub async fn atelier<A: AsRef<OsStr>>(
     run(command("atelier", home).args(args).current_dir(home)).await
 }
 
+/// The same with `atelier-node`.
+pub async fn node<A: AsRef<OsStr>>(
+    home: &Path,
+    args: impl IntoIterator<Item = A>,
+) -> anyhow::Result<Ran> {
+    run(command("atelier-node", home).args(args).current_dir(home)).await
+}
+
 /// Runs a command to its end, within [`PATIENCE`].
 pub async fn run(command: &mut Command) -> anyhow::Result<Ran> {
     let output = timeout(PATIENCE, command.output())

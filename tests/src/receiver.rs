@@ -15,10 +15,9 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
-use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
 
 use crate::programs::PATIENCE;
+use crate::served::Served;
 
 /// What a receiver does with what it is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,34 +75,24 @@ struct Known {
 /// A receiver at a free port of this machine, at any path.
 #[derive(Debug)]
 pub struct Receiver {
-    url: String,
     known: Arc<Mutex<Known>>,
-    serving: JoinHandle<()>,
+    served: Served,
 }
 
 impl Receiver {
     /// One that takes everything at first.
     pub async fn start() -> anyhow::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let url = format!("http://{}", listener.local_addr()?);
         let known = Arc::new(Mutex::new(Known::default()));
         let router = Router::new()
             .route("/{path}", post(hear))
             .with_state(known.clone());
-        let serving = tokio::spawn(async move {
-            // Only the end of the test ends it.
-            let _ = axum::serve(listener, router).await;
-        });
-        Ok(Self {
-            url,
-            known,
-            serving,
-        })
+        let served = Served::start(router).await?;
+        Ok(Self { known, served })
     }
 
     /// Its URL for a path.
     pub fn url(&self, path: &str) -> String {
-        format!("{}/{path}", self.url)
+        format!("{}/{path}", self.served.url)
     }
 
     /// Has it do so at a path from now on.
@@ -139,12 +128,6 @@ impl Receiver {
             ensure!(since.elapsed() < PATIENCE, "told {told:?} at {path}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-    }
-}
-
-impl Drop for Receiver {
-    fn drop(&mut self) {
-        self.serving.abort();
     }
 }
 

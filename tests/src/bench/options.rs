@@ -80,16 +80,6 @@ pub enum DatabaseKind {
     Postgres,
 }
 
-impl DatabaseKind {
-    /// What people call it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Sqlite => "SQLite",
-            Self::Postgres => "PostgreSQL",
-        }
-    }
-}
-
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Part {

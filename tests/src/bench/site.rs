@@ -1,6 +1,6 @@
 //! A coordinator with an empty database, and what is asked of it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -12,7 +12,6 @@ use atelier_proto::storage::Storage;
 use atelier_proto::v1;
 use atelier_proto::v1::grids_client::GridsClient;
 use tempfile::TempDir;
-use tokio::process::Command;
 use tonic::transport::Channel;
 use tonic::{Code, Response, Status};
 
@@ -20,7 +19,7 @@ use super::options::Scale;
 use super::process;
 use crate::pictures;
 use crate::postgres::Postgres;
-use crate::programs::Running;
+use crate::programs::{Running, command};
 
 /// Most artists of a grid.
 const ARTISTS_MAX: u32 = 400;
@@ -116,7 +115,7 @@ impl<'a> Site<'a> {
     /// When it does not serve.
     pub async fn start(database: Database<'a>, scale: &Scale) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("atelier-bench").tempdir()?;
-        let mut command = program("atelier-coordinator", folder.path())?;
+        let mut command = command("atelier-coordinator", folder.path());
         command
             .args(["--listen", "127.0.0.1:0", "--s3-listen", "127.0.0.1:0"])
             .arg("--no-board")
@@ -248,7 +247,7 @@ impl<'a> Site<'a> {
     /// # Errors
     /// When they do not start.
     pub async fn start_nodes(&self, scale: &Scale, cell_time: Duration) -> anyhow::Result<Running> {
-        let mut command = program("atelier-node", self.folder.path())?;
+        let mut command = command("atelier-node", self.folder.path());
         command
             .args([
                 "run",
@@ -320,34 +319,6 @@ async fn put(bucket: &Bucket, path: &Path) -> anyhow::Result<v1::Input> {
         width,
         height,
     })
-}
-
-/// The path of a program that was built with this one.
-///
-/// # Errors
-/// When this one does not know where it is.
-pub fn path(program: &str) -> anyhow::Result<PathBuf> {
-    Ok(std::env::current_exe()?.with_file_name(program))
-}
-
-/// A program in a world of its own: none of the caller's settings reach it.
-fn program(name: &str, home: &Path) -> anyhow::Result<Command> {
-    let mut command = Command::new(path(name)?);
-    for (variable, _) in std::env::vars_os() {
-        let variable = variable.to_string_lossy();
-        if ["ATELIER_", "AWS_", "XDG_"]
-            .iter()
-            .any(|prefix| variable.starts_with(prefix))
-        {
-            command.env_remove(&*variable);
-        }
-    }
-    command
-        .env("HOME", home)
-        .env("NO_COLOR", "1")
-        .env("AWS_EC2_METADATA_DISABLED", "true")
-        .kill_on_drop(true);
-    Ok(command)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use anyhow::Context as _;
 
 use super::outcome::{Outcome, quantile};
 use super::study::{Entry, Study};
+use crate::markdown::table;
 
 const BEGIN: &str = "<!-- begin: make scaling-study -->";
 const END: &str = "<!-- end: make scaling-study -->";
@@ -48,19 +49,19 @@ const COLUMNS: [Column; 11] = [
     ("largest fleet", 0, |outcome| f64::from(outcome.largest)),
 ];
 
-fn table(entries: &[Entry]) -> String {
-    let heads = COLUMNS.iter().map(|(head, _, _)| format!(" {head} |"));
-    let head: String = std::iter::once("|  |".to_owned()).chain(heads).collect();
-    let rule = format!("| :-- |{}", " --: |".repeat(COLUMNS.len()));
+fn compared(entries: &[Entry]) -> String {
+    let headings: Vec<&str> = [""]
+        .into_iter()
+        .chain(COLUMNS.map(|(heading, ..)| heading))
+        .collect();
     let rows = entries.iter().map(|entry| {
         let cells = COLUMNS.iter().map(|(_, digits, of)| {
             let (mean, deviation) = spread(entry, of);
-            format!(" {mean:.digits$} ± {deviation:.digits$} |")
+            format!("{mean:.digits$} ± {deviation:.digits$}")
         });
-        format!("| {} |{}", entry.plan.name, cells.collect::<String>())
+        [entry.plan.name.clone()].into_iter().chain(cells).collect()
     });
-    let lines: Vec<String> = [head, rule].into_iter().chain(rows).collect();
-    lines.join("\n")
+    table(&headings, rows.collect()).unwrap_or_default()
 }
 
 /// The part of the document that is written anew.
@@ -88,8 +89,8 @@ pub fn section(study: &Study) -> String {
          The same days with larger pictures: the same work in a third of the cells. The rules by the queue know nothing of it.\n\n\
          {}\n",
         days.collect::<Vec<_>>().join("; "),
-        table(&study.entries),
-        table(&study.larger)
+        compared(&study.entries),
+        compared(&study.larger)
     )
 }
 

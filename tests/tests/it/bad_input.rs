@@ -256,27 +256,8 @@ async fn a_coordinator_that_is_not_there() -> anyhow::Result<()> {
 async fn an_s3_that_refuses_or_is_gone() -> anyhow::Result<()> {
     let mut keeper = Cluster::coordinator().await?;
     let keys = keeper.folder.path().join("data/s3-credentials.toml");
-    let credentials: toml::Table = std::fs::read_to_string(&keys)?.parse()?;
-    let field = |name: &str| {
-        let value = credentials.get(name).and_then(toml::Value::as_str);
-        value
-            .map(str::to_owned)
-            .with_context(|| format!("no {name}"))
-    };
-    let (id, secret) = (field("access_key_id")?, field("secret_access_key")?);
-    let outside = [
-        "--s3-bucket",
-        "atelier",
-        "--s3-region",
-        "us-east-1",
-        "--s3-endpoint",
-        &keeper.s3.clone(),
-    ];
-    let right = [
-        ("AWS_ACCESS_KEY_ID", id.as_str()),
-        ("AWS_SECRET_ACCESS_KEY", secret.as_str()),
-    ];
-    let cluster = Cluster::coordinator_in(&outside, &right).await?;
+    let lent = keeper.lends().await?;
+    let cluster = Cluster::coordinator_in(&lent.args(), &lent.environment()).await?;
 
     let work = workplace()?;
     let submit = async || cluster.atelier(work.path(), &BY_PICTURES).await;

@@ -2,15 +2,8 @@
 
 use std::path::Path;
 
-use atelier_tests::programs::{Ran, command, run};
+use atelier_tests::programs::{node, run};
 use tokio::process::Command;
-
-async fn node(folder: &Path, args: &[&str]) -> anyhow::Result<Ran> {
-    run(command("atelier-node", folder)
-        .args(args)
-        .current_dir(folder))
-    .await
-}
 
 #[tokio::test]
 async fn batches_are_measured_smallest_first_against_the_device() -> anyhow::Result<()> {

@@ -1,7 +1,6 @@
 //! Goal: people watch a picture as it is painted, and those who may submit grids and steer nodes in a browser; nobody else
 //! can, and no page of somebody else's for them.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -10,8 +9,6 @@ use atelier_tests::cluster::Cluster;
 use atelier_tests::programs::{self, PATIENCE};
 use atelier_tests::{pictures, tools};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 
 /// The key of a cluster's board.
 fn key(cluster: &Cluster) -> anyhow::Result<String> {
@@ -171,10 +168,7 @@ async fn a_picture_is_watched_in_a_terminal_as_it_is_painted() -> anyhow::Result
     assert!(blocks.contains("A\x1b[0J"), "{blocks:?}");
     assert!(blocks.contains(" of 300"), "{blocks:?}");
     for seen in [&kitty, &blocks] {
-        assert!(
-            seen.contains("finished: 1 done") || seen.contains("finished"),
-            "{seen:?}"
-        );
+        assert!(seen.contains("finished"), "{seen:?}");
     }
     Ok(())
 }
@@ -323,30 +317,20 @@ async fn drain_the_node(browser: &mut Browser, cluster: &mut Cluster) -> anyhow:
     Ok(())
 }
 
-/// Asks a board by hand: its status and its text.
+/// Asks a board without a browser: its status and its text.
 async fn post(
     board: &str,
     path: &str,
     headers: &[(&str, &str)],
     body: &[u8],
 ) -> anyhow::Result<(u16, String)> {
-    let address = board.trim_start_matches("http://");
-    let mut request = format!(
-        "POST {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-length: {}\r\n",
-        body.len()
-    );
+    let http = reqwest::Client::builder().no_proxy().build()?;
+    let mut request = http.post(format!("{board}{path}")).body(body.to_vec());
     for (name, value) in headers {
-        write!(request, "{name}: {value}\r\n")?;
+        request = request.header(*name, *value);
     }
-    let mut stream = TcpStream::connect(address).await?;
-    stream.write_all(request.as_bytes()).await?;
-    stream.write_all(b"\r\n").await?;
-    stream.write_all(body).await?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await?;
-    let status = answer.split(' ').nth(1).context("no status")?.parse()?;
-    let text = answer.split_once("\r\n\r\n").context("no body")?.1;
-    Ok((status, text.to_owned()))
+    let answer = request.send().await?;
+    Ok((answer.status().as_u16(), answer.text().await?))
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -73,7 +73,7 @@ fn evaluations_of(checkpoint: &[u8]) -> anyhow::Result<u32> {
 }
 
 /// The checkpoint that a node says it goes on from.
-async fn resumed_at(node: &Running) -> anyhow::Result<u32> {
+pub(crate) async fn resumed_at(node: &Running) -> anyhow::Result<u32> {
     let line = logged(node, "going on from a checkpoint").await?;
     let (_, evaluations) = line.split_once("evaluations=").context("no evaluations")?;
     let digits = evaluations.split(|it: char| !it.is_ascii_digit()).next();
@@ -212,12 +212,7 @@ async fn a_node_that_is_asked_to_leave_hands_back_what_it_has_rendered() -> anyh
     let args = [&never[..], &["--metrics", "127.0.0.1:0"]].concat();
     cluster.start_node_with(&args)?;
     let metrics = served_at(&mut cluster.nodes[1]).await?;
-    let ended = cluster
-        .until(&grid, "both cells done", |answer| {
-            let is_done = |cell: &v1::Cell| cell.state() == CellState::Done;
-            answer.cells.iter().all(is_done).then(|| answer.clone())
-        })
-        .await?;
+    let ended = cluster.until_done(&grid).await?;
     for cell in ended.cells {
         assert_eq!(cell.result.context("no result")?.evaluations, ITERATIONS);
     }

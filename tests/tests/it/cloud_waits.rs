@@ -4,16 +4,17 @@
 //! moto makes and removes stacks at once and never fails, so a stub of ours stands in for CloudFormation.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use atelier_tests::moto::REGION;
-use atelier_tests::programs::{Ran, Running, command, run};
+use atelier_tests::moto::environment;
+use atelier_tests::programs::{PATIENCE, Ran, Running, command, run};
+use atelier_tests::served::Served;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use rustix::process::Signal;
 use tempfile::TempDir;
-use tokio::net::TcpListener;
 
 /// What a stack goes through, as it is asked about: a word for the stack, and what happens to one of its resources then.
 type Course = &'static [(&'static str, Option<Happening>)];
@@ -194,7 +195,7 @@ async fn answer(State(stub): State<Stub>, body: Bytes) -> (StatusCode, String) {
 
 struct Account {
     stub: Stub,
-    endpoint: String,
+    served: Served,
     home: TempDir,
 }
 
@@ -202,13 +203,10 @@ impl Account {
     async fn open(making: Course, removing: Course) -> anyhow::Result<Self> {
         let stub = Stub::default();
         (stub.kept().making, stub.kept().removing) = (making, removing);
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let endpoint = format!("http://{}", listener.local_addr()?);
         let router = Router::new().fallback(answer).with_state(stub.clone());
-        tokio::spawn(async move { axum::serve(listener, router).await });
         Ok(Self {
             stub,
-            endpoint,
+            served: Served::start(router).await?,
             home: tempfile::tempdir()?,
         })
     }
@@ -217,10 +215,7 @@ impl Account {
         let mut command = command("atelier", self.home.path());
         command
             .args(["cloud", what, "studio", "--poll-interval", "20ms"])
-            .env("AWS_ENDPOINT_URL", &self.endpoint)
-            .env("AWS_REGION", REGION)
-            .env("AWS_ACCESS_KEY_ID", "test")
-            .env("AWS_SECRET_ACCESS_KEY", "test");
+            .envs(environment(&self.served.url));
         match what {
             "up" => command.args([
                 "--yes",
@@ -325,9 +320,12 @@ async fn ctrl_c_ends_the_wait_and_not_the_stack() -> anyhow::Result<()> {
     let account = Account::open(ENDLESS, GOING).await?;
     let mut up = Running::start("up", &mut account.command("up"), &account.home)?;
     // Two looks: it waits.
-    while account.calls("DescribeStackEvents") < 3 {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    let looks = async {
+        while account.calls("DescribeStackEvents") < 3 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, looks).await?;
     up.signal(Signal::INT)?;
     assert_eq!(up.wait().await?.code(), Some(130));
     assert!(

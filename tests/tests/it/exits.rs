@@ -59,8 +59,9 @@ async fn each_way_in_which_a_wait_ends_has_its_code() -> anyhow::Result<()> {
         "the grid goes on"
     );
 
-    let cancel = ["cancel", &cancelled.1];
-    cluster.atelier(work.path(), &cancel).await?.success()?;
+    let cancel = ["cancel", &cancelled.1, "--json"];
+    let told = cluster.atelier(work.path(), &cancel).await?.json()?;
+    assert_eq!(told["cancelled"], 1, "{told}");
     assert_eq!(cancelled.0.wait().await?.code(), Some(7));
     let watched = cluster
         .atelier(work.path(), &["watch", &cancelled.1])

@@ -4,7 +4,6 @@
 //! the steps of its cells' way rather than within a render.
 
 use std::io::Write as _;
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
@@ -44,7 +43,7 @@ impl Farm {
     async fn with(cluster: Cluster) -> anyhow::Result<Self> {
         let work = tempfile::tempdir()?;
         pictures::grid(work.path(), PHOTOS, ARTISTS)?;
-        let grid = submit(&cluster, work.path(), &[]).await?;
+        let grid = cluster.submit(work.path(), &["--set", "size=32"]).await?;
         Ok(Self {
             cluster,
             work,
@@ -97,13 +96,7 @@ impl Farm {
     /// Waits until every cell is done and the gallery complete, and audits it.
     async fn ends_well(&self) -> anyhow::Result<v1::GetResponse> {
         self.done(CELLS).await?;
-        let ended = self
-            .cluster
-            .until(&self.grid, "a complete gallery", |answer| {
-                let summary = answer.grid.as_ref()?.summary.as_ref()?;
-                summary.gallery_complete.then(|| answer.clone())
-            })
-            .await?;
+        let ended = self.cluster.until_complete(&self.grid).await?;
         let summary = ended.grid.as_ref().and_then(|grid| grid.summary.clone());
         let summary = summary.context("no summary")?;
         assert_eq!(summary.state(), GridState::Finished);
@@ -118,14 +111,6 @@ impl Farm {
         );
         Ok(ended)
     }
-}
-
-async fn submit(cluster: &Cluster, folder: &Path, args: &[&str]) -> anyhow::Result<String> {
-    let what = ["submit", "--photos", "photos/*.png", "--artists", "artists"];
-    let set = ["--set", "size=32", "--json"];
-    let args: Vec<&str> = what.iter().chain(&set).chain(args).copied().collect();
-    let submitted = cluster.atelier(folder, &args).await?.json()?;
-    Ok(submitted["grid_id"].as_str().context("no id")?.to_owned())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -230,27 +215,9 @@ async fn one_of_two_coordinators_dies_and_the_other_one_goes_on() -> anyhow::Res
     let url = postgres.database()?;
     // The first one lends its bucket, and has a database of its own.
     let mut cluster = Cluster::coordinator().await?;
-    let storage = cluster
-        .grids()
-        .await?
-        .storage(v1::StorageRequest {})
-        .await?;
-    let storage = storage.into_inner().storage.context("no storage")?;
-    let keys = storage.credentials.context("no keys")?;
-    let environment = [
-        ("AWS_ACCESS_KEY_ID", keys.access_key_id.as_str()),
-        ("AWS_SECRET_ACCESS_KEY", keys.secret_access_key.as_str()),
-    ];
-    let args = [
-        "--database",
-        &url,
-        "--s3-bucket",
-        &storage.bucket,
-        "--s3-region",
-        &storage.region,
-        "--s3-endpoint",
-        &storage.endpoint,
-    ];
+    let lent = cluster.lends().await?;
+    let environment = lent.environment();
+    let args = [&["--database", url.as_str()][..], &lent.args()].concat();
     let first = cluster.start_beside(&args, &environment).await?;
     let second = cluster.start_beside(&args, &environment).await?;
     let both = format!("{first},{second}");

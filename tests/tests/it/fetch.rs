@@ -8,7 +8,6 @@ use std::time::Duration;
 use anyhow::Context as _;
 use atelier_gallery::manifest::Manifest;
 use atelier_proto::ids::Digest;
-use atelier_proto::v1;
 use atelier_tests::browser::Browser;
 use atelier_tests::cluster::Cluster;
 use atelier_tests::programs::{self, PATIENCE, Ran, command};
@@ -52,25 +51,15 @@ impl Farm {
 
     async fn done() -> anyhow::Result<Self> {
         let farm = Self::with(Cluster::coordinator().await?, "10ms", &[]).await?;
-        farm.is_complete().await?;
+        farm.cluster.until_complete(&farm.grid).await?;
         Ok(farm)
     }
 
     async fn behind_its_bucket() -> anyhow::Result<(Self, Proxy)> {
         let (cluster, proxy) = Cluster::behind_its_bucket().await?;
         let farm = Self::with(cluster, "10ms", &[]).await?;
-        farm.is_complete().await?;
+        farm.cluster.until_complete(&farm.grid).await?;
         Ok((farm, proxy))
-    }
-
-    async fn is_complete(&self) -> anyhow::Result<()> {
-        let complete = |answer: &v1::GetResponse| {
-            let summary = answer.grid.as_ref()?.summary.as_ref()?;
-            summary.gallery_complete.then_some(())
-        };
-        self.cluster
-            .until(&self.grid, "a complete gallery", complete)
-            .await
     }
 
     async fn fetch(&self, args: &[&str]) -> anyhow::Result<Ran> {
@@ -141,17 +130,16 @@ async fn aws_s3_sync_brings_the_same_gallery() -> anyhow::Result<()> {
     };
     let farm = Farm::done().await?;
     farm.fetch(&[]).await?.success()?;
-    let (storage, keys) = farm.storage().await?;
+    let lent = farm.cluster.lends().await?;
     let synced = farm.work.path().join("synced");
-    let from = format!("s3://{}/grids/{}/", storage.bucket, farm.grid);
+    let from = format!("s3://{}/grids/{}/", lent.bucket, farm.grid);
     let mut sync = tokio::process::Command::new(aws);
     sync.args(["s3", "sync", "--no-progress", &from])
         .arg(&synced)
         .env("HOME", farm.work.path())
-        .env("AWS_ENDPOINT_URL_S3", storage.endpoint)
-        .env("AWS_DEFAULT_REGION", storage.region)
-        .env("AWS_ACCESS_KEY_ID", keys.access_key_id)
-        .env("AWS_SECRET_ACCESS_KEY", keys.secret_access_key)
+        .envs(lent.environment())
+        .env("AWS_ENDPOINT_URL_S3", lent.endpoint)
+        .env("AWS_DEFAULT_REGION", lent.region)
         .env("AWS_EC2_METADATA_DISABLED", "true")
         .env_remove("AWS_PROFILE");
     programs::run(&mut sync).await?.success()?;
@@ -350,31 +338,21 @@ async fn what_was_damaged_on_its_way_or_is_missing_is_told_and_the_rest_comes() 
 }
 
 impl Farm {
-    /// Where the bytes lie, and the keys to them.
-    async fn storage(&self) -> anyhow::Result<(v1::Storage, v1::S3Credentials)> {
-        let mut grids = self.cluster.grids().await?;
-        let told = grids.storage(v1::StorageRequest {}).await?;
-        let mut storage = told.into_inner().storage.context("no storage")?;
-        let keys = storage.credentials.take().context("no keys")?;
-        Ok((storage, keys))
-    }
-
     /// A command on the gallery by whoever knows the bucket and its keys, and of no coordinator.
     async fn without_a_coordinator(
         &self,
         command_name: &str,
         args: &[&str],
     ) -> anyhow::Result<tokio::process::Command> {
-        let (storage, keys) = self.storage().await?;
+        let lent = self.cluster.lends().await?;
         let mut command = command("atelier", self.work.path());
         command
             .args(["--coordinator", "http://127.0.0.1:1", command_name])
-            .arg(format!("s3://{}/grids/{}/", storage.bucket, self.grid))
+            .arg(format!("s3://{}/grids/{}/", lent.bucket, self.grid))
             .args(args)
-            .env("AWS_ENDPOINT_URL", storage.endpoint)
-            .env("AWS_REGION", storage.region)
-            .env("AWS_ACCESS_KEY_ID", keys.access_key_id)
-            .env("AWS_SECRET_ACCESS_KEY", keys.secret_access_key)
+            .envs(lent.environment())
+            .env("AWS_ENDPOINT_URL", lent.endpoint)
+            .env("AWS_REGION", lent.region)
             .current_dir(self.work.path());
         Ok(command)
     }

@@ -13,7 +13,7 @@ use atelier_tests::cluster::Cluster;
 use atelier_tests::identity::{Caller, small_grid};
 use atelier_tests::metrics::scrape;
 use atelier_tests::programs::PATIENCE;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -32,10 +32,6 @@ fn refused(metrics: &std::collections::BTreeMap<String, String>, limit: &str) ->
     metrics
         .get(&name)
         .map_or(0.0, |count| count.parse().unwrap_or(f64::NAN))
-}
-
-fn open_files(process: u32) -> anyhow::Result<usize> {
-    Ok(std::fs::read_dir(format!("/proc/{process}/fd"))?.count())
 }
 
 /// A connection from another address of this machine.
@@ -99,7 +95,7 @@ async fn everybody_else_is_answered_while_one_floods() -> anyhow::Result<()> {
     let own = small_grid(&bucket, "Good").await?;
     let own = good.grids().submit(own).await?.into_inner().grid_id;
     let process = cluster.coordinator.id().context("it runs")?;
-    let files_before = open_files(process)?;
+    let files_before = process::open_files(process)?;
 
     let flood = Arc::new(Flood::default());
     let mut callers = JoinSet::new();
@@ -156,7 +152,7 @@ async fn everybody_else_is_answered_while_one_floods() -> anyhow::Result<()> {
 
     drop((unread, watcher, silent));
     let back = async {
-        while open_files(process)? > files_before + 10 {
+        while process::open_files(process)? > files_before + 10 {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         Ok::<_, anyhow::Error>(())
@@ -176,19 +172,11 @@ async fn a_client_waits_when_it_is_told_to_and_is_answered_then() -> anyhow::Res
             .success()?;
     }
     // The board has the same allowance, and says when to come again.
-    let status = async {
-        let mut stream = TcpStream::connect(cluster.board.trim_start_matches("http://")).await?;
-        let request = "GET /grids/x/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-        stream.write_all(request.as_bytes()).await?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await?;
-        Ok::<_, anyhow::Error>(answer)
-    };
-    let answer = status.await?;
-    assert!(
-        answer.starts_with("HTTP/1.1 429") && answer.contains("retry-after: "),
-        "{answer}"
-    );
+    let http = reqwest::Client::builder().no_proxy().build()?;
+    let live = format!("{}/grids/x/live", cluster.board);
+    let answer = http.get(live).send().await?;
+    assert_eq!(answer.status(), 429);
+    assert!(answer.headers().contains_key("retry-after"), "{answer:?}");
     tokio::time::sleep(Duration::from_secs(2)).await;
     let metrics = scrape(&format!("{}/metrics", cluster.board)).await?;
     assert!(refused(&metrics, "requests") > 1.0, "{metrics:?}");

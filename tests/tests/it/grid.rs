@@ -11,47 +11,6 @@ use atelier_proto::v1::{self, CellState, GridState};
 use atelier_tests::cluster::Cluster;
 use atelier_tests::pictures;
 use atelier_tests::programs::PATIENCE;
-use rustix::process::Signal;
-
-/// Settings that make a cell take a second or so: long enough to be caught while it renders.
-const TINY: [&str; 6] = [
-    "--set",
-    "size=64",
-    "--set",
-    "scales=1",
-    "--set",
-    "iterations=60",
-];
-
-async fn submit(cluster: &Cluster, folder: &Path, settings: &[&str]) -> anyhow::Result<String> {
-    let args = [
-        "submit",
-        "--photos",
-        "photos/*.png",
-        "--artists",
-        "artists",
-        "--json",
-    ];
-    let args: Vec<&str> = args.iter().chain(settings).copied().collect();
-    let submitted = cluster.atelier(folder, &args).await?.json()?;
-    let grid = submitted["grid_id"].as_str();
-    Ok(grid
-        .with_context(|| format!("{submitted} names no grid"))?
-        .to_owned())
-}
-
-fn state(answer: &v1::GetResponse) -> GridState {
-    answer
-        .grid
-        .as_ref()
-        .and_then(|grid| grid.summary.as_ref())
-        .map_or(GridState::Unspecified, v1::GridSummary::state)
-}
-
-fn gallery_complete(answer: &v1::GetResponse) -> bool {
-    let summary = answer.grid.as_ref().and_then(|grid| grid.summary.as_ref());
-    summary.is_some_and(|summary| summary.gallery_complete)
-}
 
 /// Counts, from the first change to the last, how often each cell became done.
 async fn count_completions(
@@ -83,8 +42,15 @@ async fn a_killed_node_costs_a_grid_nothing() -> anyhow::Result<()> {
     let work = tempfile::tempdir()?;
     pictures::grid(work.path(), 3, 3)?;
     // So long that no cell can end between being seen and its node's death.
-    let slow = [&TINY[..4], &["--set", "iterations=90"]].concat();
-    let grid = submit(&cluster, work.path(), &slow).await?;
+    let slow = [
+        "--set",
+        "size=64",
+        "--set",
+        "scales=1",
+        "--set",
+        "iterations=90",
+    ];
+    let grid = cluster.submit(work.path(), &slow).await?;
     let completions = count_completions(&cluster, &grid).await?;
 
     // The first cell that some node is in the midst of: that node dies.
@@ -102,12 +68,10 @@ async fn a_killed_node_costs_a_grid_nothing() -> anyhow::Result<()> {
         .context("no node's log names its id")?;
     node.kill().await?;
 
-    let ended = cluster
-        .until(&grid, "the gallery complete", |answer| {
-            gallery_complete(answer).then(|| answer.clone())
-        })
-        .await?;
-    assert_eq!(state(&ended), GridState::Finished);
+    let ended = cluster.until_complete(&grid).await?;
+    let summary = ended.grid.as_ref().and_then(|grid| grid.summary.as_ref());
+    let state = summary.map(v1::GridSummary::state);
+    assert_eq!(state, Some(GridState::Finished));
     assert_eq!(ended.cells.len(), 9);
     for cell in &ended.cells {
         assert_eq!(cell.state(), CellState::Done, "{}", cell.failure);
@@ -209,72 +173,6 @@ async fn fetched_as_the_manifest_says(
         b"damaged",
         "a damaged picture is fetched anew"
     );
-    Ok(())
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_coordinator_forgets_nothing_when_it_is_killed() -> anyhow::Result<()> {
-    let mut cluster = Cluster::with_nodes(1).await?;
-    let work = tempfile::tempdir()?;
-    pictures::grid(work.path(), 2, 2)?;
-    let grid = submit(&cluster, work.path(), &TINY).await?;
-    cluster
-        .until(&grid, "a cell being rendered", |answer| {
-            let rendering = |cell: &v1::Cell| cell.state() == CellState::Rendering;
-            answer.cells.iter().any(rendering).then_some(())
-        })
-        .await?;
-    cluster.restart_coordinator().await?;
-    let ended = cluster
-        .until(&grid, "the gallery complete", |answer| {
-            gallery_complete(answer).then(|| answer.clone())
-        })
-        .await?;
-    assert!(
-        ended
-            .cells
-            .iter()
-            .all(|cell| cell.state() == CellState::Done)
-    );
-    Ok(())
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_node_that_is_asked_to_leave_gives_its_cells_back_at_no_cost() -> anyhow::Result<()> {
-    let mut cluster = Cluster::with_nodes(1).await?;
-    let work = tempfile::tempdir()?;
-    pictures::grid(work.path(), 1, 1)?;
-    // Long enough that it cannot be done before it is given back.
-    let long = [
-        "--set",
-        "size=64",
-        "--set",
-        "scales=1",
-        "--set",
-        "iterations=2000",
-    ];
-    let grid = submit(&cluster, work.path(), &long).await?;
-    cluster
-        .until(&grid, "the cell being rendered", |answer| {
-            (answer.cells[0].state() == CellState::Rendering).then_some(())
-        })
-        .await?;
-    cluster.nodes[0].signal(Signal::TERM)?;
-    assert!(cluster.nodes[0].wait().await?.success());
-    let answer = cluster.grid(&grid).await?;
-    assert_eq!(answer.cells[0].state(), CellState::Queued);
-
-    // Cancelled, it ends at once, and a node that comes later finds nothing to do.
-    let cancelled = cluster
-        .atelier(work.path(), &["cancel", &grid, "--json"])
-        .await?
-        .json()?;
-    assert_eq!(cancelled["cancelled"], 1);
-    let watched = cluster.atelier(work.path(), &["watch", &grid]).await?;
-    assert_eq!(watched.code(), Some(7), "{}", watched.stderr);
-    let answer = cluster.grid(&grid).await?;
-    assert_eq!(answer.cells[0].state(), CellState::Cancelled);
-    assert_eq!(state(&answer), GridState::Cancelled);
     Ok(())
 }
 

@@ -5,20 +5,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use atelier_proto::v1::{self, AttemptOutcome, CellState};
+use atelier_proto::v1::{self, AttemptOutcome};
 use atelier_tests::cluster::Cluster;
 use atelier_tests::pictures;
 use atelier_tests::programs::PATIENCE;
 use atelier_tests::proxy::Weather;
 use serde_json::Value;
 
-async fn submit(cluster: &Cluster, folder: &Path) -> anyhow::Result<String> {
-    let what = ["submit", "--photos", "photos/*.png", "--artists", "artists"];
-    let set = ["--set", "size=32", "--json"];
-    let args: Vec<&str> = what.into_iter().chain(set).collect();
-    let submitted = cluster.atelier(folder, &args).await?.json()?;
-    Ok(submitted["grid_id"].as_str().context("no id")?.to_owned())
-}
+const SMALL: [&str; 2] = ["--set", "size=32"];
 
 /// What `atelier` says with `--json`, or one of the values, once that is what is looked for.
 async fn until(
@@ -44,12 +38,6 @@ async fn until(
     waited.with_context(|| format!("{args:?} never said it"))?
 }
 
-fn has_ended(answer: &v1::GetResponse) -> Option<v1::GetResponse> {
-    let mut cells = answer.cells.iter();
-    let is_done = |cell: &v1::Cell| cell.state() == CellState::Done;
-    cells.all(is_done).then(|| answer.clone())
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_fails_whatever_it_gets_is_put_into_quarantine_until_it_is_lifted()
 -> anyhow::Result<()> {
@@ -58,7 +46,7 @@ async fn a_node_that_fails_whatever_it_gets_is_put_into_quarantine_until_it_is_l
     pictures::grid(work.path(), 1, 1)?;
     let mut grids = Vec::new();
     for _ in 0..3 {
-        grids.push(submit(&cluster, work.path()).await?);
+        grids.push(cluster.submit(work.path(), &SMALL).await?);
     }
     let grpc = cluster.grpc.clone();
     let broken = [
@@ -80,9 +68,7 @@ async fn a_node_that_fails_whatever_it_gets_is_put_into_quarantine_until_it_is_l
     // It gets no more, and another one does.
     cluster.start_simulated(&grpc, &["--simulated-cell-time", "20ms"])?;
     for grid in &grids {
-        let ended = cluster
-            .until(grid, "the other node's picture", has_ended)
-            .await?;
+        let ended = cluster.until_done(grid).await?;
         assert!(!ended.failed_attempts.is_empty());
     }
     let id = node["node_id"].as_str().context("no id")?;
@@ -102,7 +88,7 @@ async fn a_bucket_that_is_away_costs_no_attempt_and_no_node_its_good_name() -> a
     pictures::grid(work.path(), 3, 2)?;
     let mut grids = Vec::new();
     for _ in 0..3 {
-        grids.push(submit(&cluster, work.path()).await?);
+        grids.push(cluster.submit(work.path(), &SMALL).await?);
     }
     let grpc = cluster.grpc.clone();
     let node = [
@@ -141,7 +127,7 @@ async fn a_bucket_that_is_away_costs_no_attempt_and_no_node_its_good_name() -> a
     tokio::time::sleep(Duration::from_secs(2)).await;
     proxy.set(Weather::Fair);
     for grid in &grids {
-        let ended = cluster.until(grid, "every picture", has_ended).await?;
+        let ended = cluster.until_done(grid).await?;
         let mut outcomes = ended.failed_attempts.iter().map(v1::Attempt::outcome);
         assert!(
             outcomes.all(|outcome| outcome == AttemptOutcome::Released),
@@ -164,7 +150,7 @@ async fn a_cell_that_makes_no_evaluations_is_taken_from_its_node() -> anyhow::Re
     let mut cluster = Cluster::coordinator_with(&["--stall-duration", "1s"]).await?;
     let work = tempfile::tempdir()?;
     pictures::grid(work.path(), 1, 1)?;
-    let grid = submit(&cluster, work.path()).await?;
+    let grid = cluster.submit(work.path(), &SMALL).await?;
     let grpc = cluster.grpc.clone();
     // Its first evaluation takes minutes, and it says all the time that it is there.
     cluster.start_simulated(&grpc, &["--simulated-cell-time", "1day"])?;
@@ -177,7 +163,7 @@ async fn a_cell_that_makes_no_evaluations_is_taken_from_its_node() -> anyhow::Re
         .await?;
     cluster.nodes[0].kill().await?;
     cluster.start_simulated(&grpc, &["--simulated-cell-time", "20ms"])?;
-    cluster.until(&grid, "a picture", has_ended).await?;
+    cluster.until_done(&grid).await?;
     Ok(())
 }
 
@@ -187,7 +173,7 @@ async fn people_learn_how_long_a_grid_takes_and_what_it_costs() -> anyhow::Resul
     let mut cluster = Cluster::coordinator().await?;
     let work = tempfile::tempdir()?;
     pictures::grid(work.path(), 8, 5)?;
-    let grid = submit(&cluster, work.path()).await?;
+    let grid = cluster.submit(work.path(), &SMALL).await?;
     let grpc = cluster.grpc.clone();
     let node = [
         "--simulated-cell-time",
@@ -218,7 +204,7 @@ async fn people_learn_how_long_a_grid_takes_and_what_it_costs() -> anyhow::Resul
     let left = number("time_left_seconds")?;
     assert!(left > 0.0 && left < 40.0 * 0.2 * 10.0, "{told}");
 
-    let ended = cluster.until(&grid, "every picture", has_ended).await?;
+    let ended = cluster.until_done(&grid).await?;
     let results = ended.cells.iter().filter_map(|cell| cell.result.as_ref());
     let seconds: f64 = results.map(|result| result.seconds).sum();
     let told = cluster.atelier(work.path(), &show).await?.json()?;

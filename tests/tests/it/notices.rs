@@ -15,7 +15,7 @@ use atelier_tests::programs::{PATIENCE, Running, command, run};
 use atelier_tests::proxy::{Proxy, Weather};
 use rustix::process::Signal;
 
-use crate::checkpoints::submit;
+use crate::checkpoints::{resumed_at, submit};
 
 /// In which a node is gone after a notice, whatever it does.
 const GONE_WITHIN: Duration = Duration::from_secs(30);
@@ -89,13 +89,6 @@ async fn logged(node: &Running, words: &str, times: usize) -> anyhow::Result<()>
 fn states(answer: &v1::GetResponse, state: CellState) -> usize {
     let cells = answer.cells.iter();
     cells.filter(|cell| cell.state() == state).count()
-}
-
-async fn until_done(cluster: &Cluster, grid: &str) -> anyhow::Result<v1::GetResponse> {
-    let are_done = |answer: &v1::GetResponse| {
-        (states(answer, CellState::Done) == answer.cells.len()).then(|| answer.clone())
-    };
-    cluster.until(grid, "every picture", are_done).await
 }
 
 /// Waits until the node has cells on its device.
@@ -193,20 +186,14 @@ async fn an_interrupted_node_hands_its_cells_to_the_next_which_repeats_nothing()
     let alone = ["--batch", "1", "--metrics", "127.0.0.1:0"];
     cluster.start_node_with(&alone)?;
     let metrics = served_at(&mut cluster.nodes[1]).await?;
-    let ended = until_done(&cluster, &grid).await?;
+    let ended = cluster.until_done(&grid).await?;
     for cell in ended.cells {
         assert_eq!(cell.result.context("no result")?.evaluations, ITERATIONS);
     }
     let made = &scrape(&metrics).await?["atelier_node_evaluations_total"];
-    let log = cluster.nodes[1].log();
-    let (_, resumed) = log
-        .split_once("going on from a checkpoint")
-        .with_context(|| log.clone())?;
-    let (_, resumed) = resumed.split_once("evaluations=").context("no number")?;
-    let digits = resumed.split(|it: char| !it.is_ascii_digit()).next();
-    let resumed: u32 = digits.context("no number")?.parse()?;
+    let resumed = resumed_at(&cluster.nodes[1]).await?;
     assert!(resumed > 0);
-    assert_eq!(made.parse::<u32>()?, 2 * ITERATIONS - resumed, "{log}");
+    assert_eq!(made.parse::<u32>()?, 2 * ITERATIONS - resumed);
     Ok(())
 }
 
@@ -263,7 +250,7 @@ async fn a_node_that_may_be_taken_away_finishes_what_it_holds_and_another_does_t
 
     let grpc = cluster.grpc.clone();
     cluster.start_simulated(&grpc, &["--simulated-cell-time", "20ms"])?;
-    let ended = until_done(&cluster, &grid).await?;
+    let ended = cluster.until_done(&grid).await?;
     let reasons = given_back(&ended);
     assert!(reasons.contains(&"spot interruption"), "{reasons:?}");
     // Or those that were on their way to a node when it stopped listening.
@@ -303,7 +290,7 @@ async fn a_metadata_service_that_is_away_ends_no_node_and_its_notices_are_heard_
     tokio::time::sleep(Duration::from_secs(5)).await;
     let log = cluster.nodes[0].log();
     assert_eq!(log.matches(trouble).count(), 9, "{log}");
-    until_done(&cluster, &grid).await?;
+    cluster.until_done(&grid).await?;
     metadata.set("spot/instance-action", "<html>a captive portal</html>");
     proxy.set(Weather::Fair);
     logged(&cluster.nodes[0], "a captive portal", 1).await?;
@@ -366,7 +353,7 @@ async fn a_node_that_is_told_to_leave_does_so_in_time_though_its_bucket_is_silen
     assert!(reasons.iter().all(|why| *why == "SIGTERM"), "{reasons:?}");
     proxy.set(Weather::Fair);
     cluster.start_simulated(&grpc, &["--simulated-cell-time", "20ms"])?;
-    until_done(&cluster, &grid).await?;
+    cluster.until_done(&grid).await?;
     Ok(())
 }
 

@@ -1,17 +1,8 @@
 //! Goal: one picture without a coordinator, with a report that says how it came to be.
 
-use std::path::Path;
-
 use atelier_tests::pictures;
-use atelier_tests::programs::{PATIENCE, Ran, Running, command, run};
+use atelier_tests::programs::{PATIENCE, Running, command, node};
 use rustix::process::Signal;
-
-async fn node(folder: &Path, args: &[&str]) -> anyhow::Result<Ran> {
-    run(command("atelier-node", folder)
-        .args(args)
-        .current_dir(folder))
-    .await
-}
 
 const RENDER: [&str; 11] = [
     "render",

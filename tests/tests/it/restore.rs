@@ -23,11 +23,6 @@ fn done(grid: &v1::GetResponse) -> u32 {
     cells.map_or(0, |cells| cells.done)
 }
 
-fn complete(grid: &v1::GetResponse) -> Option<()> {
-    let summary = grid.grid.as_ref()?.summary.as_ref()?;
-    summary.gallery_complete.then_some(())
-}
-
 fn run(command: &mut Command) -> anyhow::Result<String> {
     let said = command.output().with_context(|| format!("{command:?}"))?;
     let errors = String::from_utf8_lossy(&said.stderr).into_owned();
@@ -51,7 +46,7 @@ async fn a_data_folder_is_backed_up_destroyed_and_restored_and_its_grids_go_on()
     pictures::grid(work.path(), 12, 3)?;
     let submit = ["--set", "size=32"];
     let before = cluster.submit(work.path(), &submit).await?;
-    cluster.until(&before, "its end", complete).await?;
+    cluster.until_complete(&before).await?;
     let grid = cluster.submit(work.path(), &submit).await?;
     let some = |grid: &v1::GetResponse| (done(grid) >= SOME).then_some(());
     cluster.until(&grid, "some pictures", some).await?;
@@ -87,7 +82,7 @@ async fn a_data_folder_is_backed_up_destroyed_and_restored_and_its_grids_go_on()
     cluster.coordinator_again().await?;
 
     // The node, which knows nothing of it, works on.
-    cluster.until(&grid, "its end", complete).await?;
+    cluster.until_complete(&grid).await?;
     for grid in [&before, &grid] {
         ensure!(done(&cluster.grid(grid).await?) == CELLS);
         let audit = ["audit", grid, "--deep"];
@@ -187,7 +182,7 @@ async fn a_database_and_a_bucket_elsewhere_are_backed_up_destroyed_and_restored(
     let url = cluster.start_beside(&args, &environment).await?;
     cluster.start_simulated_in(&url, &SIMULATED, &environment)?;
     cluster.grpc.clone_from(&url);
-    cluster.until(&grid, "its end", complete).await?;
+    cluster.until_complete(&grid).await?;
     ensure!(done(&cluster.grid(&grid).await?) == CELLS);
     atelier(&url, &["audit", &grid, "--deep"])
         .await?

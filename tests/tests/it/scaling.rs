@@ -8,7 +8,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use atelier_proto::v1;
 use atelier_tests::aws::{Aws, GROUP};
 use atelier_tests::browser::Browser;
 use atelier_tests::cluster::Cluster;
@@ -84,28 +83,11 @@ impl Farm {
         };
         let url = postgres.database()?;
         let mut cluster = Cluster::coordinator().await?;
-        let mut grids = cluster.grids().await?;
-        let storage = grids.storage(v1::StorageRequest {}).await?.into_inner();
-        let storage = storage.storage.context("no storage")?;
-        let keys = storage.credentials.context("no keys")?;
-        let own = [
-            ("AWS_ACCESS_KEY_ID", keys.access_key_id.as_str()),
-            ("AWS_SECRET_ACCESS_KEY", keys.secret_access_key.as_str()),
-        ];
-        let bucket = [
-            "--database",
-            &url,
-            "--s3-bucket",
-            &storage.bucket,
-            "--s3-region",
-            &storage.region,
-            "--s3-endpoint",
-            &storage.endpoint,
-        ];
-        let args = [&FLEET[..], &bucket].concat();
+        let lent = cluster.lends().await?;
+        let args = [&FLEET[..], &["--database", &url], &lent.args()].concat();
         // moto takes any keys; the bucket takes its own.
         let of_aws = aws.environment();
-        let both: Vec<(&str, &str)> = of_aws.into_iter().chain(own).collect();
+        let both: Vec<(&str, &str)> = of_aws.into_iter().chain(lent.environment()).collect();
         let first = cluster.start_beside(&args, &both).await?;
         let second = cluster.start_beside(&args, &both).await?;
         let coordinators = format!("{first},{second}");

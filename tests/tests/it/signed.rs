@@ -6,7 +6,6 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use atelier_gallery::keys::{GridKeys, input_key, weights_key};
 use atelier_proto::ids::{Digest, NodeId};
-use atelier_proto::storage::Storage;
 use atelier_proto::v1::bucket_client::BucketClient;
 use atelier_proto::v1::nodes_client::NodesClient;
 use atelier_proto::v1::{self, Method, wanted::Right};
@@ -14,7 +13,6 @@ use atelier_tests::cluster::Cluster;
 use atelier_tests::pictures;
 use atelier_tests::programs::{Running, command, run};
 use reqwest::StatusCode;
-use secrecy::ExposeSecret as _;
 use tokio::task::JoinHandle;
 use tonic::Code;
 use tonic::transport::Channel;
@@ -447,28 +445,10 @@ async fn a_request_that_is_over_is_refused_and_a_grid_is_rendered_all_the_same()
 async fn nodes_and_clients_never_see_a_key() -> anyhow::Result<()> {
     // The first one lends its bucket, to which the second one has keys, in its environment.
     let mut cluster = Cluster::coordinator().await?;
-    let told = cluster
-        .grids()
-        .await?
-        .storage(v1::StorageRequest {})
+    let lent = cluster.lends().await?;
+    let url = cluster
+        .start_beside(&lent.args(), &lent.environment())
         .await?;
-    let storage = Storage::try_from(told.into_inner().storage.context("no storage")?)?;
-    let keys = storage.credentials.clone().context("no keys")?;
-    let secret = keys.secret_access_key.expose_secret().to_owned();
-    let endpoint = storage.endpoint.clone().context("an endpoint")?;
-    let args = [
-        "--s3-bucket",
-        &storage.bucket,
-        "--s3-region",
-        &storage.region,
-        "--s3-endpoint",
-        &endpoint,
-    ];
-    let environment = [
-        ("AWS_ACCESS_KEY_ID", keys.access_key_id.as_str()),
-        ("AWS_SECRET_ACCESS_KEY", &secret),
-    ];
-    let url = cluster.start_beside(&args, &environment).await?;
     let work = tempfile::tempdir()?;
     pictures::grid(work.path(), 2, 2)?;
     let mut node = command("atelier-node", work.path());
@@ -522,10 +502,10 @@ async fn nodes_and_clients_never_see_a_key() -> anyhow::Result<()> {
     let registered = nodes.register(request).await?.into_inner();
     said = format!("{said}{registered:?}");
     assert!(
-        said.contains(&keys.access_key_id),
+        said.contains(&lent.access_key_id),
         "its public half is in each URL"
     );
-    assert!(!said.contains(&secret));
+    assert!(!said.contains(&lent.secret_access_key));
     // A log is no place for a signature either.
     assert!(!node.log().contains("X-Amz-Signature"));
     Ok(())

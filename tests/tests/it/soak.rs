@@ -8,7 +8,7 @@ use anyhow::{Context as _, ensure};
 use atelier_proto::clock::Stopwatch;
 use atelier_proto::v1;
 use atelier_proto::v1::grids_client::GridsClient;
-use atelier_tests::cluster::Cluster;
+use atelier_tests::cluster::{Cluster, Lent};
 use atelier_tests::pictures;
 use atelier_tests::postgres::Postgres;
 use atelier_tests::programs::{Ran, Running, command, run};
@@ -36,7 +36,7 @@ struct Soak {
     proxy: Proxy,
     work: TempDir,
     args: Vec<String>,
-    environment: Vec<(String, String)>,
+    lent: Lent,
     /// Addresses and programs; none while one is down.
     coordinators: Vec<(String, Option<Running>)>,
     nodes: Vec<Option<Running>>,
@@ -52,16 +52,14 @@ impl Soak {
             return Ok(None);
         };
         let lender = Cluster::coordinator().await?;
-        let mut grids = lender.grids().await?;
-        let storage = grids.storage(v1::StorageRequest {}).await?.into_inner();
-        let storage = storage.storage.context("no storage")?;
-        let keys = storage.credentials.context("no keys")?;
-        let proxy = Proxy::to(&storage.endpoint).await?;
+        let direct = lender.lends().await?;
+        let proxy = Proxy::to(&direct.endpoint).await?;
+        let lent = Lent {
+            endpoint: proxy.url(),
+            ..direct
+        };
         let args = [
             ("--database", postgres.database()?),
-            ("--s3-bucket", storage.bucket),
-            ("--s3-region", storage.region),
-            ("--s3-endpoint", proxy.url()),
             ("--grace-period", format!("{}s", GRACE.as_secs())),
             ("--lease-duration", "3s".to_owned()),
             ("--attempts-max", "100".to_owned()),
@@ -79,10 +77,7 @@ impl Soak {
                 .into_iter()
                 .flat_map(|(name, value)| [name.to_owned(), value])
                 .collect(),
-            environment: vec![
-                ("AWS_ACCESS_KEY_ID".to_owned(), keys.access_key_id),
-                ("AWS_SECRET_ACCESS_KEY".to_owned(), keys.secret_access_key),
-            ],
+            lent,
             coordinators: Vec::new(),
             nodes: Vec::new(),
             stopped: [const { None }; NODES],
@@ -139,7 +134,8 @@ impl Soak {
             .args(["--exit-with-stdin", "--data"])
             .arg(folder)
             .args(&self.args)
-            .envs(self.environment.iter().cloned());
+            .args(self.lent.args())
+            .envs(self.lent.environment());
         let name = format!("coordinator-{number}-{}", self.faults);
         let mut coordinator = Running::start(&name, &mut start, &self.work)?;
         coordinator.line().await?;
@@ -174,7 +170,7 @@ impl Soak {
             .args(["--coordinator", &self.urls()])
             .args(args)
             // For audits.
-            .envs(self.environment.iter().cloned())
+            .envs(self.lent.environment())
             .current_dir(self.work.path());
         run(&mut atelier).await
     }

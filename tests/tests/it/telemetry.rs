@@ -55,7 +55,7 @@ async fn a_grid_is_one_trace_from_the_command_to_its_pictures() -> anyhow::Resul
         .submit(work.path(), &[&SMALL[..], &tracing].concat())
         .await?;
     cluster.until(&grid, "every cell ended", has_ended).await?;
-    let (_, secret) = cluster.keys().await?;
+    let secret = cluster.lends().await?.secret_access_key;
     end(&mut cluster.nodes[0]).await?;
     end(&mut cluster.coordinator).await?;
 
@@ -228,26 +228,16 @@ async fn probes_tell_whether_a_coordinator_can_work_and_metrics_what_it_did() ->
 {
     // Another one's endpoint is the bucket of this one, so that it can be taken away.
     let mut other = Cluster::coordinator().await?;
-    let bucket = other.bucket().await?;
-    let keys = other.keys().await?;
-    let environment = [
-        ("AWS_ACCESS_KEY_ID", keys.0.as_str()),
-        ("AWS_SECRET_ACCESS_KEY", keys.1.as_str()),
-    ];
+    let lent = other.lends().await?;
     let folder = tempfile::tempdir()?;
     let mut start = command("atelier-coordinator", folder.path());
     start
         .args(["--exit-with-stdin", "--no-board", "--listen", "127.0.0.1:0"])
-        .args([
-            "--metrics-listen",
-            "127.0.0.1:0",
-            "--s3-region",
-            "us-east-1",
-        ])
-        .args(["--s3-bucket", bucket.name(), "--s3-endpoint", &other.s3])
+        .args(["--metrics-listen", "127.0.0.1:0"])
+        .args(lent.args())
         .arg("--data")
         .arg(folder.path().join("data"))
-        .envs(environment);
+        .envs(lent.environment());
     let mut coordinator = Running::start("watched", &mut start, &folder)?;
     let ready: Value = serde_json::from_str(&coordinator.line().await?)?;
     let metrics = ready["ready"]["metrics"].as_str().context("no metrics")?;
