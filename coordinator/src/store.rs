@@ -4,7 +4,7 @@
 //! store reads the cell, asks, and persists the verdict if the cell is still as it was read. It knows neither gRPC nor the
 //! bucket.
 //!
-//! - [`open`]: the connections; [`dialect`]: in what the two databases differ, which take the same statements otherwise,
+//! - [`open`]: the connections and, by [`migrations`], the tables; [`dialect`]: in what the two databases differ, which take the same statements otherwise,
 //!   written once over sqlx's `Any`; [`fetch`]: many rows at once; [`rows`]: rows as the domain's types
 //! - [`grids`]: what is submitted, how it is steered and what is left of it afterwards; [`line`]: who waits to be served
 //! - [`cells`]: how they stand; [`apply`]: what becomes of them
