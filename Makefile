@@ -45,7 +45,7 @@ scaling-study: setup ## Lives through days of a fleet in virtual time, and write
 	@$(CARGO) build --release --workspace --bins
 	@"$${CARGO_TARGET_DIR:-target}/release/scaling-study" --write docs $(if $(SEEDS),--seeds "$(SEEDS)")
 
-screenshots: setup ## Takes the pictures of pages that the README shows, of the sample grid
+screenshots: setup ## Takes the pictures of pages that the README and docs/ show, of the sample grid
 	@$(CARGO) build --release --workspace --bins
 	@target/release/atelier demo --out atelier-demo
 	@ATELIER_TEST_CHROMIUM="$${ATELIER_TEST_CHROMIUM:-$$(command -v chromium || command -v google-chrome)}" \

@@ -117,12 +117,12 @@ fn a_patch_survives_the_wire_and_the_wire_is_not_trusted() {
 
 #[test]
 fn every_setting_is_explained_to_users() {
-    let readme = include_str!("../../../README.md");
+    let page = include_str!("../../../docs/settings.md");
     for key in SettingsPatch::KEYS {
-        let in_a_row = readme
+        let in_a_row = page
             .lines()
             .any(|line| line.starts_with("| `") && line.contains(&format!("`{key}`")));
-        assert!(in_a_row, "README.md has no row for {key}");
+        assert!(in_a_row, "docs/settings.md has no row for {key}");
     }
 }
 

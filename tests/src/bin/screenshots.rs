@@ -1,4 +1,4 @@
-//! `make screenshots`: the pictures of pages that the README shows, of a gallery that `atelier demo` left, and of a board where
+//! `make screenshots`: the pictures of pages in docs/, of a gallery that `atelier demo` left, and of a board where
 //! its samples are painted once more.
 
 use std::path::{Path, PathBuf};
