@@ -94,9 +94,15 @@ def read(path: str) -> Entry:
     return Entry((ROOT / path).read_bytes())
 
 
+def manual() -> Tree:
+    """What the README leads to: docs/ without its pictures."""
+    return {f"docs/{path.name}": read(f"docs/{path.name}") for path in sorted((ROOT / "docs").glob("*.md"))}
+
+
 def documents() -> Tree:
     """What every archive has at its root."""
-    return {name: read(name) for name in ("README.md", "CHANGELOG.md", "LICENSE-APACHE", "LICENSE-MIT")}
+    names = ("README.md", "CHANGELOG.md", "LICENSE-APACHE", "LICENSE-MIT")
+    return {name: read(name) for name in names} | manual()
 
 
 def of_program(program: str, material: Material) -> Tree:
@@ -156,6 +162,7 @@ def package_tree(package: debian.Package, material: Material) -> Tree:
         f"{doc}/THIRD-PARTY-NOTICES.gz": Entry(compressed(material.notices[program])),
         f"{doc}/{program}.cdx.json.gz": Entry(compressed(material.bills[program])),
     }
+    tree |= {f"{doc}/{name}.gz": Entry(compressed(page.data)) for name, page in manual().items()}
     for unit in package.units:
         text = (SYSTEMD / unit).read_text().replace("/usr/local/bin/", "/usr/bin/")
         text = text.replace("/usr/share/doc/atelier/README.md", f"/{doc}/README.md.gz")

@@ -68,7 +68,8 @@ class TheRelease(unittest.TestCase):
         for name, programs in {"atelier": ["atelier", "atelier-coordinator"], "atelier-node": ["atelier-node"]}.items():
             within = f"{name}-{version()}-x86_64-linux"
             found = members((into / f"{within}.tar.gz").read_bytes())
-            wanted = ["README.md", "CHANGELOG.md", "LICENSE-MIT", "LICENSE-APACHE", "systemd/atelier.sysusers.conf"]
+            wanted = ["README.md", "docs/settings.md", "CHANGELOG.md", "LICENSE-MIT", "LICENSE-APACHE"]
+            wanted += ["systemd/atelier.sysusers.conf"]
             for program in programs:
                 wanted += [f"bin/{program}", f"sbom/{program}.cdx.json", f"notices/{program}.txt"]
                 wanted += [f"share/man/man1/{program}.1"]
@@ -111,6 +112,7 @@ class TheDebianPackages(unittest.TestCase):
                 f"usr/bin/{name}",
                 f"usr/share/doc/{name}/copyright",
                 f"usr/share/doc/{name}/changelog.gz",
+                f"usr/share/doc/{name}/docs/settings.md.gz",
                 *paths,
             ]:
                 self.assertIn(path, found)
