@@ -9,7 +9,7 @@
 //! - [`galleries`]: where galleries are read from; [`fetch`]: one brought here; [`share`]: a page of it for others; [`audit`]: whether all is as it is told
 //! - [`local`]: a whole atelier on this machine; [`demo`] and [`samples`]; [`cloud`]: one on AWS; [`profiles`]: names for ateliers
 //! - [`certs`]: a private authority, and what it issues; [`doctor`]: what is the matter with an atelier
-//! - [`printer`], [`text`], [`error`], [`exit`], [`interrupt`]: what a person and a script get to see
+//! - [`printer`], [`text`], [`table`], [`error`], [`exit`], [`interrupt`]: what a person and a script get to see
 //!
 //! Nothing here renders or names torch.
 
@@ -48,6 +48,7 @@ pub mod samples;
 pub mod share;
 pub mod sources;
 pub mod submitter;
+pub mod table;
 pub mod terminal_picture;
 pub mod text;
 

@@ -1,6 +1,10 @@
 //! Small habits of wording.
 
+use std::fmt::Display;
 use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 /// What a terminal can safely show of a name that anybody may have made up: control characters, which
 /// could move the cursor or recolour the screen, become `�`.
@@ -37,6 +41,18 @@ pub fn shortened(text: &str, characters_max: usize) -> String {
     text.chars().take(kept).chain(['…']).collect()
 }
 
+/// The first line of what is told of an error, without its hint.
+pub fn first_line(error: &impl Display) -> String {
+    let text = error.to_string();
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
+/// The lines of a log, indented below what they are of, safe to show.
+pub fn log_lines(log: &str) -> impl Iterator<Item = String> {
+    let lines = log.lines();
+    lines.map(|line| format!("  {}", printable(&line.replace('\t', "    "))))
+}
+
 /// A count with its noun: `1 cell`, `4 cells`.
 pub fn counted(count: usize, noun: &str) -> String {
     let ending = if count == 1 { "" } else { "s" };
@@ -70,6 +86,12 @@ pub fn ago(duration: Duration) -> String {
         3600..86_400 => format!("{} h ago", seconds / 3600),
         _ => format!("{} ago", counted((seconds / 86_400) as usize, "day")),
     }
+}
+
+/// A time in a zone, to the minute: `2026-06-01 10:00`.
+pub fn local_time(time: Timestamp, zone: &TimeZone) -> String {
+    let there = time.to_zoned_datetime(zone.clone());
+    there.strftime("%Y-%m-%d %H:%M").to_string()
 }
 
 /// US dollars: `$1.25`; what is less than a cent and not nothing is `<$0.01`.

@@ -19,6 +19,7 @@ use crate::coordinator::view::GridView;
 use crate::error::Error;
 use crate::fetch::TEXT_BYTES_MAX;
 use crate::printer::Printer;
+use crate::text::first_line;
 
 /// How long a gallery may take to be complete after the grid has ended; a coordinator whose bucket was away for a moment
 /// tries again after half of that.
@@ -151,12 +152,6 @@ async fn content(bucket: &Bucket, key: &str) -> Result<Option<Result<Content, St
         cause: std::io::Error::other(error),
     })?;
     Ok(Some(Ok(looked)))
-}
-
-/// An error in a line, without its hint.
-fn first_line(error: &impl std::error::Error) -> String {
-    let text = error.to_string();
-    text.lines().next().unwrap_or_default().to_owned()
 }
 
 /// The answer to a call that was not broken off, if tries help.

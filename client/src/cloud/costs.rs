@@ -4,7 +4,7 @@ use atelier_proto::prices::{Capacity, Prices};
 
 use super::parameters::Values;
 use super::template::Template;
-use crate::commands::list::plain_table;
+use crate::table::plain_table;
 use crate::text::dollars;
 
 /// Hours of a month, as AWS counts them.

@@ -20,6 +20,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::printer::Printer;
 use crate::profiles::{Profile, Profiles};
+use crate::table::facts;
 
 /// Longest name of a stack: what AWS makes of it has bounds, too.
 const NAME_CHARACTERS_MAX: usize = 64;
@@ -182,21 +183,13 @@ impl<'a> Told<'a> {
 
     /// In lines, for people.
     fn lines(&self) -> String {
-        let lines = [
+        let places = [
             ("endpoint", self.endpoint),
             ("board", self.board),
             ("bucket", self.bucket),
         ];
-        in_lines(lines.map(|(what, value)| (what, value.map(str::to_owned))))
+        facts(places.map(|(what, place)| (what, place.map(str::to_owned))))
     }
-}
-
-/// What there is of it, a line each.
-fn in_lines<const COUNT: usize>(lines: [(&str, Option<String>); COUNT]) -> String {
-    let lines = lines
-        .into_iter()
-        .filter_map(|(what, value)| Some(format!("{what:<12}  {}", value?)));
-    lines.collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]

@@ -1,8 +1,6 @@
 //! `atelier list`: grids in short, newest first.
 
 use clap::{Args, ValueEnum};
-use comfy_table::{CellAlignment, Table, TableStyle};
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::context::Context;
@@ -11,7 +9,8 @@ use crate::coordinator::view::{GridState, Summary};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::submitter::Submitter;
-use crate::text::{printable, shortened};
+use crate::table::plain_table;
+use crate::text::{local_time, printable, shortened};
 
 /// Grids that are listed unless more are asked for.
 const GRIDS_DEFAULT: usize = 50;
@@ -120,23 +119,6 @@ fn table(grids: &[Summary], zone: &TimeZone) -> String {
         ]);
     }
     table.trim_fmt()
-}
-
-/// A table without lines, as terminals and `awk` like it.
-pub(crate) fn plain_table(headings: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_style(TableStyle::new()).set_header(headings);
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-        column.set_cell_alignment(CellAlignment::Left);
-    }
-    table
-}
-
-pub(super) fn local_time(time: Timestamp, zone: &TimeZone) -> String {
-    time.to_zoned_datetime(zone.clone())
-        .strftime("%Y-%m-%d %H:%M")
-        .to_string()
 }
 
 #[cfg(test)]

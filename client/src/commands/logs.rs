@@ -6,14 +6,13 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-use super::list::local_time;
 use crate::cell_ref::{self, CellError};
 use crate::context::Context;
 use crate::coordinator::view::{Attempt, AttemptOutcome, CellLogs, CellNames, CellState, GridView};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::grid_ref;
-use crate::text::printable;
+use crate::text::{local_time, log_lines, printable};
 
 /// `atelier logs`.
 #[derive(Debug, Args)]
@@ -85,12 +84,7 @@ fn text(grid: &GridView, logs: &CellLogs, only: Option<u32>, zone: &TimeZone) ->
         told = attempt.attempt;
         lines.push(format!("\n{}", head(attempt, zone)));
         match &attempt.log {
-            Some(log) => {
-                let log = log.lines();
-                lines.extend(
-                    log.map(|line| format!("  {}", printable(&line.replace('\t', "    ")))),
-                );
-            }
+            Some(log) => lines.extend(log_lines(log)),
             None => lines.push("  (its node sent no log)".to_owned()),
         }
     }

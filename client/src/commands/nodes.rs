@@ -4,11 +4,11 @@ use atelier_proto::clock::Clock;
 use clap::Args;
 use jiff::Timestamp;
 
-use super::list::plain_table;
 use crate::context::Context;
 use crate::coordinator::view::NodeView;
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::table::plain_table;
 use crate::text::{ago, dollars, printable, shortened};
 
 /// As much of an id as tells apart nodes that began in different milliseconds.

@@ -3,19 +3,20 @@
 mod shown;
 mod tables;
 
-use atelier_proto::settings::{RenderSettings, SettingsPatch};
+use atelier_proto::settings::{LayerWeights, RenderSettings, SettingsPatch};
 use clap::Args;
 use jiff::tz::TimeZone;
+use serde::Deserialize as _;
 
 pub(super) use self::shown::ShownCell;
 use self::shown::ShownGrid;
-use super::list::local_time;
 use crate::context::Context;
-use crate::coordinator::view::{GridView, Summary};
+use crate::coordinator::view::GridView;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::grid_ref;
-use crate::text::{printable, rough_duration};
+use crate::table::facts;
+use crate::text::{local_time, printable, rough_duration};
 
 /// `atelier show`.
 #[derive(Debug, Args)]
@@ -49,26 +50,12 @@ pub async fn run(context: &Context, args: ShowArgs) -> Result<Exit, Error> {
 }
 
 fn text(grid: &GridView, zone: &TimeZone, with_logs: bool) -> String {
-    let mut lines = head(&grid.summary, zone);
-    if !grid.labels.is_empty() {
-        let labels = grid.labels.iter();
-        let labels: Vec<String> = labels
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect();
-        lines.push(format!("labels     {}", printable(&labels.join(" "))));
-    }
-    let changed = changed_settings(&grid.settings);
-    if !changed.is_empty() {
-        lines.push(format!("settings   {changed}"));
-    }
-    for artist in &grid.artists {
-        let own = changed_settings(&artist.settings);
-        if !own.is_empty() {
-            lines.push(format!("           {}: {own}", printable(&artist.name)));
-        }
-    }
-    lines.push(String::new());
-    lines.push(tables::cells(grid));
+    let mut lines = vec![
+        printable(&grid.summary.name),
+        head(grid, zone),
+        String::new(),
+        tables::cells(grid),
+    ];
     if !grid.failed_attempts.is_empty() {
         lines.push("\nattempts that brought no picture".to_owned());
         lines.push(tables::failed_attempts(grid, zone));
@@ -79,32 +66,37 @@ fn text(grid: &GridView, zone: &TimeZone, with_logs: bool) -> String {
     lines.join("\n")
 }
 
-fn head(summary: &Summary, zone: &TimeZone) -> Vec<String> {
+fn head(grid: &GridView, zone: &TimeZone) -> String {
+    let summary = &grid.summary;
     let time = |time| local_time(time, zone);
-    let submitter = Some(&summary.submitter).filter(|name| !name.is_empty());
     let priority = Some(summary.priority).filter(|priority| *priority != 0);
     let time_left = summary.time_left.filter(|_| !summary.state.has_ended());
-    let lines = [
+    let labels = grid.labels.iter();
+    let labels = labels.map(|(name, value)| printable(&format!("{name}={value}")));
+    let settings = Some(changed_settings(&grid.settings)).filter(|it| !it.is_empty());
+    let of_artists = grid.artists.iter().filter_map(|artist| {
+        let own = Some(changed_settings(&artist.settings)).filter(|it| !it.is_empty())?;
+        Some(format!("{}: {own}", printable(&artist.name)))
+    });
+    let settings: Vec<String> = settings.into_iter().chain(of_artists).collect();
+    facts([
+        ("id", Some(summary.grid_id.to_string())),
+        (
+            "state",
+            Some(format!("{}: {}", summary.state, summary.cells)),
+        ),
         ("submitted", summary.submitted_at.map(time)),
         ("ended", summary.finished_at.map(time)),
-        ("submitter", submitter.map(|name| printable(name))),
+        ("submitter", Some(printable(&summary.submitter))),
         ("priority", priority.map(|it| it.to_string())),
         ("time left", time_left.map(rough_duration)),
         ("cost", summary.cost()),
-    ];
-    let lines = lines.into_iter();
-    let known = lines.filter_map(|(what, value)| Some(format!("{what:<9}  {}", value?)));
-    [
-        printable(&summary.name),
-        format!("id         {}", summary.grid_id),
-        format!("state      {}: {}", summary.state, summary.cells),
-    ]
-    .into_iter()
-    .chain(known)
-    .collect()
+        ("labels", Some(labels.collect::<Vec<_>>().join(" "))),
+        ("settings", Some(settings.join("\n"))),
+    ])
 }
 
-/// Settings that are not as they would be anyway: `size=512 start=noise`.
+/// Settings that are not as they would be anyway, as `--set` takes them: `size=512 content_layers=conv4_2:0.5`.
 fn changed_settings(settings: &SettingsPatch) -> String {
     let fields = |patch: &SettingsPatch| match serde_json::to_value(patch) {
         Ok(serde_json::Value::Object(fields)) => fields,
@@ -114,12 +106,19 @@ fn changed_settings(settings: &SettingsPatch) -> String {
     let changed = fields(settings).into_iter();
     let changed = changed.filter(|(key, value)| defaults.get(key) != Some(value));
     let written: Vec<String> = changed
-        .map(|(key, value)| match value {
-            serde_json::Value::String(word) => format!("{key}={word}"),
-            other => format!("{key}={other}"),
-        })
+        .map(|(key, value)| format!("{key}={}", written(value)))
         .collect();
     written.join(" ")
+}
+
+fn written(value: serde_json::Value) -> String {
+    match value {
+        serde_json::Value::String(word) => word,
+        value => match LayerWeights::deserialize(&value) {
+            Ok(layers) => layers.to_string(),
+            Err(_) => value.to_string(),
+        },
+    }
 }
 
 #[cfg(test)]
@@ -142,7 +141,7 @@ mod tests {
         words.sort_unstable();
         assert_eq!(
             words,
-            ["content_layers={\"conv4_2\":0.5}", "size=64", "start=noise"]
+            ["content_layers=conv4_2:0.5", "size=64", "start=noise"]
         );
     }
 

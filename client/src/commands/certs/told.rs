@@ -2,15 +2,15 @@
 
 use std::path::Path;
 
+use atelier_proto::holder::Role;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::super::list::plain_table;
 use crate::certs::{Authority, Entry, HostName, Kind, Made, Standing};
 use crate::error::Error;
 use crate::printer::Printer;
+use crate::table::plain_table;
 use crate::text::{printable, shortened};
-use atelier_proto::holder::Role;
 
 /// A certificate, as `--json` has it.
 #[derive(Serialize)]

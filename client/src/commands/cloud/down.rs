@@ -16,7 +16,7 @@ use crate::confirm;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::printer::{Printer, Tone};
-use crate::text::counted;
+use crate::text::{counted, first_line};
 
 const NOTHING_DONE: &str = "nothing was removed";
 /// How long machines may take to end. They have 2 minutes to leave, and AWS some more to take them down.
@@ -163,16 +163,10 @@ async fn check_grids(desk: &Desk<'_>, stack: &Stack, even_so: bool) -> Result<()
         Err(problem) => CloudError::CannotTell { problem },
     };
     if even_so {
-        let words = first_line(&refusal.into());
-        desk.printer.warn(&words);
+        desk.printer.warn(&first_line(&refusal));
         return Ok(());
     }
     Err(refusal.into())
-}
-
-fn first_line(error: &Error) -> String {
-    let text = error.to_string();
-    text.lines().next().unwrap_or_default().to_owned()
 }
 
 fn what_goes(remains: &Remains, delete_bucket: bool) -> String {

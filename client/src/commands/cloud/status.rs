@@ -8,7 +8,7 @@ use clap::Args;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::{Desk, StackArgs, Told, in_lines};
+use super::{Desk, StackArgs, Told};
 use crate::cli::AccessArgs;
 use crate::cloud::CloudError;
 use crate::cloud::asked::{self, Work};
@@ -19,7 +19,8 @@ use crate::cloud::stack::{NODE_GROUP, Stack, Standing};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::printer::Printer;
-use crate::text::{dollars, printable};
+use crate::table::facts;
+use crate::text::{dollars, first_line, printable};
 
 /// `atelier cloud status`.
 #[derive(Debug, Args)]
@@ -82,7 +83,7 @@ pub async fn run(
     let nodes = group.as_ref().map(|group| group.dollars_per_hour(&prices));
     let (coordinator, problem) = match work {
         Some(Ok(work)) => (Some(work.clone()), None),
-        Some(Err(error)) => (None, error.to_string().lines().next().map(str::to_owned)),
+        Some(Err(error)) => (None, Some(first_line(error))),
         None => (None, None),
     };
     let status = Status {
@@ -155,7 +156,7 @@ fn lines(status: &Status<'_>) -> String {
     });
     let problem = status.coordinator_problem.as_deref();
     let problem = problem.map(|problem| format!("does not answer: {}", printable(problem)));
-    in_lines([
+    facts([
         (
             "stack",
             Some(format!(

@@ -3,13 +3,13 @@
 use clap::Args;
 use serde::Serialize;
 
-use crate::commands::list::plain_table;
 use crate::context::Context;
 use crate::coordinator::GridFilter;
 use crate::coordinator::view::{FleetView, GridState, ScaleMode, Summary};
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::text::{counted, dollars, printable, rough_duration, shortened};
+use crate::table::{facts, plain_table};
+use crate::text::{counted, dollars, printable, printable_lines, rough_duration, shortened};
 
 /// Grids that are told with what they cost.
 const GRIDS_MAX: usize = 50;
@@ -124,8 +124,8 @@ fn head(fleet: &FleetView) -> String {
             counted(count as usize, "machine")
         )
     });
-    let trouble = Some(&fleet.trouble).filter(|trouble| !trouble.is_empty());
-    let lines = [
+    let reasons: Vec<String> = fleet.reasons.iter().map(|it| printable(it)).collect();
+    facts([
         ("backlog", Some(backlog)),
         ("done in", done_in),
         ("nodes", Some(in_states(&states))),
@@ -134,19 +134,9 @@ fn head(fleet: &FleetView) -> String {
         ("taken back", taken_back),
         ("boot time", fleet.boot_time.map(rough_duration)),
         ("cost", per_hour),
-        ("because", Some(fleet.reasons.join("\n            "))),
-        ("trouble", trouble.map(|trouble| indented(trouble))),
-    ];
-    let known = lines.into_iter().filter_map(|(what, value)| {
-        let value = value.filter(|value| !value.is_empty())?;
-        Some(format!("{what:<10}  {value}"))
-    });
-    known.collect::<Vec<_>>().join("\n")
-}
-
-fn indented(text: &str) -> String {
-    let lines = text.lines().map(printable);
-    lines.collect::<Vec<_>>().join("\n            ")
+        ("because", Some(reasons.join("\n"))),
+        ("trouble", Some(printable_lines(&fleet.trouble))),
+    ])
 }
 
 fn in_states(states: &[(u32, &str)]) -> String {

@@ -6,9 +6,9 @@ use atelier_proto::ids::CellId;
 use jiff::tz::TimeZone;
 
 use crate::cell_ref::{NO_ARTIST, NO_PHOTO};
-use crate::commands::list::{local_time, plain_table};
 use crate::coordinator::view::{Attempt, CellState, CellView, GridView};
-use crate::text::{printable, shortened};
+use crate::table::plain_table;
+use crate::text::{local_time, log_lines, printable, shortened};
 
 /// Every cell in a line.
 pub(super) fn cells(grid: &GridView) -> String {
@@ -98,8 +98,7 @@ pub(super) fn logs(grid: &GridView) -> String {
             attempt.attempt,
             printable(&attempt.node_name)
         ));
-        let log = log.lines();
-        lines.extend(log.map(|line| format!("  {}", printable(&line.replace('\t', "    ")))));
+        lines.extend(log_lines(log));
     }
     if lines.is_empty() {
         lines.push("\nno node sent the end of a log".to_owned());

@@ -5,12 +5,12 @@ use clap::Args;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::commands::list::{local_time, plain_table};
 use crate::context::Context;
 use crate::coordinator::view::TokenView;
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::text::{ago, printable, shortened};
+use crate::table::plain_table;
+use crate::text::{ago, local_time, printable, shortened};
 
 /// `atelier tokens list`.
 #[derive(Debug, Args)]

@@ -2,7 +2,7 @@
 
 use crate::cloud::costs::Costs;
 use crate::cloud::parameters::{Values, option_of};
-use crate::commands::list::plain_table;
+use crate::table::plain_table;
 use crate::text::{dollars, printable, shortened};
 
 /// A parameter that becomes another.
