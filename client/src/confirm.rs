@@ -2,20 +2,49 @@
 
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
 
+use tokio_util::sync::CancellationToken;
+
 use crate::error::Error;
 use crate::printer::Printer;
 
 /// An answer is a word; more than this is none.
 const ANSWER_BYTES_MAX: u64 = 1024;
 
-/// Whether somebody sits there who can be asked.
-pub fn can_ask() -> bool {
-    io::stdin().is_terminal() && io::stderr().is_terminal()
+/// Sees to it that somebody sits there who can be asked.
+///
+/// # Errors
+/// When nobody does.
+pub fn check_somebody_is_there(command: &'static str) -> Result<(), Error> {
+    if io::stdin().is_terminal() && io::stderr().is_terminal() {
+        Ok(())
+    } else {
+        Err(Error::NobodyToAsk { command })
+    }
 }
 
-/// Asks, and waits for the answer. Anything but a yes is a no, and so is the end of the input.
-pub async fn confirmed(printer: &Printer, question: &str) -> Result<bool, Error> {
+/// Asks, and goes on after a yes alone: anything else is a no, and so is the end of the input.
+///
+/// # Errors
+/// After a no, or Ctrl-C, the command ends and says `otherwise`, as in `nothing was deleted`.
+pub async fn confirm(
+    printer: &Printer,
+    shutdown: &CancellationToken,
+    question: &str,
+    otherwise: &str,
+) -> Result<(), Error> {
     printer.question(&format!("{question} [y/N]"));
+    let Some(answer) = shutdown.run_until_cancelled(answer()).await else {
+        // On a line below the question.
+        return Err(Error::Interrupted(format!("\ninterrupted: {otherwise}")));
+    };
+    if is_yes(&answer?) {
+        Ok(())
+    } else {
+        Err(Error::Interrupted(otherwise.to_owned()))
+    }
+}
+
+async fn answer() -> Result<String, Error> {
     // A thread that still waits for a line does not hold up an interrupted program.
     let reading = tokio::task::spawn_blocking(|| {
         let mut answer = String::new();
@@ -23,11 +52,10 @@ pub async fn confirmed(printer: &Printer, question: &str) -> Result<bool, Error>
         stdin.read_line(&mut answer).map(|_| answer)
     });
     let answer = reading.await.map_err(io::Error::other).flatten();
-    let answer = answer.map_err(|cause| Error::System {
+    answer.map_err(|cause| Error::System {
         what: "to read from the terminal",
         cause,
-    })?;
-    Ok(is_yes(&answer))
+    })
 }
 
 fn is_yes(answer: &str) -> bool {

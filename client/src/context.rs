@@ -4,6 +4,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::coordinator::Coordinator;
 use crate::error::Error;
+use crate::interrupt;
 use crate::printer::Printer;
 
 /// The printer, the coordinator, and the wish to end.
@@ -18,15 +19,12 @@ pub struct Context {
 }
 
 impl Context {
-    /// Does `work` unless Ctrl-C comes first; then the command ends with these words.
+    /// Does `work` unless Ctrl-C comes first; then the command ends, saying what became of it.
     pub async fn unless_interrupted<T>(
         &self,
-        words: &str,
+        otherwise: &str,
         work: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
-        match self.shutdown.run_until_cancelled(work).await {
-            Some(done) => done,
-            None => Err(Error::Interrupted(words.to_owned())),
-        }
+        interrupt::unless_interrupted(&self.shutdown, otherwise, work).await
     }
 }

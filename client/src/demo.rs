@@ -19,6 +19,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::fetch::{Fetched, Fetcher, Selection};
 use crate::galleries::Galleries;
+use crate::interrupt::interrupted;
 use crate::local::{Atelier, LocalConfig};
 use crate::plan::{Plan, Wishes};
 use crate::printer::Printer;
@@ -29,6 +30,9 @@ use crate::samples::{self, Samples};
 const GRID_NAME: &str = "Atelier demo";
 /// Good to look at, and on two cores done in some two minutes.
 const SETTINGS: [&str; 4] = ["size=256", "scales=3", "iterations=28", "style_weight=10"];
+
+/// What is told when Ctrl-C comes.
+const CLOSED: &str = "the demo is closed";
 
 /// What can be chosen of the demo.
 #[derive(Debug, Clone)]
@@ -66,10 +70,6 @@ pub async fn run(
     finish(printer, &request, work, painted)
 }
 
-fn interrupted() -> Error {
-    Error::Interrupted("interrupted: the demo is closed".to_owned())
-}
-
 /// Draws the pictures, opens the atelier, has it paint, and closes it, whatever happens.
 async fn paint_in(
     printer: &Printer,
@@ -93,7 +93,7 @@ async fn paint_in(
     // Waited for in any case, since it writes into a folder that is about to go.
     let drawn = drawing.await;
     let Some(mut atelier) = opened? else {
-        return Err(interrupted());
+        return Err(interrupted(CLOSED));
     };
     let url = atelier.url().to_owned();
     let painting = async {
@@ -110,7 +110,7 @@ async fn paint_in(
     let painted = tokio::select! {
         painted = painting => painted,
         error = atelier.supervise(printer) => Err(error.into()),
-        () = shutdown.cancelled() => Err(interrupted()),
+        () = shutdown.cancelled() => Err(interrupted(CLOSED)),
     };
     atelier.stop().await;
     painted

@@ -1,4 +1,4 @@
-//! Signals to end: the first asks, the second insists.
+//! Signals to end: the first asks, the second insists; and work that the first one ends.
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -36,4 +36,19 @@ pub fn on_signals() -> Result<CancellationToken, Error> {
         }
     });
     Ok(shutdown)
+}
+
+/// Does `work` unless Ctrl-C comes first; then the command ends, saying what became of it.
+pub async fn unless_interrupted<T>(
+    shutdown: &CancellationToken,
+    otherwise: &str,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    let done = shutdown.run_until_cancelled(work).await;
+    done.unwrap_or_else(|| Err(interrupted(otherwise)))
+}
+
+/// What a command ends with on Ctrl-C, after which this is so.
+pub fn interrupted(otherwise: &str) -> Error {
+    Error::Interrupted(format!("interrupted: {otherwise}"))
 }

@@ -148,7 +148,7 @@ async fn follow_with(
     display: impl FnOnce(&Board) -> Display,
     each: impl FnMut(&Board, &Change) -> Result<(), Error>,
 ) -> Result<Ended, Error> {
-    let words = format!("interrupted; the grid goes on, and `atelier watch {grid}` shows it again");
+    let words = format!("the grid goes on, and `atelier watch {grid}` shows it again");
     let following = async {
         let board = Board::new(context.coordinator.get(grid).await?);
         let display = display(&board);

@@ -10,6 +10,7 @@ use super::events::{News, Progress};
 use super::stack::{Stack, Standing};
 use super::{Cloud, CloudError};
 use crate::error::Error;
+use crate::interrupt::unless_interrupted;
 use crate::printer::{Printer, Tone};
 use crate::text::printable;
 
@@ -132,11 +133,15 @@ impl Waiting<'_> {
     ) -> Result<(Stack, Progress), Error> {
         let line = self.line(doing);
         let waiting = Box::pin(self.watch(id, after, line.as_ref()));
-        let settled = self.shutdown.run_until_cancelled(waiting).await;
+        let otherwise = format!(
+            "AWS goes on {} the stack; see it with `atelier cloud status`",
+            doing.now()
+        );
+        let settled = unless_interrupted(self.shutdown, &otherwise, waiting).await;
         if let Some(line) = line {
             line.finish_and_clear();
         }
-        settled.unwrap_or_else(|| Err(interrupted(doing)))
+        settled
     }
 
     async fn watch(
@@ -193,13 +198,6 @@ impl Waiting<'_> {
             }
         }
     }
-}
-
-fn interrupted(doing: Doing) -> Error {
-    Error::Interrupted(format!(
-        "stopped waiting; AWS goes on {} the stack: see it with `atelier cloud status`",
-        doing.now()
-    ))
 }
 
 /// Asks again while AWS wants fewer calls or is out of reach, for some minutes.

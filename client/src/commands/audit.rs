@@ -64,7 +64,7 @@ struct Answer<'a> {
 
 /// Audits, and prints a line for each difference.
 pub async fn run(context: &Context, args: AuditArgs) -> Result<Exit, Error> {
-    let words = "interrupted; an audit changes nothing";
+    let words = "an audit changes nothing";
     let auditing = Box::pin(auditing(context, &args));
     let audited = context.unless_interrupted(words, auditing).await?;
     let printer = &context.printer;

@@ -18,6 +18,7 @@ use crate::cloud::stack::Stack;
 use crate::cloud::wait::Waiting;
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::interrupt;
 use crate::printer::Printer;
 use crate::profiles::{Profile, Profiles};
 use crate::table::facts;
@@ -135,16 +136,13 @@ impl<'a> Desk<'a> {
         }
     }
 
-    /// Does `work` unless Ctrl-C comes first; then the command ends with these words.
+    /// Does `work` unless Ctrl-C comes first; then the command ends, saying what became of it.
     async fn unless_interrupted<T>(
         &self,
-        words: &str,
+        otherwise: &str,
         work: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
-        match self.shutdown.run_until_cancelled(Box::pin(work)).await {
-            Some(done) => done,
-            None => Err(Error::Interrupted(words.to_owned())),
-        }
+        interrupt::unless_interrupted(self.shutdown, otherwise, Box::pin(work)).await
     }
 }
 

@@ -12,8 +12,6 @@ use crate::exit::Exit;
 use crate::grid_ref;
 use crate::text::{counted, printable, shortened};
 
-const NOT_DELETED: &str = "nothing was deleted";
-
 /// `atelier delete`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -42,18 +40,14 @@ struct Deleted {
 /// Deletes the grid, once that is certain.
 pub async fn run(context: &Context, args: DeleteArgs) -> Result<Exit, Error> {
     let printer = &context.printer;
-    if !args.yes && !confirm::can_ask() {
-        return Err(Error::NobodyToAsk { command: "delete" });
+    if !args.yes {
+        confirm::check_somebody_is_there("delete")?;
     }
     let grid_id = grid_ref::resolve(&context.coordinator, &args.grid).await?;
     if !args.yes {
         let grid = context.coordinator.get(grid_id).await?;
         let question = question(&grid.summary);
-        let asking = confirm::confirmed(printer, &question);
-        let words = format!("\ninterrupted; {NOT_DELETED}");
-        if !context.unless_interrupted(&words, asking).await? {
-            return Err(Error::Interrupted(NOT_DELETED.to_owned()));
-        }
+        confirm::confirm(printer, &context.shutdown, &question, "nothing was deleted").await?;
     }
     context.coordinator.delete(grid_id).await?;
     if printer.json_wanted() {

@@ -34,8 +34,10 @@ pub async fn run(
     DoctorArgs {}: DoctorArgs,
 ) -> Result<Exit, Error> {
     let printer = &context.printer;
-    let looking = async { Ok(look(&context.coordinator, profile).await?) };
-    let facts = context.unless_interrupted("interrupted", looking).await?;
+    let looking = Box::pin(async { Ok(look(&context.coordinator, profile).await?) });
+    let facts = context
+        .unless_interrupted("the rest was not looked at", looking)
+        .await?;
     let findings = judge(&facts);
     let of_level = |level| findings.iter().filter(|it| it.level == level).count();
     let (broken, warnings) = (of_level(Level::Broken), of_level(Level::Warning));

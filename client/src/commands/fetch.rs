@@ -59,7 +59,7 @@ pub async fn run(context: Context, args: FetchArgs) -> Result<Exit, Error> {
 /// Fetches, and prints the path of the page.
 pub(super) async fn fetch_and_tell(context: &Context, args: FetchArgs) -> Result<Fetched, Error> {
     let has_sheet = args.contact_sheet;
-    let words = "interrupted: what was fetched stays, and `atelier fetch` goes on from there";
+    let words = "what was fetched stays, and `atelier fetch` goes on from there";
     let fetched = context
         .unless_interrupted(words, Box::pin(fetching(context, args)))
         .await?;

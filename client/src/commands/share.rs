@@ -56,7 +56,7 @@ pub async fn run(context: Context, args: ShareArgs) -> Result<Exit, Error> {
         let shared = share(&bucket, &manifest, args.expires).await?;
         Ok((manifest, shared))
     });
-    let words = "interrupted: no page was written";
+    let words = "no page was written";
     let (manifest, shared) = context.unless_interrupted(words, sharing).await?;
     let out = args.out.unwrap_or_else(|| {
         let name = atelier_gallery::keys::slugs([manifest.name.as_str()]).concat();

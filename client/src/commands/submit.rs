@@ -24,7 +24,7 @@ use crate::text::{counted, printable, shortened};
 
 /// Files passed over that are named one by one.
 const SKIPPED_TOLD_MAX: usize = 3;
-const INTERRUPTED: &str = "interrupted; nothing was submitted";
+const NOTHING_SUBMITTED: &str = "nothing was submitted";
 
 /// `atelier submit`.
 #[derive(Debug, Args)]
@@ -195,7 +195,9 @@ async fn favourites(
         let manifest = selection.of(&manifest).map_err(FetchError::from)?;
         like::plans(&bucket, &manifest, wishes, inputs).await
     });
-    context.unless_interrupted(INTERRUPTED, bringing).await
+    context
+        .unless_interrupted(NOTHING_SUBMITTED, bringing)
+        .await
 }
 
 async fn submit_and_tell(context: &Context, plan: Plan, wait: bool) -> Result<Exit, Error> {
@@ -248,7 +250,9 @@ pub async fn submit_plan(context: &Context, plan: Plan) -> Result<Submitted, Err
         bar.finish_and_clear();
         Ok((checked, sent?))
     });
-    let (checked, sent) = context.unless_interrupted(INTERRUPTED, preparing).await?;
+    let (checked, sent) = context
+        .unless_interrupted(NOTHING_SUBMITTED, preparing)
+        .await?;
     // Not interruptible: a person should know whether there is a grid.
     let request_id = RequestId::generate();
     let accepted = context

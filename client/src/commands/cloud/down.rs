@@ -79,9 +79,8 @@ pub async fn run(
     access: &AccessArgs,
     args: DownArgs,
 ) -> Result<Exit, Error> {
-    if !args.yes && !confirm::can_ask() {
-        let command = "cloud down";
-        return Err(Error::NobodyToAsk { command });
+    if !args.yes {
+        confirm::check_somebody_is_there("cloud down")?;
     }
     let desk = Desk::open(printer, shutdown, access, args.stack).await?;
     let looking = look(&desk, args.delete_bucket);
@@ -93,11 +92,7 @@ pub async fn run(
     printer.say(&what_goes(&remains, args.delete_bucket));
     if !args.yes {
         let question = format!("Remove {}?", desk.name);
-        let asking = confirm::confirmed(printer, &question);
-        let words = format!("\ninterrupted; {NOTHING_DONE}");
-        if !desk.unless_interrupted(&words, asking).await? {
-            return Err(Error::Interrupted(NOTHING_DONE.to_owned()));
-        }
+        confirm::confirm(printer, shutdown, &question, NOTHING_DONE).await?;
     }
     remove(&desk, &remains).await?;
     let bucket = remains.bucket.as_deref();
@@ -216,7 +211,7 @@ async fn end_machines(desk: &Desk<'_>, group: Option<&str>) -> Result<(), Error>
             .await?)
     };
     let words = format!(
-        "interrupted; nodes end, and the stack stays: `atelier cloud up {}` lets them come again",
+        "nodes end, and the stack stays: `atelier cloud up {}` lets them come again",
         desk.name
     );
     if !desk.unless_interrupted(&words, ending).await? {
@@ -253,7 +248,7 @@ async fn remove_bucket(desk: &Desk<'_>, bucket: &str) -> Result<(), Error> {
     };
     let removing = async { Ok(desk.cloud.remove_bucket(bucket, tell).await?) };
     let words = format!(
-        "interrupted; the stack is gone, and the bucket is not: `aws s3 rb --force s3://{bucket}` removes it"
+        "the stack is gone, and the bucket is not: `aws s3 rb --force s3://{bucket}` removes it"
     );
     desk.unless_interrupted(&words, removing).await
 }

@@ -77,7 +77,9 @@ pub async fn run(
         };
         Ok((stack, group, reason, work))
     };
-    let looked = desk.unless_interrupted("interrupted", looking).await?;
+    let looked = desk
+        .unless_interrupted("nothing was changed", looking)
+        .await?;
     let (stack, group, reason, work) = &looked;
     let costs = Costs::of(&stack.parameters, &prices);
     let nodes = group.as_ref().map(|group| group.dollars_per_hour(&prices));

@@ -69,9 +69,8 @@ pub async fn run(
     access: &AccessArgs,
     args: UpArgs,
 ) -> Result<Exit, Error> {
-    if !args.yes && !confirm::can_ask() {
-        let command = "cloud up";
-        return Err(Error::NobodyToAsk { command });
+    if !args.yes {
+        confirm::check_somebody_is_there("cloud up")?;
     }
     let (given, weights) = args.template.given().await?;
     let prices = prices(args.prices.as_deref())?;
@@ -168,13 +167,7 @@ async fn ask(desk: &Desk<'_>, plan: &Plan, yes: bool) -> Result<(), Error> {
         return Ok(());
     }
     let question = plan.question(&desk.name);
-    let asking = confirm::confirmed(desk.printer, &question);
-    let interrupted = format!("\ninterrupted; {NOTHING_DONE}");
-    if desk.unless_interrupted(&interrupted, asking).await? {
-        Ok(())
-    } else {
-        Err(Error::Interrupted(NOTHING_DONE.to_owned()))
-    }
+    confirm::confirm(desk.printer, desk.shutdown, &question, NOTHING_DONE).await
 }
 
 /// Makes the stack. Weights are put into the bucket as soon as that is there, beside the rest: a node that comes before they
@@ -202,7 +195,7 @@ async fn make(desk: &Desk<'_>, values: &Values, weights: Option<Wanted>) -> Resu
         };
         put(desk, &bucket, &path, digest).await
     };
-    let words = "interrupted; the weights are not in the bucket yet, and AWS goes on making the stack: say the same again";
+    let words = "the weights are not in the bucket yet, and AWS goes on making the stack; say the same again";
     let putting = desk.unless_interrupted(words, putting);
     let (stack, ()) = tokio::try_join!(waiting, putting)?;
     Ok(stack)
@@ -237,8 +230,7 @@ async fn change(
     if let Some(Wanted::File { path, digest }) = &weights {
         // Before any node is told of them.
         let bucket = bucket(desk, stack).await?;
-        let words =
-            "interrupted; the weights were not put into the bucket, and nothing was changed";
+        let words = "the weights were not put into the bucket, and nothing was changed";
         let putting = put(desk, &bucket, path, *digest);
         desk.unless_interrupted(words, putting).await?;
     }
