@@ -12,7 +12,6 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 pub use self::error::DemoError;
-use crate::commands::submit::submit_plan;
 use crate::context::Context;
 use crate::coordinator::Coordinator;
 use crate::error::Error;
@@ -25,6 +24,7 @@ use crate::plan::{Plan, Wishes};
 use crate::printer::Printer;
 use crate::progress::follow;
 use crate::samples::{self, Samples};
+use crate::submission::submit;
 
 /// What the demo's grid is called; also how its gallery is known again.
 const GRID_NAME: &str = "Atelier demo";
@@ -133,7 +133,7 @@ async fn paint(
         ..Wishes::default()
     };
     let plan = Plan::from_folders(&photos, &samples.artists, &wishes)?;
-    let submitted = Box::pin(submit_plan(context, plan)).await?;
+    let submitted = Box::pin(submit(context, plan)).await?;
     let ended = follow(context, submitted.grid_id).await?;
     ended.tell(&context.printer);
     let galleries = Galleries::of(&context.coordinator)?;

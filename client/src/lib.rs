@@ -3,7 +3,8 @@
 //! From the outside in:
 //! - [`cli`]: what can be asked for; [`commands`]: one module a command; [`context`]: what they share
 //! - [`sources`] and [`grid_file`]: what a person names, as files and settings; [`plan`]: the grid that it makes
-//! - [`like`]: favourites as grids; [`inputs`]: pictures checked, and put into the bucket; [`coordinator`]: the only code that knows gRPC
+//! - [`like`]: favourites as grids; [`submission`]: a plan becomes a grid, with its [`inputs`] in the bucket
+//! - [`coordinator`]: the only code that knows gRPC
 //! - [`grid_ref`], [`gallery_url`], [`cell_ref`], [`node_ref`]: GRID, CELL and NODE on the command line; [`submitter`]: who this is
 //! - [`progress`]: a grid while it renders; [`confirm`]: a yes before what cannot be undone
 //! - [`galleries`]: where galleries are read from; [`fetch`]: one brought here; [`share`]: a page of it for others; [`audit`]: whether all is as it is told
@@ -47,6 +48,7 @@ pub mod progress;
 pub mod samples;
 pub mod share;
 pub mod sources;
+pub mod submission;
 pub mod submitter;
 pub mod table;
 pub mod terminal_picture;

@@ -20,6 +20,9 @@ use crate::plan::{
 };
 use crate::text::{printable, shortened};
 
+/// Characters of the name of the grid that favourites are of, in the name of theirs: so many leave room for the rest.
+const THEIR_NAME_CHARACTERS_MAX: usize = 250;
+
 /// Why favourites become no grid.
 #[derive(Debug, thiserror::Error)]
 pub enum LikeError {
@@ -32,6 +35,12 @@ pub enum LikeError {
         /// As it was given.
         list: String,
     },
+    /// Each of them is of a photo or an artist alone.
+    #[error(
+        "none of these favourites is a photo in an artist's style\n\
+         hint: what the network keeps of a photo or an artist alone comes with --reconstructions"
+    )]
+    OnlyReconstructions,
     /// There is no room for the inputs.
     #[error(
         "cannot make a folder for photos and paintings: {0}\nhint: TMPDIR names where such folders go"
@@ -75,8 +84,8 @@ fn blocks(manifest: &Manifest) -> Vec<Block> {
     blocks.collect()
 }
 
-/// Brings the inputs of a gallery's cells into a folder, and makes plans of them. What is wished for outweighs what the cells
-/// were rendered with, but for the settings of single artists.
+/// Makes plans of a gallery's cells, and brings their inputs into a folder. What is wished for outweighs what the cells were
+/// rendered with, but for the settings of single artists.
 ///
 /// # Errors
 /// When an input is not in the bucket any more, or a wish is none.
@@ -86,8 +95,7 @@ pub async fn plans(
     wishes: &Wishes<'_>,
     folder: &Path,
 ) -> Result<Vec<Plan>, Error> {
-    let settings = assignments(wishes.settings)?;
-    let blocks = blocks(manifest);
+    let plans = plans_within(manifest, wishes, folder)?;
     let bucket = bucket.of_grid(manifest.grid_id);
     let inputs = inputs(manifest);
     let wanted = inputs
@@ -100,14 +108,30 @@ pub async fn plans(
         let download = bucket.download(&key, &path, Some(digest));
         download.await.map_err(FetchError::from)?;
     }
+    Ok(plans)
+}
+
+/// The plans, whose inputs are to lie in a folder.
+fn plans_within(
+    manifest: &Manifest,
+    wishes: &Wishes<'_>,
+    folder: &Path,
+) -> Result<Vec<Plan>, Error> {
+    let settings = assignments(wishes.settings)?;
+    let blocks = blocks(manifest);
     let count = blocks.len();
+    if count == 0 {
+        return Err(LikeError::OnlyReconstructions.into());
+    }
     let plans = blocks.into_iter().enumerate().map(|(index, block)| {
         let plan = plan(manifest, &block, &settings, wishes, folder);
         let part = format!("{} ({} of {count})", plan.name, index + 1);
         let name = if count > 1 { part } else { plan.name.clone() };
-        Plan { name, ..plan }
+        let plan = Plan { name, ..plan };
+        plan.check()?;
+        Ok(plan)
     });
-    Ok(plans.collect())
+    plans.collect()
 }
 
 fn plan(
@@ -131,7 +155,10 @@ fn plan(
         .filter_map(|index| manifest.variants.get(*index));
     let name = wishes.name.map(str::to_owned);
     Plan {
-        name: name.unwrap_or_else(|| format!("{}, favourites", manifest.name)),
+        name: name.unwrap_or_else(|| {
+            let theirs = shortened(&manifest.name, THEIR_NAME_CHARACTERS_MAX);
+            format!("{theirs}, favourites")
+        }),
         photos: photos.map(|photo| photo_plan(photo, folder)).collect(),
         artists: artists.map(|artist| artist_plan(artist, folder)).collect(),
         variants: variants
@@ -262,6 +289,34 @@ mod tests {
         let mut expected = some.to_vec();
         expected.sort_unstable();
         assert_eq!(cells, expected);
+    }
+
+    #[test]
+    fn a_wish_that_makes_no_grid_is_refused_before_anything_is_fetched() {
+        let told = |settings: &str, name: Option<&str>| {
+            let settings = [settings.to_owned()];
+            let wishes = Wishes {
+                name,
+                settings: &settings,
+                ..Wishes::default()
+            };
+            let mut manifest = manifest(&[(0, 0, 1)]);
+            manifest.name = "é".repeat(300);
+            let plans = plans_within(&manifest, &wishes, Path::new("inputs"));
+            plans.map_err(|error| error.to_string())
+        };
+        let plans = told("size=512", None).unwrap();
+        assert!(plans[0].name.ends_with("…, favourites"));
+        let without = told("start=file", None).unwrap_err();
+        assert!(
+            without.contains("names no picture to begin from"),
+            "{without}"
+        );
+        let alone = plans_within(&manifest(&[]), &Wishes::default(), Path::new("inputs"));
+        let alone = alone.unwrap_err().to_string();
+        assert!(alone.contains("none of these favourites"), "{alone}");
+        let long = told("size=512", Some(&"x".repeat(301))).unwrap_err();
+        assert!(long.contains("301 characters"), "{long}");
     }
 
     #[test]

@@ -1,30 +1,23 @@
-//! `atelier submit`: a plan is made, every picture checked, what the bucket lacks put there, and the grid
-//! submitted. Whatever goes wrong before the last step, no grid exists.
+//! `atelier submit`: a grid file, photos and artists, or favourites become plans, and these become grids.
 
 use std::path::{Path, PathBuf};
 
-use atelier_proto::ids::{GridId, RequestId};
 use atelier_proto::settings::{PRESET_KEY, Preset};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
-use serde::Serialize;
 
 use super::priority::{PRIORITY_MAX, PRIORITY_MIN};
 use crate::context::Context;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::fetch::{Favourites, FetchError, Selection, read_manifest};
-use crate::inputs::{self, Sent};
 use crate::like::{self, LikeError};
 use crate::plan::{Plan, Wishes};
-use crate::printer::{Printer, Tone};
-use crate::progress::{counter, follow};
+use crate::printer::Tone;
+use crate::progress::follow;
+use crate::submission::{NOTHING_SUBMITTED, submit};
 use crate::submitter::{SUBMITTER_VARIABLE, Submitter};
 use crate::text::{counted, printable, shortened};
-
-/// Files passed over that are named one by one.
-const SKIPPED_TOLD_MAX: usize = 3;
-const NOTHING_SUBMITTED: &str = "nothing was submitted";
 
 /// `atelier submit`.
 #[derive(Debug, Args)]
@@ -118,25 +111,6 @@ pub struct SubmitArgs {
     pub wait: bool,
 }
 
-/// A grid that was submitted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Submitted {
-    /// Its id.
-    pub grid_id: GridId,
-    /// Its name.
-    pub name: String,
-    /// How many cells it has.
-    pub cells: u32,
-    /// False when the coordinator had this very submission already.
-    pub created: bool,
-    /// Different pictures in it.
-    pub inputs: usize,
-    /// Those that the bucket lacked.
-    pub uploaded: usize,
-    /// Their length.
-    pub uploaded_bytes: u64,
-}
-
 /// Submits what the arguments say, and waits if asked to.
 pub async fn run(context: &Context, args: SubmitArgs) -> Result<Exit, Error> {
     let preset = args
@@ -201,7 +175,7 @@ async fn favourites(
 }
 
 async fn submit_and_tell(context: &Context, plan: Plan, wait: bool) -> Result<Exit, Error> {
-    let submitted = submit_plan(context, plan).await?;
+    let submitted = submit(context, plan).await?;
     let printer = &context.printer;
     if printer.json_wanted() {
         printer.json(&submitted)?;
@@ -226,79 +200,12 @@ async fn submit_and_tell(context: &Context, plan: Plan, wait: bool) -> Result<Ex
     Ok(ended.exit())
 }
 
-/// Checks the pictures of a plan, puts them into the bucket and submits the grid.
-pub async fn submit_plan(context: &Context, plan: Plan) -> Result<Submitted, Error> {
-    let printer = &context.printer;
-    tell_skipped(printer, &plan);
-    let preparing = Box::pin(async {
-        // The bucket is tried before the pictures are, which takes longer.
-        let bucket = context.coordinator.bucket()?;
-        bucket.check().await?;
-
-        let paths = plan.paths();
-        let bar = counter(printer, "checking pictures", paths.len() as u64);
-        let checked = inputs::check(paths, || bar.inc(1)).await;
-        bar.finish_and_clear();
-        let checked = checked?;
-
-        let bar = counter(
-            printer,
-            "uploading pictures",
-            checked.distinct().len() as u64,
-        );
-        let sent = inputs::upload(&bucket, &checked, || bar.inc(1)).await;
-        bar.finish_and_clear();
-        Ok((checked, sent?))
-    });
-    let (checked, sent) = context
-        .unless_interrupted(NOTHING_SUBMITTED, preparing)
-        .await?;
-    // Not interruptible: a person should know whether there is a grid.
-    let request_id = RequestId::generate();
-    let accepted = context
-        .coordinator
-        .submit(request_id, &plan, &checked)
-        .await?;
-    let Sent {
-        inputs,
-        uploaded,
-        uploaded_bytes,
-    } = sent;
-    Ok(Submitted {
-        grid_id: accepted.grid_id,
-        name: plan.name,
-        cells: accepted.cells,
-        created: accepted.created,
-        inputs,
-        uploaded,
-        uploaded_bytes,
-    })
-}
-
 /// A label of the command line.
 fn label(text: &str) -> Result<(String, String), &'static str> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("a label is NAME=VALUE, as in gpu=h100"),
     }
-}
-
-fn tell_skipped(printer: &Printer, plan: &Plan) {
-    let skipped = &plan.skipped;
-    if skipped.is_empty() {
-        return;
-    }
-    let named = skipped.iter().take(SKIPPED_TOLD_MAX);
-    let mut told: Vec<String> = named
-        .map(|path| printable(&path.display().to_string()))
-        .collect();
-    if skipped.len() > SKIPPED_TOLD_MAX {
-        told.push(format!("{} more", skipped.len() - SKIPPED_TOLD_MAX));
-    }
-    printer.say(&format!(
-        "passed over what has no picture's name: {}",
-        told.join(", ")
-    ));
 }
 
 #[cfg(test)]

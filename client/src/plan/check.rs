@@ -12,7 +12,7 @@ use crate::text::shortened;
 
 impl Plan {
     /// Names the first thing that is wrong.
-    pub(super) fn check(&self) -> Result<(), PlanError> {
+    pub(crate) fn check(&self) -> Result<(), PlanError> {
         if self.photos.is_empty() {
             return Err(PlanError::NoCells { what: "no photo" });
         }
