@@ -25,12 +25,12 @@ use atelier_gallery::signed::SignedBucket;
 use atelier_proto::ids::{Digest, GridId};
 use backon::{ExponentialBuilder, Retryable as _};
 use futures::StreamExt as _;
-use indicatif::{ProgressBar, ProgressStyle};
 
 pub use self::error::FetchError;
 pub use self::selection::{Favourites, Only, Selection, SelectionError};
 use crate::galleries::Galleries;
 use crate::printer::Printer;
+use crate::progress::byte_counter;
 
 /// `gallery.json` and `index.html` of 10,000 cells take some 10 MiB each.
 pub(crate) const TEXT_BYTES_MAX: u64 = 128 << 20;
@@ -52,8 +52,8 @@ pub struct Fetched {
     pub fetched: usize,
     /// Length of those that were brought now.
     pub bytes: u64,
-    /// Every cell is shown as it ended. Else it is the gallery as far as it has come.
-    pub complete: bool,
+    /// What `gallery.json` says there: of a grid that still renders, the gallery as far as it has come.
+    pub manifest: Manifest,
 }
 
 impl Fetched {
@@ -128,14 +128,8 @@ impl Fetcher {
             self.selection.is_everything(),
         );
         file::check_ways(&out, wanted.iter().map(|wanted| wanted.path.as_str()))?;
-        let mut fetched = Fetched {
-            files: wanted.len() + 2,
-            fetched: 0,
-            bytes: 0,
-            complete: manifest.complete,
-            out,
-        };
-        self.bring_all(printer, wanted, &mut fetched).await?;
+        let files = wanted.len() + 2;
+        let (mut fetched, mut bytes) = self.bring_all(printer, wanted, &out).await?;
 
         // The page of a grid that still renders may already name pictures that the manifest read above does not.
         let page = if manifest.complete && self.selection.is_everything() {
@@ -143,29 +137,37 @@ impl Fetcher {
         } else {
             page::render(&manifest)?.into_bytes()
         };
-        for (name, bytes) in [("index.html", page), ("gallery.json", json)] {
-            let length = bytes.len() as u64;
-            if file::replace(&fetched.out.join(name), bytes).await? {
-                fetched.fetched += 1;
-                fetched.bytes += length;
+        for (name, content) in [("index.html", page), ("gallery.json", json)] {
+            let length = content.len() as u64;
+            if file::replace(&out.join(name), content).await? {
+                fetched += 1;
+                bytes += length;
             }
         }
-        Ok(fetched)
+        Ok(Fetched {
+            out,
+            files,
+            fetched,
+            bytes,
+            manifest,
+        })
     }
 
+    /// Brings files into a folder; how many were not here, and their length.
     async fn bring_all(
         &mut self,
         printer: &Printer,
         mut wanted: Vec<Wanted>,
-        fetched: &mut Fetched,
-    ) -> Result<(), FetchError> {
+        out: &Path,
+    ) -> Result<(usize, u64), FetchError> {
         wanted.retain(|wanted| !self.here.contains(&wanted.path));
-        let bar = bar(printer, &wanted);
+        let bytes = wanted.iter().filter_map(|wanted| wanted.bytes).sum();
+        let bar = byte_counter(printer, "fetching", bytes);
         let prefix = GridKeys::new(self.grid).prefix();
         let mut missing = Vec::new();
         let bucket = &self.galleries.bucket;
         let mut downloads = futures::stream::iter(wanted)
-            .map(|wanted| bring(bucket, &prefix, &fetched.out, wanted))
+            .map(|wanted| bring(bucket, &prefix, out, wanted))
             .buffer_unordered(DOWNLOADS_MAX);
         let (mut count, mut sum) = (0, 0);
         while let Some((wanted, brought)) = downloads.next().await {
@@ -183,10 +185,8 @@ impl Fetcher {
         }
         drop(downloads);
         bar.finish_and_clear();
-        fetched.fetched += count;
-        fetched.bytes += sum;
         if missing.is_empty() {
-            return Ok(());
+            return Ok((count, sum));
         }
         missing.sort();
         Err(FetchError::Missing {
@@ -301,16 +301,4 @@ fn patience() -> ExponentialBuilder {
     ExponentialBuilder::default()
         .with_jitter()
         .with_max_times(RETRIES_MAX)
-}
-
-fn bar(printer: &Printer, wanted: &[Wanted]) -> ProgressBar {
-    let Some(bars) = printer.bars() else {
-        return ProgressBar::hidden();
-    };
-    let bytes = wanted.iter().filter_map(|wanted| wanted.bytes).sum();
-    let style = ProgressStyle::with_template(
-        "fetching {wide_bar} {bytes}/{total_bytes}  {bytes_per_sec}, {eta} left",
-    )
-    .unwrap_or_else(|_| ProgressStyle::default_bar());
-    bars.add(ProgressBar::new(bytes).with_style(style))
 }

@@ -87,9 +87,10 @@ impl Scene {
             })
         });
         let summary = board.summary();
+        let told = std::iter::once(summary.cells.to_string()).chain(outlook(summary));
         Self {
             painted: painted.collect(),
-            line: format!("{}{}", summary.cells, outlook(summary)),
+            line: told.collect::<Vec<_>>().join(", "),
         }
     }
 }

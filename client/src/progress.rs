@@ -3,18 +3,19 @@
 mod absence;
 mod bars;
 mod board;
+mod counter;
 mod lines;
 #[cfg(test)]
 mod tests;
 
 use atelier_proto::clock::Stopwatch;
 use atelier_proto::ids::{CellId, GridId};
-use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use self::absence::Absence;
 use self::bars::Bars;
 pub use self::board::Board;
+pub use self::counter::{byte_counter, counter};
 use self::lines::Lines;
 use crate::context::Context;
 use crate::coordinator::view::{CellCounts, CellNames, CellState, Change, GridState, Summary};
@@ -247,12 +248,11 @@ impl<Each: FnMut(&Board, &Change) -> Result<(), Error>> Watch<'_, Each> {
     }
 }
 
-/// What is to be expected of a grid, to stand behind how far it is: `, 4 min 10 s left, $0.12 of about $0.40`.
-pub(crate) fn outlook(summary: &Summary) -> String {
+/// What is to be expected of a grid: `4 min 10 s left`, `$0.12 of about $0.40`.
+pub(crate) fn outlook(summary: &Summary) -> impl Iterator<Item = String> {
     let time_left = summary.time_left.filter(|_| !summary.state.has_ended());
-    let time_left = time_left.map(|time| format!(", {} left", rough_duration(time)));
-    let cost = summary.cost().map(|cost| format!(", {cost}"));
-    time_left.into_iter().chain(cost).collect()
+    let time_left = time_left.map(|time| format!("{} left", rough_duration(time)));
+    time_left.into_iter().chain(summary.cost())
 }
 
 /// A cell that has just come to a picture or lost an attempt.
@@ -289,28 +289,4 @@ impl Display {
             Self::Nothing => {}
         }
     }
-}
-
-/// A bar that counts `length` steps of what is said; invisible where there are no bars. Clear it with
-/// [`ProgressBar::finish_and_clear`].
-pub fn counter(printer: &Printer, what: &str, length: u64) -> ProgressBar {
-    let Some(bars) = printer.bars() else {
-        return ProgressBar::hidden();
-    };
-    let bar = bars.add(ProgressBar::new(length));
-    bar.set_style(style("{prefix}  {bar:24}  {pos} of {len}  {msg}", printer));
-    bar.set_prefix(what.to_owned());
-    bar
-}
-
-/// A template, which is ours and so parses; with the strokes that all bars here have.
-fn style(template: &str, printer: &Printer) -> ProgressStyle {
-    let template = if printer.colour() {
-        template.replace("{bar:24}", "{bar:24.cyan/dim}")
-    } else {
-        template.to_owned()
-    };
-    ProgressStyle::with_template(&template)
-        .unwrap_or_else(|_| ProgressStyle::default_bar())
-        .progress_chars("━╸─")
 }

@@ -11,7 +11,6 @@ use atelier_proto::clock::Stopwatch;
 use atelier_proto::ids::{Digest, GridId};
 use backon::{ExponentialBuilder, Retryable as _};
 use futures::{StreamExt as _, TryStreamExt as _};
-use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Content, Facts, Gallery, inputs, objects};
 use crate::coordinator::Coordinator;
@@ -19,6 +18,7 @@ use crate::coordinator::view::GridView;
 use crate::error::Error;
 use crate::fetch::TEXT_BYTES_MAX;
 use crate::printer::Printer;
+use crate::progress::counter;
 use crate::text::first_line;
 
 /// How long a gallery may take to be complete after the grid has ended; a coordinator whose bucket was away for a moment
@@ -111,7 +111,7 @@ pub(super) async fn contents(
     facts: &mut Facts,
 ) -> Result<(), Error> {
     let keys = objects::to_be_read(facts);
-    let bar = bar(printer, keys.len());
+    let bar = counter(printer, "reading objects", keys.len() as u64);
     let reads = keys.into_iter().map(|key| async {
         let content = content(bucket, &key).await?;
         Ok::<_, Error>((key, content))
@@ -163,13 +163,4 @@ where
         .with_jitter()
         .with_max_times(RETRIES_MAX);
     call.retry(backoff).when(BucketError::is_passing).await
-}
-
-fn bar(printer: &Printer, objects: usize) -> ProgressBar {
-    let Some(bars) = printer.bars() else {
-        return ProgressBar::hidden();
-    };
-    let style = ProgressStyle::with_template("reading {wide_bar} {pos}/{len}")
-        .unwrap_or_else(|_| ProgressStyle::default_bar());
-    bars.add(ProgressBar::new(objects as u64).with_style(style))
 }

@@ -64,12 +64,12 @@ pub(super) async fn fetch_and_tell(context: &Context, args: FetchArgs) -> Result
         .unless_interrupted(words, Box::pin(fetching(context, args)))
         .await?;
     if has_sheet {
-        let folder = fetched.out.clone();
-        let drawn = tokio::task::spawn_blocking(move || sheet::draw(&folder)).await;
+        let (folder, manifest) = (fetched.out.clone(), fetched.manifest.clone());
+        let drawn = tokio::task::spawn_blocking(move || sheet::draw(&folder, &manifest)).await;
         drawn.unwrap_or_else(|panicked| Err(FetchError::Drawing(panicked)))?;
     }
     let printer = &context.printer;
-    if !fetched.complete {
+    if !fetched.manifest.complete {
         printer.warn("this grid is still being rendered: the gallery shows what there is so far; fetch it again later");
     }
     let files = counted(fetched.files, "file");
@@ -103,7 +103,7 @@ async fn fetching(context: &Context, args: FetchArgs) -> Result<Fetched, Error> 
     loop {
         gallery.changed(&mut seen).await?;
         match gallery.fetch(&context.printer).await {
-            Ok(fetched) if fetched.complete => return Ok(fetched),
+            Ok(fetched) if fetched.manifest.complete => return Ok(fetched),
             Ok(fetched) if fetched.fetched > 0 => {
                 let files = counted(fetched.fetched, "file");
                 context

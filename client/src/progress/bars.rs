@@ -1,4 +1,4 @@
-//! Bars on a terminal: one for the grid, above it one for each cell in hand.
+//! Bars on a terminal: one for the grid, above it one for each cell in hand; their lines fit 80 columns.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -7,7 +7,8 @@ use atelier_proto::ids::CellId;
 use indicatif::{MultiProgress, ProgressBar};
 
 use super::board::Board;
-use super::{News, outlook, style};
+use super::counter::style;
+use super::{News, outlook};
 use crate::coordinator::view::{CellState, CellView, GridState, Summary};
 use crate::printer::{Printer, Tone};
 use crate::text::{duration, printable, shortened};
@@ -32,10 +33,10 @@ impl Bars {
     pub(super) fn new(printer: Printer, multi: MultiProgress, board: &Board) -> Self {
         let grid = multi.add(ProgressBar::new(STEPS));
         grid.set_style(style(
-            "{prefix:36!}  {bar:24}  {msg}  {elapsed} gone",
+            "{prefix:32!}  {bar:24}  {msg}{elapsed} gone",
             &printer,
         ));
-        grid.set_prefix(printable(&shortened(&board.summary().name, 36)));
+        grid.set_prefix(printable(&shortened(&board.summary().name, 32)));
         let mut drawn = Self {
             printer,
             multi,
@@ -92,8 +93,8 @@ impl Bars {
             let bar = self.cells.entry(cell.cell_id).or_insert_with(|| {
                 let bar = ProgressBar::new(1);
                 let bar = self.multi.insert_before(&self.grid, bar);
-                bar.set_style(style("{prefix:36!}  {bar:24}  {msg}", &self.printer));
-                bar.set_prefix(shortened(&board.label(cell), 36));
+                bar.set_style(style("{prefix:32!}  {bar:24}  {msg}", &self.printer));
+                bar.set_prefix(shortened(&board.label(cell), 32));
                 bar
             });
             bar.set_length(u64::from(cell.evaluations_planned.max(1)));
@@ -106,17 +107,25 @@ impl Bars {
     }
 }
 
+/// How far the grid is, and on a line below what is to be expected of it, before the time that has gone.
 fn grid_message(summary: &Summary) -> String {
     let counts = summary.cells;
-    let ended = format!("{} of {} cells", counts.ended(), counts.total());
     let state = match summary.state {
-        GridState::Active => "",
-        GridState::Paused => ", paused",
+        GridState::Active => None,
+        GridState::Paused => Some("paused".to_owned()),
         GridState::Finished | GridState::Cancelled | GridState::Deleted => {
-            ", completing the gallery"
+            Some("completing the gallery".to_owned())
         }
     };
-    format!("{ended}{state}{}", outlook(summary))
+    let expected = state.into_iter().chain(outlook(summary));
+    // The time that has gone stands behind it all.
+    let expected: Vec<String> = expected.chain([String::new()]).collect();
+    format!(
+        "{} of {} cells\n{}",
+        counts.ended(),
+        counts.total(),
+        expected.join(", ")
+    )
 }
 
 fn message(cell: &CellView) -> String {
@@ -154,23 +163,23 @@ mod tests {
             },
             ..summary()
         };
-        assert_eq!(grid_message(&summary), "3 of 6 cells");
+        assert_eq!(grid_message(&summary), "3 of 6 cells\n");
         summary.time_left = Some(Duration::from_secs(250));
         summary.dollars_spent = Some(0.12);
         summary.dollars_expected = Some(0.4);
         assert_eq!(
             grid_message(&summary),
-            "3 of 6 cells, 4 min 10 s left, $0.12 of about $0.40"
+            "3 of 6 cells\n4 min 10 s left, $0.12 of about $0.40, "
         );
         (summary.state, summary.time_left) = (GridState::Paused, None);
         assert_eq!(
             grid_message(&summary),
-            "3 of 6 cells, paused, $0.12 of about $0.40"
+            "3 of 6 cells\npaused, $0.12 of about $0.40, "
         );
         summary.state = GridState::Finished;
         assert_eq!(
             grid_message(&summary),
-            "3 of 6 cells, completing the gallery, $0.12"
+            "3 of 6 cells\ncompleting the gallery, $0.12, "
         );
     }
 }

@@ -69,7 +69,9 @@ fn line(summary: &Summary) -> String {
         GridState::Paused => " (paused)",
         _ => "",
     };
-    format!("{name}{paused}: {}{}", summary.cells, outlook(summary))
+    let told = std::iter::once(summary.cells.to_string()).chain(outlook(summary));
+    let told: Vec<String> = told.collect();
+    format!("{name}{paused}: {}", told.join(", "))
 }
 
 fn tenth(board: &Board) -> u32 {
