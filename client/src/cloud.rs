@@ -3,11 +3,12 @@
 //! The only code of the client that names the SDKs of AWS. What it decides is pure and apart from what it calls:
 //! - [`template`]: what the template takes; [`parameters`]: what it is given, checked before anything is called
 //! - [`costs`]: what a stack is made of and what an hour of it costs
-//! - [`stack`], [`group`], [`bucket`]: CloudFormation, the nodes' Auto Scaling group, S3
+//! - [`stack`]: what a stack is, and [`cloudformation`], which has it; [`group`]: the nodes' Auto Scaling group; [`bucket`]: S3
 //! - [`events`]: how an operation gets on, of which [`wait`] tells until it has ended; [`asked`]: whether grids run
 
 pub mod asked;
 pub mod bucket;
+pub mod cloudformation;
 pub mod costs;
 mod error;
 pub mod events;

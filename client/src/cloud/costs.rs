@@ -21,7 +21,7 @@ const ALARMS: f64 = 3.0;
 /// A part of a stack.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Part {
-    /// What it is called in ARCHITECTURE.md.
+    /// What people call it.
     pub name: &'static str,
     /// What it is.
     pub what: String,
@@ -55,7 +55,7 @@ impl Costs {
         let number = |name: &str| value(name).parse().unwrap_or_default();
         let kinds = Template::shipped().node_types.iter();
         let disk = monthly(prices, "volume-gb-month", NODE_DISK_GB);
-        let address = own_addresses(values, prices, 1.0);
+        let address = own_address(values, prices);
         let mut nodes: Vec<(f64, &str)> = kinds
             .filter_map(|kind| Some((prices.machine(kind, Capacity::Spot)?, kind.as_str())))
             .map(|(price, kind)| (price + disk + address, kind))
@@ -137,8 +137,8 @@ fn parts(values: &Values, prices: &Prices) -> Vec<Part> {
     let coordinators = if is_sqlite { 1.0 } else { 2.0 };
     let kind = value("CoordinatorInstanceType");
     let machine = prices.machine(kind, Capacity::OnDemand);
-    let beside = own_addresses(values, prices, 1.0)
-        + monthly(prices, "volume-gb-month", COORDINATOR_DISK_GB);
+    let beside =
+        own_address(values, prices) + monthly(prices, "volume-gb-month", COORDINATOR_DISK_GB);
     let network = if value("VpcId").is_empty() {
         Part {
             name: "network",
@@ -211,15 +211,11 @@ fn monthly(prices: &Prices, name: &str, count: f64) -> f64 {
     prices.parts.get(name).copied().unwrap_or_default() * count / MONTH_HOURS
 }
 
-/// Public addresses, which machines have in subnets that are the stack's own.
-fn own_addresses(values: &Values, prices: &Prices, count: f64) -> f64 {
+/// The public address that a machine has in subnets that are the stack's own.
+fn own_address(values: &Values, prices: &Prices) -> f64 {
     let has_own = values.get("VpcId").is_none_or(String::is_empty);
-    let price = prices.parts.get("public-address").copied();
-    if has_own {
-        price.unwrap_or_default() * count
-    } else {
-        0.0
-    }
+    let price = prices.parts.get("public-address").filter(|_| has_own);
+    price.copied().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -277,22 +277,9 @@ fn against(values: &Values) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn given(said: &[(&str, &str)]) -> Given {
-        let needed = [
-            ("CoordinatorImage", "r.example/atelier-coordinator:1"),
-            ("NodeImage", "r.example/atelier-node:1-cuda"),
-            ("ClientCidr", "203.0.113.0/24"),
-        ];
-        let mut given = Given::default();
-        for (name, value) in needed.iter().chain(said) {
-            given.say(name, Some((*value).to_owned()));
-        }
-        given
-    }
-
     #[test]
     fn what_is_not_given_is_as_before_or_by_default() {
-        let settled = given(&[("NodesMax", "4")]).settled(None).unwrap();
+        let settled = Given::with(&[("NodesMax", "4")]).settled(None).unwrap();
         assert_eq!(
             (settled["NodesMax"].as_str(), settled["NodesMin"].as_str()),
             ("4", "0")
@@ -310,7 +297,8 @@ mod tests {
 
     #[test]
     fn mistakes_are_told_with_the_options_that_made_them() {
-        let refusal = |said: &[(&str, &str)]| given(said).settled(None).unwrap_err().to_string();
+        let refusal =
+            |said: &[(&str, &str)]| Given::with(said).settled(None).unwrap_err().to_string();
         let mut told = vec![
             Given::default().settled(None).unwrap_err().to_string(),
             refusal(&[("ClientCidr", "203.0.113.7")]),
@@ -328,7 +316,7 @@ mod tests {
             refusal(&[("VolumeZone", "eu-central-1a")]),
             refusal(&[("SubnetIds", "subnet-0a1b2c3d")]),
         ];
-        let mut typed = given(&[("NodesMax", "4")]);
+        let mut typed = Given::with(&[("NodesMax", "4")]);
         for assignment in ["NodesMax=5", "Nodesmax=5", "LogDays", "LogDays=2"] {
             let set = typed.set(assignment).err();
             let error = set.or_else(|| typed.settled(None).err());

@@ -5,17 +5,19 @@ pub mod down;
 pub mod status;
 pub mod up;
 
+use std::path::Path;
 use std::time::Duration;
 
 use atelier_proto::connect::Access;
+use atelier_proto::prices::Prices;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::AccessArgs;
-use crate::cloud::Cloud;
 use crate::cloud::stack::Stack;
 use crate::cloud::wait::Waiting;
+use crate::cloud::{Cloud, CloudError};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::interrupt;
@@ -31,9 +33,9 @@ const NAME_CHARACTERS_MAX: usize = 64;
 pub enum CloudCommand {
     /// Make an atelier, or change one: coordinators, a bucket, and as many nodes as the backlog asks for
     Up(Box<up::UpArgs>),
-    /// Show how one stands, its machines and what they cost
+    /// Show how an atelier stands, its machines and what they cost
     Status(status::StatusArgs),
-    /// Remove one; its bucket stays unless you say otherwise
+    /// Remove an atelier; its bucket stays unless you say otherwise
     Down(down::DownArgs),
 }
 
@@ -143,6 +145,14 @@ impl<'a> Desk<'a> {
         work: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
         interrupt::unless_interrupted(self.shutdown, otherwise, Box::pin(work)).await
+    }
+}
+
+/// The prices in a file, or else those that are shipped.
+fn prices(path: Option<&Path>) -> Result<Prices, CloudError> {
+    match path {
+        Some(path) => Ok(Prices::load(path)?),
+        None => Ok(Prices::shipped()),
     }
 }
 

@@ -19,7 +19,7 @@ pub struct TemplateArgs {
     /// Image of the node for GPUs, as in registry.example/atelier-node:1-cuda
     #[arg(long, value_name = "IMAGE")]
     pub node_image: Option<String>,
-    /// Addresses from which clients and browsers may come, as in 203.0.113.0/24; there is no login, so not everybody's
+    /// Addresses from which clients and browsers may come, as in 203.0.113.0/24; 0.0.0.0/0 for all, who still show a token
     #[arg(long, value_name = "BLOCK")]
     pub client_cidr: Option<String>,
     /// For people who come from the internet, not from within the VPC; needs --certificate and --endpoint-name

@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use atelier_proto::prices::Prices;
 use clap::Args;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::{Desk, StackArgs, Told};
+use super::{Desk, StackArgs, Told, prices};
 use crate::cli::AccessArgs;
 use crate::cloud::CloudError;
 use crate::cloud::asked::{self, Work};
@@ -62,10 +61,7 @@ pub async fn run(
     access: &AccessArgs,
     args: StatusArgs,
 ) -> Result<Exit, Error> {
-    let prices = match &args.prices {
-        Some(path) => Prices::load(path).map_err(CloudError::from)?,
-        None => Prices::shipped(),
-    };
+    let prices = prices(args.prices.as_deref())?;
     let desk = Desk::open(printer, shutdown, access, args.stack).await?;
     let looking = async {
         let stack = desk.cloud.atelier(&desk.name).await?;

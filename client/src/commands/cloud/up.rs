@@ -1,29 +1,30 @@
 //! `atelier cloud up`: makes an atelier on AWS, or changes one.
 
 mod plan;
+mod told;
+mod work;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use atelier_proto::prices::Prices;
 use clap::Args;
-use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use self::plan::Plan;
+use self::told::{finish, keep_profile};
+use self::work::{bucket, change, make};
 use super::arguments::TemplateArgs;
-use super::{Desk, StackArgs, Told};
+use super::{Desk, StackArgs, prices};
 use crate::cli::AccessArgs;
 use crate::cloud::CloudError;
 use crate::cloud::costs::Costs;
 use crate::cloud::parameters::{Given, Values};
-use crate::cloud::stack::{BUCKET, NODE_GROUP, Stack, Standing, Updated};
+use crate::cloud::stack::{Stack, Standing};
 use crate::cloud::wait::Doing;
 use crate::cloud::weights::{Wanted, WeightsError};
 use crate::confirm;
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::printer::{Printer, Tone};
-use crate::profiles::Profile;
+use crate::printer::Printer;
 
 const NOTHING_DONE: &str = "nothing was made or changed";
 
@@ -51,15 +52,6 @@ pub struct UpArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented at its type")]
     pub template: TemplateArgs,
-}
-
-/// The atelier, as `--json` has it.
-#[derive(Serialize)]
-struct Up<'a> {
-    #[serde(flatten)]
-    told: Told<'a>,
-    changed: bool,
-    profile: &'a str,
 }
 
 /// Makes or changes it, and tells where it is.
@@ -95,13 +87,6 @@ pub async fn run(
     let profile = keep_profile(&desk, before.as_ref(), &stack)?;
     finish(&desk, &stack, profile, changed)?;
     Ok(Exit::Ok)
-}
-
-fn prices(path: Option<&Path>) -> Result<Prices, Error> {
-    match path {
-        Some(path) => Ok(Prices::load(path).map_err(CloudError::from)?),
-        None => Ok(Prices::shipped()),
-    }
 }
 
 /// The stack of this name, if it is there, and what its parameters are to be.
@@ -161,208 +146,11 @@ async fn ask(desk: &Desk<'_>, plan: &Plan, yes: bool) -> Result<(), Error> {
     desk.printer
         .say(&plan.text(&desk.name, desk.cloud.region()));
     for warning in plan.warnings() {
-        desk.printer.warn(&warning);
+        desk.printer.warn(warning);
     }
     if yes {
         return Ok(());
     }
     let question = plan.question(&desk.name);
     confirm::confirm(desk.printer, desk.shutdown, &question, NOTHING_DONE).await
-}
-
-/// Makes the stack. Weights are put into the bucket as soon as that is there, beside the rest: a node that comes before they
-/// do starts again until they are there.
-async fn make(desk: &Desk<'_>, values: &Values, weights: Option<Wanted>) -> Result<Stack, Error> {
-    let id = desk.cloud.create(&desk.name, values).await?;
-    let waiting = desk.waiting();
-    let waiting = waiting.until_done(&id, None, Doing::Making);
-    let putting = async {
-        let Some(Wanted::File { path, digest }) = weights else {
-            return Ok(());
-        };
-        let bucket = loop {
-            match desk.cloud.resources(&id).await {
-                Ok(resources) => {
-                    let is_made = |it: &&_| is_made_bucket(it);
-                    if let Some(bucket) = resources.iter().find(is_made) {
-                        break bucket.id.clone();
-                    }
-                }
-                Err(error) if error.is_passing() => {}
-                Err(error) => return Err(error.into()),
-            }
-            tokio::time::sleep(desk.poll_interval).await;
-        };
-        put(desk, &bucket, &path, digest).await
-    };
-    let words = "the weights are not in the bucket yet, and AWS goes on making the stack; say the same again";
-    let putting = desk.unless_interrupted(words, putting);
-    let (stack, ()) = tokio::try_join!(waiting, putting)?;
-    Ok(stack)
-}
-
-fn is_made_bucket(resource: &crate::cloud::stack::Resource) -> bool {
-    resource.name == BUCKET && resource.status == "CREATE_COMPLETE"
-}
-
-async fn put(
-    desk: &Desk<'_>,
-    bucket: &str,
-    path: &Path,
-    digest: atelier_proto::ids::Digest,
-) -> Result<(), Error> {
-    let name = path.display();
-    desk.printer.say(&format!(
-        "putting {name} into the bucket as weights/{digest}"
-    ));
-    desk.cloud.put_weights(bucket, path, digest).await?;
-    Ok(())
-}
-
-/// Changes the stack where that is needed; whether it was.
-async fn change(
-    desk: &Desk<'_>,
-    stack: &Stack,
-    values: &Values,
-    weights: Option<Wanted>,
-    is_same: bool,
-) -> Result<(Stack, bool), Error> {
-    if let Some(Wanted::File { path, digest }) = &weights {
-        // Before any node is told of them.
-        let bucket = bucket(desk, stack).await?;
-        let words = "the weights were not put into the bucket, and nothing was changed";
-        let putting = put(desk, &bucket, path, *digest);
-        desk.unless_interrupted(words, putting).await?;
-    }
-    let after = desk.cloud.last_event(&stack.id).await?;
-    let updated = if is_same {
-        Updated::Unchanged
-    } else {
-        desk.cloud.update(&stack.id, values).await?
-    };
-    let changed = match updated {
-        Updated::Unchanged => stack.clone(),
-        Updated::Begun => {
-            let waiting = desk.waiting();
-            waiting
-                .until_done(&stack.id, after.as_deref(), Doing::Changing)
-                .await?
-        }
-    };
-    mend(desk, &changed, values).await?;
-    Ok((changed, updated == Updated::Begun))
-}
-
-/// Gives the nodes' group back its size where `atelier cloud down` took it away and did not come to its end.
-async fn mend(desk: &Desk<'_>, stack: &Stack, values: &Values) -> Result<(), Error> {
-    let most = values.get("NodesMax").and_then(|most| most.parse().ok());
-    let name = desk.cloud.resource(&stack.id, NODE_GROUP).await?;
-    if let (Some(name), Some(most)) = (name, most) {
-        let group = desk.cloud.group(&name).await?;
-        if group.is_some_and(|group| group.most != most) {
-            desk.cloud.bound(&name, most).await?;
-            desk.printer.say("nodes may come again");
-        }
-    }
-    Ok(())
-}
-
-async fn bucket(desk: &Desk<'_>, stack: &Stack) -> Result<String, Error> {
-    if let Some(bucket) = stack.output("BucketName") {
-        return Ok(bucket.to_owned());
-    }
-    let bucket = desk.cloud.resource(&stack.id, BUCKET).await?;
-    Ok(bucket.unwrap_or_default())
-}
-
-/// Keeps the profile of the stack's name; returns it, unless it leads elsewhere.
-fn keep_profile(
-    desk: &Desk<'_>,
-    before: Option<&Stack>,
-    after: &Stack,
-) -> Result<Option<Profile>, Error> {
-    let Some(endpoint) = after.output("Endpoint") else {
-        return Ok(None);
-    };
-    let printer = desk.printer;
-    let name = &desk.name;
-    let leads_to = |profile: &Profile| profile.coordinators.join(", ");
-    if let (Some(profile), Some(before)) = (&desk.profile, before) {
-        let is_ours =
-            [before.output("Endpoint"), Some(endpoint)].contains(&Some(&*leads_to(profile)));
-        if !is_ours {
-            // Through a tunnel, perhaps.
-            printer.say(&format!(
-                "the profile {name} leads to {} and stays so; the stack's own endpoint is {endpoint}",
-                leads_to(profile)
-            ));
-            return Ok(None);
-        }
-    }
-    // Whom to trust there, and as whom to come, is for people to say.
-    let kept = desk.profile.clone().unwrap_or_default();
-    let profile = Profile {
-        coordinators: vec![endpoint.to_owned()],
-        region: Some(desk.cloud.region().to_owned()),
-        token_file: (kept.token_file.clone())
-            .or_else(|| kept.cert.is_none().then(|| format!("{name}-token").into())),
-        ..kept
-    };
-    if let Some(replaced) = desk.profiles.put(name, &profile)?
-        && replaced.coordinators != profile.coordinators
-    {
-        printer.warn(&format!(
-            "the profile {name} led to {} before",
-            leads_to(&replaced)
-        ));
-    }
-    Ok(Some(profile))
-}
-
-/// Tells where everything is, and what comes next.
-fn finish(
-    desk: &Desk<'_>,
-    stack: &Stack,
-    profile: Option<Profile>,
-    changed: bool,
-) -> Result<(), Error> {
-    let printer = desk.printer;
-    let told = Told::of(stack, &desk.cloud);
-    let name = printer.tint(Tone::Bold, &desk.name);
-    printer.say(&if changed {
-        format!("{name} is there")
-    } else {
-        format!("{name} is as it should be: there was nothing to change")
-    });
-    let name = &desk.name;
-    if printer.json_wanted() {
-        let profile = name;
-        return printer.json(&Up {
-            told,
-            changed,
-            profile,
-        });
-    }
-    printer.data(&told.lines())?;
-    let host = stack.parameters.get("EndpointName");
-    if let (Some(host), Some(balancer)) = (host.filter(|host| !host.is_empty()), told.load_balancer)
-    {
-        printer.say(&format!("point {host} at {balancer}, by a CNAME record"));
-    }
-    let token_file = profile.and_then(|profile| profile.token_file);
-    let token_file = token_file.map(|file| desk.profiles.file(&file));
-    if let (Some(secret), Some(file)) = (told.operator_token_secret, token_file)
-        && !file.exists()
-    {
-        printer.say(&format!(
-            "get your token, the first operator's: (umask 077; aws secretsmanager get-secret-value --region {} \
-             --secret-id {secret} --query SecretString --output text >{})",
-            told.region,
-            file.display()
-        ));
-    }
-    printer.say(&format!(
-        "submit with: atelier submit grid.toml --profile {name}"
-    ));
-    Ok(())
 }

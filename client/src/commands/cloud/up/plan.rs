@@ -82,8 +82,8 @@ impl Plan {
         changes.is_some_and(Vec::is_empty) && !self.has_new_template
     }
 
-    pub(super) fn warnings(&self) -> Vec<String> {
-        self.warnings.clone()
+    pub(super) fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// All of it.
@@ -109,7 +109,9 @@ impl Plan {
             text = format!("{text}\n{}\n", table.trim_fmt());
         }
         if self.has_new_template {
-            text.push_str("\nIts template is another than this client's, whose one it gets.\n");
+            text.push_str(
+                "\nIt gets the template of this client, which is another than its own.\n",
+            );
         }
         format!(
             "{text}\nCoordinators that this touches start anew one after the other; a single one is away for some minutes.\n\n\
