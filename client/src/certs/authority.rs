@@ -234,7 +234,7 @@ impl Authority {
     fn write_revocation_list(&self, index: &Index) -> Result<(), CertsError> {
         let now = self.clock.now();
         let revoked = index.issued.iter().filter_map(|entry| {
-            let serial = unhex(&entry.serial)?;
+            let serial = hex::decode(&entry.serial).ok()?;
             Some(RevokedCertParams {
                 serial_number: SerialNumber::from_slice(&serial),
                 revocation_time: date(entry.revoked_at?),
@@ -318,11 +318,4 @@ fn serial() -> Result<SerialNumber, CertsError> {
     getrandom::fill(&mut bytes)?;
     bytes[0] = bytes[0] & 0x7f | 0x40;
     Ok(SerialNumber::from_slice(&bytes))
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let pairs = (0..text.len()).step_by(2);
-    pairs
-        .map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok())
-        .collect()
 }

@@ -1,6 +1,5 @@
 //! The certificate that a coordinator shows, trusted or not.
 
-use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,18 +73,10 @@ fn name(name: &GeneralName<'_>) -> Option<String> {
         GeneralName::IPAddress(bytes) => {
             let v4 = <[u8; 4]>::try_from(*bytes).map(IpAddr::from);
             let address = v4.or_else(|_| <[u8; 16]>::try_from(*bytes).map(IpAddr::from));
-            Some(address.map_or_else(|_| hex(bytes), |address| address.to_string()))
+            Some(address.map_or_else(|_| hex::encode(bytes), |address| address.to_string()))
         }
         _ => None,
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// Takes any certificate whose key the server proves to have. Nothing is sent to it and nothing that it says is believed: what

@@ -1,7 +1,8 @@
+use super::judge::{FREE_BYTES_GOOD, NODES_TOLD_MAX};
 use super::*;
 use crate::commands::doctor::lines;
 use crate::coordinator::tests::node;
-use crate::coordinator::view::FleetBounds;
+use crate::coordinator::view::{FleetBounds, NodeState, ScaleMode};
 
 fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
@@ -151,12 +152,10 @@ fn each_fact_is_judged_by_itself() {
 
     let coordinator =
         |change: fn(&mut Answer)| levels("coordinator", |facts| change(answer(facts)));
-    assert_eq!(coordinator(|it| it.version = "0.2.0".to_owned()), [Warning]);
+    assert_eq!(coordinator(|it| it.version = "0.2.9".to_owned()), [Good]);
+    assert_eq!(coordinator(|it| it.version = "0.3.0".to_owned()), [Warning]);
     assert_eq!(coordinator(|it| it.version = "1.1.0".to_owned()), [Warning]);
-    assert_eq!(
-        coordinator(|it| it.version = "0.1.9 (abc)".to_owned()),
-        [Good]
-    );
+    assert_eq!(coordinator(|it| it.version = "abc".to_owned()), [Good]);
     assert_eq!(coordinator(|it| it.version.clear()), [Good]);
     assert_eq!(coordinator(|it| it.is_serving = None), [Good]);
     assert_eq!(coordinator(|it| it.is_serving = Some(false)), [Broken]);
@@ -168,7 +167,7 @@ fn each_fact_is_judged_by_itself() {
         [Broken]
     );
     assert_eq!(
-        of_nodes(|it| nodes(it)[0].version = "0.2.0".to_owned()),
+        of_nodes(|it| nodes(it)[0].version = "0.3.0".to_owned()),
         [Good, Warning]
     );
     assert_eq!(
