@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
+use super::show::ShownAttempt;
 use crate::cell_ref::{self, CellError};
 use crate::context::Context;
 use crate::coordinator::view::{Attempt, AttemptOutcome, CellLogs, CellNames, CellState, GridView};
@@ -146,9 +147,8 @@ fn now(logs: &CellLogs, zone: &TimeZone) -> Option<String> {
 #[derive(Serialize)]
 struct Shown<'a> {
     cell_id: CellId,
-    photo: Option<&'a str>,
-    artist: Option<&'a str>,
-    variant: &'a str,
+    #[serde(flatten)]
+    names: CellNames<'a>,
     state: CellState,
     /// How many were begun.
     attempts_begun: u32,
@@ -157,43 +157,16 @@ struct Shown<'a> {
     attempts: Vec<ShownAttempt<'a>>,
 }
 
-#[derive(Serialize)]
-struct ShownAttempt<'a> {
-    attempt: u32,
-    node_id: String,
-    node_name: &'a str,
-    outcome: AttemptOutcome,
-    ended_at: Option<Timestamp>,
-    reason: &'a str,
-    log: Option<&'a str>,
-}
-
 impl<'a> Shown<'a> {
     fn new(grid: &'a GridView, logs: &'a CellLogs) -> Self {
-        let CellNames {
-            photo,
-            artist,
-            variant,
-        } = grid.names(&logs.cell);
-        let attempts = logs.attempts.iter().map(|attempt| ShownAttempt {
-            attempt: attempt.attempt,
-            node_id: attempt.node.to_string(),
-            node_name: &attempt.node_name,
-            outcome: attempt.outcome,
-            ended_at: attempt.ended_at,
-            reason: &attempt.reason,
-            log: attempt.log.as_deref(),
-        });
         Self {
             cell_id: logs.cell.cell_id,
-            photo,
-            artist,
-            variant,
+            names: grid.names(&logs.cell),
             state: logs.cell.state,
             attempts_begun: logs.cell.attempts,
             node_name: Some(logs.node_name.as_str()).filter(|name| !name.is_empty()),
             rendering_since: logs.rendering_since,
-            attempts: attempts.collect(),
+            attempts: logs.attempts.iter().map(ShownAttempt::from).collect(),
         }
     }
 }

@@ -8,8 +8,8 @@ use clap::Args;
 use jiff::tz::TimeZone;
 use serde::Deserialize as _;
 
-pub(super) use self::shown::ShownCell;
 use self::shown::ShownGrid;
+pub(super) use self::shown::{ShownAttempt, ShownCell};
 use crate::context::Context;
 use crate::coordinator::view::GridView;
 use crate::error::Error;

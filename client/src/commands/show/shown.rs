@@ -16,7 +16,7 @@ use crate::coordinator::view::{
 pub(super) struct ShownGrid<'a> {
     grid: ShownHead<'a>,
     cells: Vec<ShownCell<'a>>,
-    failed_attempts: Vec<ShownAttempt<'a>>,
+    failed_attempts: Vec<FailedAttempt<'a>>,
 }
 
 #[derive(Serialize)]
@@ -35,11 +35,8 @@ struct ShownHead<'a> {
 #[derive(Debug, Serialize)]
 pub(in crate::commands) struct ShownCell<'a> {
     cell_id: CellId,
-    /// None of an artist alone.
-    photo: Option<&'a str>,
-    /// None of a photo alone.
-    artist: Option<&'a str>,
-    variant: &'a str,
+    #[serde(flatten)]
+    names: CellNames<'a>,
     state: CellState,
     attempts: u32,
     node_id: Option<NodeId>,
@@ -50,13 +47,19 @@ pub(in crate::commands) struct ShownCell<'a> {
     failure: Option<&'a str>,
 }
 
-/// An attempt that brought no picture.
+/// An attempt that brought no picture, with its cell.
 #[derive(Serialize)]
-struct ShownAttempt<'a> {
+struct FailedAttempt<'a> {
     cell_id: CellId,
-    photo: Option<&'a str>,
-    artist: Option<&'a str>,
-    variant: &'a str,
+    #[serde(flatten)]
+    names: CellNames<'a>,
+    #[serde(flatten)]
+    attempt: ShownAttempt<'a>,
+}
+
+/// An attempt that has ended.
+#[derive(Serialize)]
+pub(in crate::commands) struct ShownAttempt<'a> {
     attempt: u32,
     node_id: NodeId,
     node_name: &'a str,
@@ -83,7 +86,11 @@ impl<'a> ShownGrid<'a> {
                 settings: &grid.settings,
             },
             failed_attempts: attempts
-                .map(|attempt| ShownAttempt::new(attempt, names(attempt.cell_id)))
+                .map(|attempt| FailedAttempt {
+                    cell_id: attempt.cell_id,
+                    names: names(attempt.cell_id).unwrap_or_default(),
+                    attempt: attempt.into(),
+                })
                 .collect(),
             cells: grid
                 .cells
@@ -98,9 +105,7 @@ impl<'a> ShownCell<'a> {
     pub(in crate::commands) fn new(cell: &'a CellView, names: CellNames<'a>) -> Self {
         Self {
             cell_id: cell.cell_id,
-            photo: names.photo,
-            artist: names.artist,
-            variant: names.variant,
+            names,
             state: cell.state,
             attempts: cell.attempts,
             node_id: cell.node,
@@ -113,13 +118,9 @@ impl<'a> ShownCell<'a> {
     }
 }
 
-impl<'a> ShownAttempt<'a> {
-    fn new(attempt: &'a Attempt, names: Option<CellNames<'a>>) -> Self {
+impl<'a> From<&'a Attempt> for ShownAttempt<'a> {
+    fn from(attempt: &'a Attempt) -> Self {
         Self {
-            cell_id: attempt.cell_id,
-            photo: names.and_then(|names| names.photo),
-            artist: names.and_then(|names| names.artist),
-            variant: names.map_or("", |names| names.variant),
             attempt: attempt.attempt,
             node_id: attempt.node,
             node_name: &attempt.node_name,

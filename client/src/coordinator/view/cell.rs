@@ -92,7 +92,7 @@ impl CellView {
 }
 
 /// What a cell is called: its photo and its artist, or one of them alone, and its variant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct CellNames<'a> {
     /// The name of its photo; none if it is of an artist alone.
     pub photo: Option<&'a str>,
