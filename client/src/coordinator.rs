@@ -103,12 +103,10 @@ impl Coordinator {
         message: Message,
         call: impl AsyncFn(Route, Request<Message>) -> Result<Response<Answer>, Status>,
     ) -> Result<Answer, RpcError> {
-        let called = self.retried(|channel| {
-            let mut request = Request::new(message.clone());
+        let called = self.retried(|route| {
+            let mut request = request(message.clone());
             request.set_timeout(CALL_TIMEOUT);
-            version::tell(request.metadata_mut());
-            context::inject(request.metadata_mut());
-            call(channel, request)
+            call(route, request)
         });
         Ok(called.await?.0)
     }
@@ -120,10 +118,8 @@ impl Coordinator {
         call: impl AsyncFnOnce(Route, Request<Message>) -> Result<Response<Answer>, Status>,
     ) -> Result<Answer, RpcError> {
         let member = self.members.current();
-        let mut request = Request::new(message);
+        let mut request = request(message);
         request.set_timeout(CALL_TIMEOUT);
-        version::tell(request.metadata_mut());
-        context::inject(request.metadata_mut());
         let answer = call(member.route.clone(), request).await;
         let answer = answer.map_err(|status| RpcError::new(&member.url, &status))?;
         Ok(answer.into_inner())
@@ -181,6 +177,14 @@ impl Coordinator {
             }
         })
     }
+}
+
+/// A request that tells of which version this client is, and of which trace it is a part.
+fn request<Message>(message: Message) -> Request<Message> {
+    let mut request = Request::new(message);
+    version::tell(request.metadata_mut());
+    context::inject(request.metadata_mut());
+    request
 }
 
 /// Whether the coordinator did not take the call, so that the same one may succeed later.

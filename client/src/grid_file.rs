@@ -36,14 +36,15 @@ pub(crate) mod fuzzing;
 pub(crate) mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use atelier_proto::settings::SettingsPatch;
 
 use self::document::{Document, Table, Value};
 pub use self::document::{GridFileError, Problem};
-use crate::plan::{ArtistPlan, BoundMask, MaskPlan, PaintingPlan, PhotoPlan, SweptSetting};
+use crate::plan::{
+    ArtistPlan, BoundMask, MaskPlan, PRIORITIES, PaintingPlan, PhotoPlan, SweptSetting,
+};
 use crate::sources;
 
 const GRID_KEYS: [&str; 9] = [
@@ -59,9 +60,6 @@ const GRID_KEYS: [&str; 9] = [
 ];
 const PHOTO_KEYS: [&str; 4] = ["path", "name", "start", "masks"];
 const ARTIST_KEYS: [&str; 5] = ["name", "paintings", "weights", "masks", "render"];
-
-/// What a priority may be.
-const PRIORITIES: RangeInclusive<i32> = -100..=100;
 
 /// How a grid without photos may come to some.
 const PHOTOS_EXAMPLE: &str = "photos = [\"photos/*.jpg\"], at the top of the file";
@@ -345,8 +343,8 @@ fn priority(grid: &Table<'_>) -> Result<Option<i32>, GridFileError> {
     let Ok(priority) = document::deserialized::<i64>(value) else {
         return Err(grid.wrong_type("priority", wanted, value));
     };
-    let in_range = i32::try_from(priority).ok();
-    let in_range = in_range.filter(|priority| PRIORITIES.contains(priority));
+    let in_range = Some(priority).filter(|priority| PRIORITIES.contains(priority));
+    let in_range = in_range.and_then(|priority| i32::try_from(priority).ok());
     in_range.map(Some).ok_or_else(|| {
         let problem = Problem::Value {
             key: "priority".to_owned(),

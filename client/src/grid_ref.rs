@@ -6,6 +6,7 @@ use crate::coordinator::view::Summary;
 use crate::coordinator::{Coordinator, GridFilter};
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::plan::NAME_CHARACTERS_MAX;
 use crate::text::{printable, shortened};
 
 /// Grids that are looked through for a name.
@@ -14,8 +15,6 @@ const GRIDS_MAX: usize = 100_000;
 const PREFIX_CHARACTERS_MIN: usize = 4;
 /// Grids that are named when several are meant.
 const CANDIDATES_MAX: usize = 5;
-/// Characters in the name of a grid.
-const NAME_CHARACTERS_MAX: usize = 300;
 
 /// Why GRID names no grid.
 #[derive(Debug, thiserror::Error)]

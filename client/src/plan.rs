@@ -8,6 +8,7 @@ mod sweep;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use atelier_proto::settings::SettingsPatch;
@@ -20,8 +21,10 @@ use crate::sources::{self, FoundArtist};
 use crate::submitter::Submitter;
 use crate::text::{counted, shortened};
 
+/// What a priority may be.
+pub const PRIORITIES: RangeInclusive<i64> = -100..=100;
 /// Characters in the name of a grid, photo or artist.
-const NAME_CHARACTERS_MAX: usize = 300;
+pub const NAME_CHARACTERS_MAX: usize = 300;
 /// Characters in the name of a submitter.
 const SUBMITTER_CHARACTERS_MAX: usize = 100;
 /// Labels of one grid.
@@ -232,13 +235,12 @@ impl PhotoPlan {
 
     /// Calls each photo without a name by as little of its path as tells it from the others of them.
     pub fn name_the_nameless(photos: &mut [Self]) {
-        let nameless: Vec<&mut Self> = photos
-            .iter_mut()
-            .filter(|photo| photo.name.is_empty())
-            .collect();
-        let paths = nameless.iter().map(|photo| photo.path.clone()).collect();
-        for (photo, file) in nameless.into_iter().zip(sources::named(paths)) {
-            photo.name = file.name;
+        let nameless = photos.iter_mut().filter(|photo| photo.name.is_empty());
+        let nameless: Vec<&mut Self> = nameless.collect();
+        let paths: Vec<&Path> = nameless.iter().map(|photo| &*photo.path).collect();
+        let names = sources::names(&paths);
+        for (photo, name) in nameless.into_iter().zip(names) {
+            photo.name = name;
         }
     }
 }
@@ -290,7 +292,7 @@ fn photos_of(patterns: &[String]) -> Result<(Vec<PhotoPlan>, Vec<PathBuf>), Erro
 }
 
 /// The paths without those that came before.
-pub fn unique(paths: Vec<PathBuf>) -> Vec<PathBuf> {
+fn unique(paths: Vec<PathBuf>) -> Vec<PathBuf> {
     let mut seen = BTreeSet::new();
     paths
         .into_iter()

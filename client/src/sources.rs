@@ -79,15 +79,6 @@ pub enum SourceError {
     },
 }
 
-/// A picture file and what it is called.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NamedFile {
-    /// What people call it.
-    pub name: String,
-    /// Where it is.
-    pub path: PathBuf,
-}
-
 /// An artist found in a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundArtist {
@@ -249,7 +240,7 @@ pub fn artists(folder: &Path) -> Result<Found<FoundArtist>, SourceError> {
 
 /// Calls each file by as little of its path as tells it from the others: `hill`, `hill.png`,
 /// `2024/hill.png`, the whole path.
-pub fn named(paths: Vec<PathBuf>) -> Vec<NamedFile> {
+pub fn names(paths: &[&Path]) -> Vec<String> {
     type Naming = fn(&Path) -> String;
     const NAMINGS: [Naming; 4] = [stem, file_name, with_folder, whole];
     let mut level = vec![0_usize; paths.len()];
@@ -271,8 +262,7 @@ pub fn named(paths: Vec<PathBuf>) -> Vec<NamedFile> {
             }
         }
         if !longer {
-            let files = names.into_iter().zip(paths);
-            return files.map(|(name, path)| NamedFile { name, path }).collect();
+            return names;
         }
     }
 }
@@ -390,8 +380,9 @@ mod tests {
     #[test]
     fn names_are_as_short_as_they_can_be_told_apart() {
         let paths = ["a/hill.jpg", "a/lake.jpg", "a/lake.png", "b/hill.jpg"];
-        let names = named(paths.iter().map(PathBuf::from).collect());
-        let names: Vec<_> = names.iter().map(|file| file.name.as_str()).collect();
-        assert_eq!(names, ["a/hill.jpg", "lake.jpg", "lake.png", "b/hill.jpg"]);
+        assert_eq!(
+            names(&paths.map(Path::new)),
+            ["a/hill.jpg", "lake.jpg", "lake.png", "b/hill.jpg"]
+        );
     }
 }

@@ -8,11 +8,7 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::grid_ref;
-
-/// The least priority.
-pub(crate) const PRIORITY_MIN: i64 = -100;
-/// The greatest priority.
-pub(crate) const PRIORITY_MAX: i64 = 100;
+use crate::plan::PRIORITIES;
 
 /// `atelier priority`.
 #[derive(Debug, Args)]
@@ -30,7 +26,7 @@ pub struct PriorityArgs {
     #[arg(
         value_name = "VALUE",
         allow_negative_numbers = true,
-        value_parser = clap::value_parser!(i32).range(PRIORITY_MIN..=PRIORITY_MAX)
+        value_parser = clap::value_parser!(i32).range(PRIORITIES)
     )]
     pub priority: i32,
 }

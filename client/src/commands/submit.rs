@@ -6,13 +6,12 @@ use atelier_proto::settings::{PRESET_KEY, Preset};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 
-use super::priority::{PRIORITY_MAX, PRIORITY_MIN};
 use crate::context::Context;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::fetch::{Favourites, FetchError, Selection, read_manifest};
 use crate::like::{self, LikeError};
-use crate::plan::{Plan, Wishes};
+use crate::plan::{PRIORITIES, Plan, Wishes};
 use crate::printer::Tone;
 use crate::progress::follow;
 use crate::submission::{NOTHING_SUBMITTED, submit};
@@ -96,7 +95,7 @@ pub struct SubmitArgs {
         long,
         value_name = "N",
         allow_negative_numbers = true,
-        value_parser = clap::value_parser!(i32).range(PRIORITY_MIN..=PRIORITY_MAX)
+        value_parser = clap::value_parser!(i32).range(PRIORITIES)
     )]
     pub priority: Option<i32>,
     /// Who submits, for fair shares and lists; where the coordinator asks who calls, only operators name others [default:

@@ -17,8 +17,8 @@ const PAGE_NODES: u32 = 1000;
 /// Nodes that are listed at most.
 const NODES_MAX: usize = 100_000;
 
-fn client(channel: Route) -> FleetClient<Route> {
-    FleetClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX)
+fn client(route: Route) -> FleetClient<Route> {
+    FleetClient::new(route).max_decoding_message_size(ANSWER_BYTES_MAX)
 }
 
 impl Coordinator {
@@ -33,8 +33,8 @@ impl Coordinator {
                 include_lost,
             };
             let answer = self
-                .call(message, async |channel, request| {
-                    client(channel).list_nodes(request).await
+                .call(message, async |route, request| {
+                    client(route).list_nodes(request).await
                 })
                 .await?;
             for node in answer.nodes {
@@ -50,8 +50,8 @@ impl Coordinator {
     /// How the fleet stands.
     pub async fn fleet(&self) -> Result<FleetView, Error> {
         let message = v1::DescribeRequest {};
-        let described = self.call(message, async |channel, request| {
-            client(channel).describe(request).await
+        let described = self.call(message, async |route, request| {
+            client(route).describe(request).await
         });
         Ok(FleetView::try_from(described.await?)?)
     }
@@ -62,8 +62,8 @@ impl Coordinator {
             // Of all services together.
             service: String::new(),
         };
-        let checked = self.call(message, async |channel, request| {
-            HealthClient::new(channel).check(request).await
+        let checked = self.call(message, async |route, request| {
+            HealthClient::new(route).check(request).await
         });
         let answer = checked.await.ok()?;
         Some(answer.status() == ServingStatus::Serving)
@@ -72,8 +72,8 @@ impl Coordinator {
     /// Sets between what bounds the fleet follows the backlog.
     pub async fn scale(&self, bounds: FleetBounds) -> Result<(), Error> {
         let message = v1::ScaleRequest::from(bounds);
-        self.call(message, async |channel, request| {
-            client(channel).scale(request).await
+        self.call(message, async |route, request| {
+            client(route).scale(request).await
         })
         .await?;
         Ok(())
@@ -85,8 +85,8 @@ impl Coordinator {
             node_id: node.to_string(),
             reason: reason.to_owned(),
         };
-        let drained = self.call(message, async |channel, request| {
-            client(channel).drain(request).await
+        let drained = self.call(message, async |route, request| {
+            client(route).drain(request).await
         });
         drained.await.map_err(RpcError::of_nodes)?;
         Ok(())
@@ -97,8 +97,8 @@ impl Coordinator {
         let message = v1::UndrainRequest {
             node_id: node.to_string(),
         };
-        let undrained = self.call(message, async |channel, request| {
-            client(channel).undrain(request).await
+        let undrained = self.call(message, async |route, request| {
+            client(route).undrain(request).await
         });
         undrained.await.map_err(RpcError::of_nodes)?;
         Ok(())
@@ -125,8 +125,8 @@ impl Coordinator {
     }
 
     async fn change_quarantine(&self, message: v1::QuarantineRequest) -> Result<(), Error> {
-        let changed = self.call(message, async |channel, request| {
-            client(channel).quarantine(request).await
+        let changed = self.call(message, async |route, request| {
+            client(route).quarantine(request).await
         });
         changed.await.map_err(RpcError::of_nodes)?;
         Ok(())

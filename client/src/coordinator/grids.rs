@@ -5,13 +5,12 @@ use std::time::Duration;
 use atelier_proto::connect::Route;
 use atelier_proto::ids::{CellId, GridId, RequestId};
 use atelier_proto::storage::Storage;
-use atelier_proto::telemetry::context;
+use atelier_proto::v1;
 use atelier_proto::v1::grids_client::GridsClient;
-use atelier_proto::{v1, version};
-use tonic::{Request, Status, Streaming};
+use tonic::{Status, Streaming};
 
 use super::view::{Accepted, CellLogs, Change, GridState, GridView, Summary};
-use super::{ANSWER_BYTES_MAX, Coordinator, RpcError, convert};
+use super::{ANSWER_BYTES_MAX, Coordinator, RpcError, convert, request};
 use crate::error::Error;
 use crate::inputs::CheckedInputs;
 use crate::plan::Plan;
@@ -34,16 +33,16 @@ pub struct GridFilter {
     pub name: String,
 }
 
-fn client(channel: Route) -> GridsClient<Route> {
-    GridsClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX)
+fn client(route: Route) -> GridsClient<Route> {
+    GridsClient::new(route).max_decoding_message_size(ANSWER_BYTES_MAX)
 }
 
 impl Coordinator {
     /// Where the bytes live, with the keys to them: for operators.
     pub async fn storage(&self) -> Result<Storage, Error> {
         let answer = self
-            .call(v1::StorageRequest {}, async |channel, request| {
-                client(channel).storage(request).await
+            .call(v1::StorageRequest {}, async |route, request| {
+                client(route).storage(request).await
             })
             .await?;
         Ok(Storage::try_from(answer.storage.unwrap_or_default())?)
@@ -58,8 +57,8 @@ impl Coordinator {
     ) -> Result<Accepted, Error> {
         let message = convert::submission(request_id, plan, inputs);
         let answer = self
-            .call(message, async |channel, request| {
-                client(channel).submit(request).await
+            .call(message, async |route, request| {
+                client(route).submit(request).await
             })
             .await?;
         Ok(Accepted::try_from(answer)?)
@@ -71,8 +70,8 @@ impl Coordinator {
             grid_id: grid.to_string(),
         };
         let answer = self
-            .call(message, async |channel, request| {
-                client(channel).get(request).await
+            .call(message, async |route, request| {
+                client(route).get(request).await
             })
             .await?;
         Ok(GridView::try_from(answer)?)
@@ -84,8 +83,8 @@ impl Coordinator {
             cell_id: cell.to_string(),
         };
         let answer = self
-            .call(message, async |channel, request| {
-                client(channel).logs(request).await
+            .call(message, async |route, request| {
+                client(route).logs(request).await
             })
             .await?;
         Ok(CellLogs::try_from(answer)?)
@@ -104,8 +103,8 @@ impl Coordinator {
             let page_size = u32::try_from(wanted).map_or(PAGE_GRIDS, |it| it.clamp(1, PAGE_GRIDS));
             let message = convert::page_wanted(filter, page_size, page_token);
             let answer = self
-                .call(message, async |channel, request| {
-                    client(channel).list(request).await
+                .call(message, async |route, request| {
+                    client(route).list(request).await
                 })
                 .await?;
             for summary in answer.grids {
@@ -126,8 +125,8 @@ impl Coordinator {
         let message = v1::PauseRequest {
             grid_id: grid.to_string(),
         };
-        self.call(message, async |channel, request| {
-            client(channel).pause(request).await
+        self.call(message, async |route, request| {
+            client(route).pause(request).await
         })
         .await?;
         Ok(())
@@ -138,8 +137,8 @@ impl Coordinator {
         let message = v1::ResumeRequest {
             grid_id: grid.to_string(),
         };
-        self.call(message, async |channel, request| {
-            client(channel).resume(request).await
+        self.call(message, async |route, request| {
+            client(route).resume(request).await
         })
         .await?;
         Ok(())
@@ -151,8 +150,8 @@ impl Coordinator {
             grid_id: grid.to_string(),
             priority,
         };
-        self.call(message, async |channel, request| {
-            client(channel).set_priority(request).await
+        self.call(message, async |route, request| {
+            client(route).set_priority(request).await
         })
         .await?;
         Ok(())
@@ -164,8 +163,8 @@ impl Coordinator {
             grid_id: grid.to_string(),
         };
         let answer = self
-            .call(message, async |channel, request| {
-                client(channel).cancel(request).await
+            .call(message, async |route, request| {
+                client(route).cancel(request).await
             })
             .await?;
         Ok(answer.cancelled)
@@ -178,8 +177,8 @@ impl Coordinator {
             cell_ids: cells.iter().map(CellId::to_string).collect(),
         };
         let answer = self
-            .call(message, async |channel, request| {
-                client(channel).retry(request).await
+            .call(message, async |route, request| {
+                client(route).retry(request).await
             })
             .await?;
         Ok(answer.queued)
@@ -190,8 +189,8 @@ impl Coordinator {
         let message = v1::DeleteRequest {
             grid_id: grid.to_string(),
         };
-        self.call(message, async |channel, request| {
-            client(channel).delete(request).await
+        self.call(message, async |route, request| {
+            client(route).delete(request).await
         })
         .await?;
         Ok(())
@@ -211,11 +210,9 @@ impl Coordinator {
             summary_only,
         };
         // The stream has no deadline: a grid may take days. A dead connection is found by the keep-alive.
-        let open = |channel| {
-            let mut client = client(channel);
-            let mut request = Request::new(message.clone());
-            version::tell(request.metadata_mut());
-            context::inject(request.metadata_mut());
+        let open = |route| {
+            let mut client = client(route);
+            let request = request(message.clone());
             async move {
                 let opening = tokio::time::timeout(WATCH_BEGIN_TIMEOUT, client.watch(request));
                 let late = |_| Status::unavailable("it did not begin the watch in time");

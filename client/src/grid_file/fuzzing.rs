@@ -7,15 +7,18 @@ use atelier_proto::settings::SettingsPatch;
 use tempfile::TempDir;
 use toml::Value;
 
-use super::{PRIORITIES, of_text};
+use super::of_text;
 use crate::error::Error;
 use crate::fuzzing::assert_printable;
+use crate::plan::PRIORITIES;
 
 /// Longest text of an error of one setting, which the board puts into an answer, bytes.
 const ERROR_BYTES_MAX: usize = 4_000;
 
-/// Files that grid files may name: photos, paintings, masks.
-static FOLDER: LazyLock<TempDir> = LazyLock::new(|| {
+static FOLDER: LazyLock<TempDir> = LazyLock::new(folder);
+
+/// A folder with what grid files may name: photos, paintings, masks.
+pub(super) fn folder() -> TempDir {
     let made = tempfile::tempdir().and_then(|folder| {
         for file in [
             "photos/a.png",
@@ -35,7 +38,7 @@ static FOLDER: LazyLock<TempDir> = LazyLock::new(|| {
         Ok(folder) => folder,
         Err(error) => panic!("there is no folder for grid files: {error}"),
     }
-});
+}
 
 /// A grid file that is read names files that are there, weights above 0, and settings and a priority within their limits; what
 /// is told of another one names the file and a line of it, and leaves a terminal as it is.
@@ -79,7 +82,10 @@ pub fn grid_file(bytes: &[u8]) {
         is_there(&painting.path);
         assert!(painting.weight > 0.0 && painting.weight <= 1e9);
     }
-    assert!(file.priority.is_none_or(|it| PRIORITIES.contains(&it)));
+    assert!(
+        file.priority
+            .is_none_or(|it| PRIORITIES.contains(&it.into()))
+    );
     let swept = file.sweep.iter().flat_map(|swept| &swept.values);
     let swept = swept.map(|(_, settings)| settings);
     let artists = file.artists.iter().map(|artist| &artist.settings);

@@ -26,19 +26,7 @@ seed = [1, 2]
 "#;
 
 fn workplace(text: &str) -> tempfile::TempDir {
-    let work = tempfile::tempdir().unwrap();
-    for file in [
-        "photos/a.png",
-        "photos/b.png",
-        "artists/one.png",
-        "artists/two.png",
-        "masks/sky.png",
-        "masks/sketch.png",
-    ] {
-        let path = work.path().join(file);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, "").unwrap();
-    }
+    let work = fuzzing::folder();
     std::fs::write(work.path().join("grid.toml"), text).unwrap();
     work
 }
