@@ -252,10 +252,10 @@ fn after_help() -> String {
     format!(
         "\
 Examples:
-  atelier demo                                   # see it work
-  atelier local                                  # an atelier on this machine, until Ctrl-C
+  atelier demo        # see it work
+  atelier local       # an atelier on this machine, until Ctrl-C
   atelier submit --photos 'photos/*.jpg' --artists artists/ --name ride --wait
-  atelier fetch ride                             # its gallery, into ./ride/
+  atelier fetch ride  # its gallery, into ./ride/
 
 Exit codes:
 {}",

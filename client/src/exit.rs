@@ -24,7 +24,7 @@ pub enum Exit {
     GridCancelled = 7,
     /// A file or folder on this machine cannot be written.
     CannotWrite = 8,
-    /// The grid, cell or node is in a state in which this cannot be done.
+    /// The grid, cell, node or stack is in a state in which this cannot be done.
     NotNow = 9,
     /// An audit found differences.
     Differs = 10,
@@ -69,7 +69,9 @@ impl Exit {
             Self::NotFound => {
                 "no such grid, cell, node, profile or stack, or no such file in the bucket"
             }
-            Self::CoordinatorUnavailable => "the coordinator cannot be reached or is too busy",
+            Self::CoordinatorUnavailable => {
+                "the coordinator cannot be reached, is too busy or refuses this client"
+            }
             Self::StorageUnavailable => "S3 cannot be reached or refuses the credentials",
             Self::CellsFailed => "the grid ended with failed cells",
             Self::GridCancelled => "the grid was cancelled",

@@ -31,7 +31,7 @@ fn after_help() -> String {
 Examples:
   atelier audit \"Sunday ride\"
   atelier audit \"Sunday ride\" --deep
-  atelier audit 01930c5e --json | jq -r '.differences[] | select(.kind == \"orphan\") | .about'
+  atelier audit 01930c5e --json | jq -r '.differences[].about'
 
 Compares what the coordinator says with what lies in the bucket and what gallery.json says. Prints a line for each \
 difference: its kind, what it is of, and what is wrong. Changes nothing. A grid may be audited while it renders: what may \

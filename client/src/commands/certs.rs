@@ -42,7 +42,7 @@ Examples:
   atelier certs init
   atelier certs init /srv/atelier/certs
 
-ca.pem is for everybody, crl.pem for coordinators. Whoever has ca-key.pem can be anybody: keep the folder where people who
+ca.pem is for everybody, crl.pem for coordinators. Whoever has ca-key.pem can be anybody: keep the folder where people who \
 run coordinators can read it, and nobody else.")]
 pub struct InitArgs {
     /// The folder; it is made if it is not there
@@ -127,7 +127,7 @@ pub struct ClientArgs {
 #[command(after_help = "\
 Examples:
   atelier certs list
-  atelier certs list --json | jq -r 'select(.standing == \"valid\") | .name'")]
+  atelier certs list --json | jq '.[] | select(.standing == \"valid\")'")]
 pub struct ListArgs {
     /// Folder of the authority
     #[arg(long, value_name = "DIR", default_value = FOLDER)]

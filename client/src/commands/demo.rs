@@ -18,7 +18,7 @@ Examples:
   atelier demo
   atelier demo --out gallery --set size=512 --weights vgg19.safetensors
 
-Draws two photos and three paintings of its own, opens an atelier on free ports, renders, and closes it again.
+Draws two photos and three paintings of its own, opens an atelier on free ports, renders, and closes it again. \
 Prints the path of the page.")]
 pub struct DemoArgs {
     /// Folder for the gallery; one that an earlier demo left is replaced
@@ -33,7 +33,7 @@ pub struct DemoArgs {
         value_name = "FILE|untrained|auto"
     )]
     pub weights: String,
-    /// A render setting, as in size=512
+    /// A render setting, as in size=512; may be said several times
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub settings: Vec<String>,
     /// Keep the sample pictures, the database and the logs, and say where they are

@@ -14,7 +14,8 @@ use crate::text::counted;
 #[command(after_help = "\
 Examples:
   atelier doctor
-  atelier doctor --profile studio --json | jq -r '.findings[] | select(.level == \"broken\") | .text'
+  atelier doctor --profile studio
+  atelier doctor --json | jq '.findings[] | select(.level == \"broken\")'
 
 A line for each thing that was looked at: ✓ it is well, ! it is worth a look, ✗ grids suffer from it. Looked at are the \
 coordinators with their certificates and clocks, the bucket (a few bytes are put there as an input, and looked for again), the nodes, \

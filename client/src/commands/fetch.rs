@@ -16,17 +16,17 @@ use crate::text::counted;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  atelier fetch \"Sunday ride\"                # into ./sunday-ride/
+  atelier fetch \"Sunday ride\"          # into ./sunday-ride/
   atelier fetch 01930c5e --out rides/sunday
   atelier fetch \"Sunday ride\" --only 'artist=Monet,photo=*bridge*'
   atelier fetch \"Sunday ride\" --favourites favourites.json
-  atelier fetch \"Sunday ride\" --watch        # while it is rendered, until it is complete
+  atelier fetch \"Sunday ride\" --watch  # until it is complete
   atelier fetch s3://galleries/grids/01930c5e-8f0a-7a43-a1d2-5a5d1f0c3b7e
 
 Files that are here already are not fetched again; damaged ones are. Prints the path of the page.
 
-An s3:// URL is read with this machine's AWS credentials, region (AWS_REGION) and endpoint (AWS_ENDPOINT_URL_S3 or
-AWS_ENDPOINT_URL), and needs no coordinator.")]
+An s3:// URL is read with this machine's AWS credentials, region (AWS_REGION) and endpoint \
+(AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL), and needs no coordinator.")]
 pub struct FetchArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented at its type")]

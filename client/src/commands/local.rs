@@ -19,7 +19,7 @@ const DEFAULT_LISTEN: &str = "127.0.0.1:7878";
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  atelier local                                  # until Ctrl-C
+  atelier local  # until Ctrl-C
   atelier local --data /mnt/atelier --nodes 2 --weights vgg19.safetensors
 
 Prints the URL of the coordinator. Grids and galleries stay in the data folder from one time to the next.")]

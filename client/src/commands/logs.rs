@@ -21,7 +21,7 @@ use crate::text::{local_time, log_lines, printable};
 Examples:
   atelier logs \"Sunday ride\" hill/Monet
   atelier logs \"Sunday ride\" 17 --attempt 2
-  atelier logs 01930c5e-8f0a-7a43-a1d2-5a5d1f0c3b7e/17     # a cell's id says its grid, too
+  atelier logs 01930c5e-8f0a-7a43-a1d2-5a5d1f0c3b7e/17  # a cell by its id
   atelier logs \"Sunday ride\" 17 --json | jq -r '.attempts[-1].log'
 
 Of an attempt that brought the picture it is what its node logged of that alone, of one that failed the end of all that the \

@@ -14,8 +14,8 @@ use crate::plan::PRIORITIES;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  atelier priority \"Sunday ride\" 20              # twice the share of the nodes that it has at 0
-  atelier priority \"Sunday ride\" -100            # a 32nd of it
+  atelier priority \"Sunday ride\" 20    # twice the share that it has at 0
+  atelier priority \"Sunday ride\" -100  # a 32nd of it
 
 Among the grids of one submitter, each 20 double a grid's share. What nodes hold already stays with them.")]
 pub struct PriorityArgs {

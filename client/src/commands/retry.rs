@@ -14,7 +14,7 @@ use crate::text::counted;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  atelier retry \"Sunday ride\"                    # every failed cell
+  atelier retry \"Sunday ride\"  # every failed cell
   atelier retry \"Sunday ride\" --cell 17 --cell hill/Monet
   atelier retry \"Sunday ride\" --cell 'hill/Monet/seed=2'
 
@@ -25,7 +25,7 @@ pub struct RetryArgs {
     #[arg(value_name = "GRID")]
     pub grid: String,
     /// A failed or cancelled cell: its number, PHOTO/ARTIST or PHOTO/ARTIST/VARIANT as `atelier show` lists them, or its
-    /// id [default: every failed cell]
+    /// id; may be said several times [default: every failed cell]
     #[arg(long = "cell", value_name = "CELL")]
     pub cells: Vec<String>,
 }

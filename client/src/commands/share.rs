@@ -20,7 +20,7 @@ Examples:
   atelier share \"Sunday ride\" --expires 7d
   atelier share \"Sunday ride\" --favourites favourites.json --out for-ann.html
 
-Whoever has the file sees the pictures, without an account, until its links end. Send it, or put it on any server.
+Whoever has the file sees the pictures, without an account, until its links end. Send it, or put it on any server. \
 Prints its path.")]
 pub struct ShareArgs {
     #[command(flatten)]

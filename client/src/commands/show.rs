@@ -23,8 +23,8 @@ use crate::text::{local_time, printable, rough_duration};
 #[command(after_help = "\
 Examples:
   atelier show \"Sunday ride\"
-  atelier show \"Sunday ride\" --logs              # why attempts failed
-  atelier show 01930c5e --json | jq -r '.cells[] | select(.state == \"failed\") | .failure'
+  atelier show \"Sunday ride\" --logs  # why attempts failed
+  atelier show 01930c5e --json | jq '.cells[] | select(.state == \"failed\")'
 
 Below the cells it shows the attempts that brought no picture, if there were some.")]
 pub struct ShowArgs {

@@ -35,27 +35,27 @@ Examples:
 
 A grid file:
   name = \"Sunday ride\"
-  photos = [\"photos/*.jpg\"]              # relative to the file
-  reconstructions = true                 # optional: each photo and each artist alone, too
-  priority = 20                          # optional, -100 to 100: each 20 double its share
-  labels = { gpu = \"h100\" }              # optional: only nodes with these get its cells
+  photos = [\"photos/*.jpg\"]        # relative to the file
+  reconstructions = true           # optional: each photo and each artist alone
+  priority = 20                    # optional: each 20 double its share
+  labels = { gpu = \"h100\" }        # optional: only nodes with these
 
-  [[photo]]                              # optional, for a photo with masks or a start
+  [[photo]]                        # optional: photos with masks or a start
   path = \"ride.jpg\"
-  start = \"sketch.png\"                   # what `start = \"file\"` begins from
-  masks = { rider = \"rider.png\" }        # grey pictures: white is where
+  start = \"sketch.png\"             # what `start = \"file\"` begins from
+  masks = { rider = \"rider.png\" }  # grey pictures: white is where
 
   [[artist]]
   name = \"Braque\"
   paintings = [\"houses.jpg\", \"viaduct.jpg\"]
-  weights = [2, 1]                       # optional
-  masks = [\"rider\", \"\"]                  # optional: a mask of every photo, within which it applies
-  render = { content_weight = 3 }        # optional, for this artist
+  weights = [2, 1]                 # optional
+  masks = [\"rider\", \"\"]            # optional: within which mask of each photo
+  render = { content_weight = 3 }  # optional: for this artist
 
-  [render]                               # for all
+  [render]                         # for all
   size = 512
 
-  [sweep]                                # every cell once for each combination
+  [sweep]                          # every cell once for each combination
   seed = [1, 2]
 
 Prints the grid's id.")]
@@ -77,7 +77,7 @@ pub struct SubmitArgs {
     /// A folder with a picture, or a folder of pictures, for each artist
     #[arg(long, value_name = "DIR", requires = "photos")]
     pub artists: Option<PathBuf>,
-    /// A render setting, as in size=256; it outweighs [render] in a grid file
+    /// A render setting, as in size=256; it outweighs [render] in a grid file; may be said several times
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub settings: Vec<String>,
     /// A named set of render settings; what --set says counts more

@@ -32,9 +32,11 @@ const NOTHING_DONE: &str = "nothing was made or changed";
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  atelier cloud up studio --client-cidr 10.0.0.0/8 --vpc vpc-0a --subnets subnet-0a,subnet-0b \\
-      --coordinator-image $REGISTRY/atelier-coordinator:1 --node-image $REGISTRY/atelier-node:1-cuda
-  atelier cloud up studio --nodes-max 20 --weights vgg19.safetensors    # the rest stays as it is
+  atelier cloud up studio --client-cidr 10.0.0.0/8 \\
+      --vpc vpc-0a --subnets subnet-0a,subnet-0b \\
+      --coordinator-image $REGISTRY/atelier-coordinator:1 \\
+      --node-image $REGISTRY/atelier-node:1-cuda
+  atelier cloud up studio --nodes-max 20 --weights vgg19.safetensors
 
 Makes a CloudFormation stack of this name, after telling what it is made of and what it costs; of a stack that is there already, \
 it changes what is said. Writes a profile, so that --profile NAME leads to it from then on. Ctrl-C ends the wait and not the \

@@ -15,7 +15,7 @@ use crate::node_ref;
 #[command(after_help = "\
 Examples:
   atelier fleet drain studio-1 --reason \"moves to the other rack\"
-  atelier fleet undrain studio-1                       # as long as it has not left
+  atelier fleet undrain studio-1  # as long as it has not left
 
 The node gets no more cells, finishes those that it holds, and ends.")]
 pub struct DrainArgs {

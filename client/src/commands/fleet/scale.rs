@@ -16,8 +16,8 @@ const NODES_MAX: i64 = 10_000;
 #[command(after_help = "\
 Examples:
   atelier fleet scale --min 0 --max 20
-  atelier fleet scale --max 0                    # no machine is there that has nothing to do
-  atelier fleet scale --off                      # people say how many machines there are
+  atelier fleet scale --max 0  # no machine without work
+  atelier fleet scale --off    # people say how many there are
   atelier fleet scale --on
 
 What is not said stays as it is. Nodes that have work are never taken away by this.")]

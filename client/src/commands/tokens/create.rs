@@ -22,7 +22,7 @@ Examples:
   atelier tokens create ann --role client --output ann.token
   atelier tokens create studio-1 --role node --expires never > studio-1.token
 
-Whoever has a token is who it names. It is shown now and never again; only its hash is kept. Operators make tokens; the
+Whoever has a token is who it names. It is shown now and never again; only its hash is kept. Operators make tokens; the \
 first one is in the file operator-token of the coordinator's data folder.")]
 pub struct CreateArgs {
     /// Whom it stands for: up to 64 letters, digits and `._-@+`. Tokens of one name and role are one identity

@@ -17,7 +17,7 @@ use crate::text::{ago, local_time, printable, shortened};
 #[command(after_help = "\
 Examples:
   atelier tokens list
-  atelier tokens list --all --json | jq -r '.[] | select(.role == \"node\") | .token_id'")]
+  atelier tokens list --all --json | jq '.[] | select(.role == \"node\")'")]
 pub struct ListArgs {
     /// Also tokens that have expired or were revoked
     #[arg(short, long)]
