@@ -1,4 +1,4 @@
-//! One module a command: its arguments, and what it does.
+//! One module a command: its arguments, and what it does; [`gallery`] has what those share that read a gallery.
 
 pub mod audit;
 pub mod cancel;

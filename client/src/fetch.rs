@@ -9,6 +9,7 @@ mod error;
 mod file;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+mod galleries;
 mod selection;
 pub mod sheet;
 
@@ -27,8 +28,8 @@ use backon::{ExponentialBuilder, Retryable as _};
 use futures::StreamExt as _;
 
 pub use self::error::FetchError;
+pub use self::galleries::Galleries;
 pub use self::selection::{Favourites, Only, Selection, SelectionError};
-use crate::galleries::Galleries;
 use crate::printer::Printer;
 use crate::progress::byte_counter;
 

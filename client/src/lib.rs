@@ -7,7 +7,7 @@
 //! - [`coordinator`]: the only code that knows gRPC
 //! - [`grid_ref`], [`gallery_url`], [`cell_ref`], [`node_ref`]: GRID, CELL and NODE on the command line; [`submitter`]: who this is
 //! - [`progress`]: a grid while it renders; [`confirm`]: a yes before what cannot be undone
-//! - [`galleries`]: where galleries are read from; [`fetch`]: one brought here; [`share`]: a page of it for others; [`audit`]: whether all is as it is told
+//! - [`fetch`]: a gallery brought here, from wherever it is read; [`share`]: a page of it for others; [`audit`]: whether all is as it is told
 //! - [`local`]: a whole atelier on this machine; [`demo`] and [`samples`]; [`cloud`]: one on AWS; [`profiles`]: names for ateliers
 //! - [`certs`]: a private authority, and what it issues; [`doctor`]: what is the matter with an atelier
 //! - [`printer`], [`text`], [`table`], [`error`], [`exit`], [`interrupt`]: what a person and a script get to see
@@ -31,7 +31,6 @@ pub mod fetch;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
-pub mod galleries;
 pub mod gallery_url;
 pub mod grid_file;
 pub mod grid_ref;

@@ -7,8 +7,7 @@ use clap::Args;
 
 use crate::context::Context;
 use crate::error::Error;
-use crate::fetch::{Favourites, FetchError, Only, Selection, read_manifest};
-use crate::galleries::Galleries;
+use crate::fetch::{Favourites, FetchError, Galleries, Only, Selection, read_manifest};
 use crate::gallery_url;
 use crate::grid_ref;
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use atelier_gallery::keys::GridKeys;
 use atelier_proto::ids::CellId;
 use jiff::tz::TimeZone;
 
@@ -19,6 +20,8 @@ pub(super) fn cells(grid: &GridView) -> String {
     }
     headings.extend(["STATE", "ATTEMPTS", "LOSS", "SECONDS", "PICTURE"]);
     let mut table = plain_table(&headings);
+    // What all keys begin with says nothing, and is half of a line.
+    let prefix = GridKeys::new(grid.summary.grid_id).prefix();
     for cell in &grid.cells {
         let names = grid.names(cell);
         let name = |name: &str| printable(&shortened(name, 40));
@@ -37,7 +40,10 @@ pub(super) fn cells(grid: &GridView) -> String {
             picture.map_or_else(String::new, |it| format!("{:.4}", it.loss)),
             picture.map_or_else(String::new, |it| format!("{:.1}", it.seconds)),
             match (picture, &cell.failure) {
-                (Some(picture), _) => printable(&picture.key),
+                (Some(picture), _) => {
+                    let key = &picture.key;
+                    printable(key.strip_prefix(&prefix).unwrap_or(key))
+                }
                 (None, Some(reason)) => printable(&shortened(reason, 200)),
                 (None, None) => String::new(),
             },

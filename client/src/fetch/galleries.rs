@@ -12,8 +12,8 @@ use atelier_proto::clock::Clock;
 use atelier_proto::ids::GridId;
 use atelier_proto::storage::Storage;
 
+use super::FetchError;
 use crate::coordinator::Coordinator;
-use crate::fetch::FetchError;
 
 /// How long a request holds that is sent at once.
 const URL_DURATION: Duration = Duration::from_mins(5);
