@@ -5,13 +5,15 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use atelier_gallery::contact_sheet;
 use atelier_gallery::manifest::Manifest;
 use tempfile::TempDir;
 
 use super::{DemoError, GRID_NAME};
 
 /// What a gallery consists of.
-const OURS: [&str; 5] = [
+const OURS: [&str; 6] = [
+    contact_sheet::FILE_NAME,
     "gallery.json",
     "index.html",
     "originals",
@@ -117,14 +119,17 @@ mod tests {
         let out = folder.path().join("atelier-demo");
         write(&out.join("index.html"), "old");
         write(&out.join("pictures/stale.jpg"), "old");
+        write(&out.join("contact-sheet.jpg"), "old");
         write(&out.join("notes.txt"), "mine");
         let work = work_folder(&out).unwrap();
         let gallery = work.path().join("gallery");
         write(&gallery.join("index.html"), "new");
+        write(&gallery.join("contact-sheet.jpg"), "new");
         put(&gallery, &out, work.path()).unwrap();
         drop(work);
         let read = |name: &str| std::fs::read_to_string(out.join(name)).ok();
         assert_eq!(read("index.html").as_deref(), Some("new"));
+        assert_eq!(read("contact-sheet.jpg").as_deref(), Some("new"));
         assert_eq!(read("notes.txt").as_deref(), Some("mine"));
         assert_eq!(read("pictures/stale.jpg"), None);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
