@@ -143,7 +143,10 @@ impl Cli {
         let read = Self::from_arg_matches(&matches);
         let mut cli = read.map_err(|error| error.format(&mut command))?;
         cli.called = called(&matches);
-        let profile = matches.value_source("profile");
+        // A variable that is set to nothing is as good as none.
+        cli.global.profile.take_if(|name| name.is_empty());
+        let profile = cli.global.profile.as_ref();
+        let profile = profile.and_then(|_| matches.value_source("profile"));
         match (profile, matches.value_source("coordinators")) {
             (Some(ValueSource::EnvVariable), Some(ValueSource::CommandLine)) => {
                 cli.global.profile = None;
@@ -165,8 +168,7 @@ impl GlobalArgs {
     /// When there is no such profile, or a file of certificates, keys or tokens cannot be used.
     pub fn coordinator(&self) -> Result<Coordinator, Error> {
         let (urls, access) = match self.profile.as_deref() {
-            // A variable that is set to nothing is as good as none.
-            None | Some("") => (self.coordinators.clone(), self.access.access(None)?),
+            None => (self.coordinators.clone(), self.access.access(None)?),
             Some(name) => {
                 let profiles = Profiles::of_user()?;
                 let profile = profiles.named(name)?;
@@ -351,6 +353,8 @@ mod tests {
         let coordinator = ["--coordinator", "http://a:1", "list"];
         let both = read(&[&coordinator[..], &["--profile", "studio"]].concat()).unwrap_err();
         assert_eq!(both.kind(), ErrorKind::ArgumentConflict);
+        let none = [&coordinator[..], &["--profile", ""]].concat();
+        assert_eq!(read(&none).unwrap().global.profile, None);
     }
 
     #[test]
@@ -397,6 +401,7 @@ mod tests {
     fn a_list_is_of_one_submitter_or_of_another() {
         assert!(parsed(&["list", "--state", "active", "--state", "paused", "--mine"]).is_ok());
         assert!(parsed(&["list", "--state", "deleted"]).is_err());
+        assert!(parsed(&["list", "--limit", "0"]).is_err());
         assert!(parsed(&["list", "--mine", "--submitter", "ann"]).is_err());
     }
 }

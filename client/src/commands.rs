@@ -62,11 +62,7 @@ pub async fn run(cli: Cli, printer: &Printer) -> Result<Exit, Error> {
         Command::Open(args) => open::run(context()?, args).await,
         Command::Share(args) => share::run(context()?, args).await,
         Command::Audit(args) => audit::run(&context()?, args).await,
-        Command::Doctor(args) => {
-            let profile = cli.global.profile.clone();
-            let profile = profile.filter(|name| !name.is_empty());
-            doctor::run(&context()?, profile, args).await
-        }
+        Command::Doctor(args) => doctor::run(&context()?, cli.global.profile.clone(), args).await,
         Command::Nodes(args) => nodes::run(&context()?, args).await,
         Command::Fleet(command) => fleet::run(&context()?, command).await,
         Command::Cloud(command) => cloud::run(printer, shutdown, &cli.global.access, command).await,

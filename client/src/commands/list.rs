@@ -1,5 +1,6 @@
 //! `atelier list`: grids in short, newest first.
 
+use clap::builder::RangedU64ValueParser;
 use clap::{Args, ValueEnum};
 use jiff::tz::TimeZone;
 
@@ -37,7 +38,8 @@ pub struct ListArgs {
     #[arg(long, value_name = "TEXT")]
     pub name: Option<String>,
     /// How many grids at most
-    #[arg(short = 'n', long, default_value_t = GRIDS_DEFAULT, value_name = "GRIDS")]
+    #[arg(short = 'n', long, default_value_t = GRIDS_DEFAULT, value_name = "GRIDS",
+          value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     pub limit: usize,
 }
 

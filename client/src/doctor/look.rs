@@ -8,6 +8,7 @@ use atelier_gallery::keys::input_key;
 use atelier_gallery::signed::{Content, Method, Sign as _, SignedRequest};
 use atelier_proto::clock::{Clock, Stopwatch};
 use atelier_proto::ids::Digest;
+use atelier_proto::version;
 use jiff::{SignedDuration, Timestamp};
 use rustix::fs::statvfs;
 use secrecy::ExposeSecret as _;
@@ -57,7 +58,7 @@ pub async fn look(all: &Coordinator, profile: Option<String>) -> Result<Facts, R
     }
     Ok(Facts {
         now: Clock::system().now(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
+        version: version::VERSION.to_owned(),
         profile,
         coordinators,
         fleet,
