@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{BucketFacts, CoordinatorFacts, Facts, Finding, Level, LocalFacts};
 use crate::coordinator::view::{NodeState, NodeView, ScaleMode};
-use crate::text::{counted, printable, rough_duration, shortened};
+use crate::text::{counted, printable, printable_lines, rough_duration, shortened};
 
 /// Clocks that differ by more are told: leases and links live by them.
 const SKEW_WORTH_A_WORD: SignedDuration = SignedDuration::from_secs(5);
@@ -40,8 +40,9 @@ pub fn judge(facts: &Facts) -> Vec<Finding> {
     if let Some(fleet) = &facts.fleet
         && !fleet.trouble.is_empty()
     {
-        let text = format!("the fleet cannot be scaled: {}", printable(&fleet.trouble));
-        findings.push(Finding::new(Level::Warning, "fleet", text));
+        let trouble = printable_lines(&fleet.trouble);
+        let text = format!("the fleet cannot be scaled: {trouble}");
+        findings.push(Finding::of_error(Level::Warning, "fleet", &text));
     }
     findings.extend(of_local(&facts.local));
     findings

@@ -99,7 +99,8 @@ fn a_sick_one_is_told_what_and_what_to_do() {
     );
     (gone.state, gone.cells_held) = (NodeState::Lost, 2);
     *nodes(&mut facts) = vec![bad, gone];
-    facts.fleet.as_mut().unwrap().trouble = "access denied".to_owned();
+    facts.fleet.as_mut().unwrap().trouble =
+        "AWS refuses SetDesiredCapacity\nhint: check the coordinator's role".to_owned();
     facts.local.weights.clear();
     facts.local.free_bytes = Some(50 << 20);
     insta::assert_snapshot!("sick", lines(&judge(&facts)));
