@@ -6,13 +6,12 @@ use crate::coordinator::view::Summary;
 use crate::coordinator::{Coordinator, GridFilter};
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::meant::{may_begin_an_id, meant};
 use crate::plan::NAME_CHARACTERS_MAX;
-use crate::text::{printable, shortened};
+use crate::text::{self, printable, shortened};
 
 /// Grids that are looked through for a name.
 const GRIDS_MAX: usize = 100_000;
-/// Characters of an id that may stand for it.
-const PREFIX_CHARACTERS_MIN: usize = 4;
 /// Grids that are named when several are meant.
 const CANDIDATES_MAX: usize = 5;
 
@@ -54,15 +53,10 @@ impl PickError {
 }
 
 fn listed(candidates: &[Summary]) -> String {
-    let line = |grid: &Summary| {
+    text::listed(candidates, CANDIDATES_MAX, |grid| {
         let name = printable(&shortened(&grid.name, 60));
-        format!("  {}  {name} ({})", grid.grid_id, grid.state)
-    };
-    let mut lines: Vec<String> = candidates.iter().take(CANDIDATES_MAX).map(line).collect();
-    if candidates.len() > CANDIDATES_MAX {
-        lines.push(format!("  and {} more", candidates.len() - CANDIDATES_MAX));
-    }
-    lines.join("\n")
+        format!("{}  {name} ({})", grid.grid_id, grid.state)
+    })
 }
 
 /// The grid that is meant. A whole id is taken at its word; whether it exists, the next call tells.
@@ -83,23 +77,9 @@ pub async fn resolve(coordinator: &Coordinator, wanted: &str) -> Result<GridId, 
     Ok(pick(wanted, &grids)?)
 }
 
-/// Whether ids of grids or nodes may begin so.
-pub fn may_begin_an_id(wanted: &str) -> bool {
-    wanted.len() >= PREFIX_CHARACTERS_MIN
-        && wanted
-            .bytes()
-            .all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
-}
-
 /// The one grid of this name or, failing that, with an id that begins so.
 fn pick(wanted: &str, grids: &[Summary]) -> Result<GridId, PickError> {
-    let named = |grid: &&Summary| grid.name == wanted;
-    let mut candidates: Vec<&Summary> = grids.iter().filter(named).collect();
-    if candidates.is_empty() && may_begin_an_id(wanted) {
-        let prefix = wanted.to_ascii_lowercase();
-        let begins_so = |grid: &&Summary| grid.grid_id.to_string().starts_with(&prefix);
-        candidates = grids.iter().filter(begins_so).collect();
-    }
+    let candidates = meant(wanted, grids, |it| &it.name, |it| it.grid_id.to_string());
     match candidates.as_slice() {
         [grid] => Ok(grid.grid_id),
         [] => Err(PickError::None {

@@ -5,7 +5,8 @@
 //! - [`sources`] and [`grid_file`]: what a person names, as files and settings; [`plan`]: the grid that it makes
 //! - [`like`]: favourites as grids; [`submission`]: a plan becomes a grid, with its [`inputs`] in the bucket
 //! - [`coordinator`]: the only code that knows gRPC
-//! - [`grid_ref`], [`gallery_url`], [`cell_ref`], [`node_ref`]: GRID, CELL and NODE on the command line; [`submitter`]: who this is
+//! - [`grid_ref`], [`gallery_url`], [`cell_ref`], [`node_ref`], [`meant`]: GRID, CELL and NODE on the command line
+//! - [`submitter`]: who this is
 //! - [`progress`]: a grid while it renders; [`confirm`]: a yes before what cannot be undone
 //! - [`fetch`]: a gallery brought here, from wherever it is read; [`share`]: a page of it for others; [`audit`]: whether all is as it is told
 //! - [`local`]: a whole atelier on this machine; [`demo`] and [`samples`]; [`cloud`]: one on AWS; [`profiles`]: names for ateliers
@@ -38,6 +39,7 @@ pub mod inputs;
 pub mod interrupt;
 pub mod like;
 pub mod local;
+pub mod meant;
 pub mod node_ref;
 pub mod plan;
 pub mod preview;

@@ -6,8 +6,8 @@ use crate::coordinator::Coordinator;
 use crate::coordinator::view::{NodeState, NodeView};
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::grid_ref::may_begin_an_id;
-use crate::text::{printable, shortened};
+use crate::meant::meant;
+use crate::text::{self, printable, shortened};
 
 /// Nodes that are named when several are meant.
 const CANDIDATES_MAX: usize = 5;
@@ -50,15 +50,10 @@ impl NodeError {
 }
 
 fn listed(candidates: &[NodeView]) -> String {
-    let line = |node: &NodeView| {
+    text::listed(candidates, CANDIDATES_MAX, |node| {
         let name = printable(&shortened(&node.name, 60));
-        format!("  {}  {name} ({})", node.node_id, node.state)
-    };
-    let mut lines: Vec<String> = candidates.iter().take(CANDIDATES_MAX).map(line).collect();
-    if candidates.len() > CANDIDATES_MAX {
-        lines.push(format!("  and {} more", candidates.len() - CANDIDATES_MAX));
-    }
-    lines.join("\n")
+        format!("{}  {name} ({})", node.node_id, node.state)
+    })
 }
 
 /// The node that is meant. A whole id is taken at its word; whether it exists, the next call tells.
@@ -74,13 +69,7 @@ pub async fn resolve(coordinator: &Coordinator, wanted: &str) -> Result<NodeId, 
 /// The one node of this name or, failing that, with an id that begins so. One that lives comes before those that were
 /// lost.
 fn pick(wanted: &str, nodes: &[NodeView]) -> Result<NodeId, NodeError> {
-    let named = |node: &&NodeView| node.name == wanted;
-    let mut candidates: Vec<&NodeView> = nodes.iter().filter(named).collect();
-    if candidates.is_empty() && may_begin_an_id(wanted) {
-        let prefix = wanted.to_ascii_lowercase();
-        let begins_so = |node: &&NodeView| node.node_id.to_string().starts_with(&prefix);
-        candidates = nodes.iter().filter(begins_so).collect();
-    }
+    let mut candidates = meant(wanted, nodes, |it| &it.name, |it| it.node_id.to_string());
     let lives = |node: &&NodeView| node.state != NodeState::Lost;
     if candidates.iter().any(lives) {
         candidates.retain(lives);

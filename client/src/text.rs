@@ -53,6 +53,16 @@ pub fn log_lines(log: &str) -> impl Iterator<Item = String> {
     lines.map(|line| format!("  {}", printable(&line.replace('\t', "    "))))
 }
 
+/// Indented lines, one for each item, and how many more there are than `items_max`.
+pub fn listed<Item>(items: &[Item], items_max: usize, line: impl Fn(&Item) -> String) -> String {
+    let told = items.iter().take(items_max);
+    let mut lines: Vec<String> = told.map(|item| format!("  {}", line(item))).collect();
+    if items.len() > items_max {
+        lines.push(format!("  and {} more", items.len() - items_max));
+    }
+    lines.join("\n")
+}
+
 /// A count with its noun: `1 cell`, `4 cells`.
 pub fn counted(count: usize, noun: &str) -> String {
     let ending = if count == 1 { "" } else { "s" };
@@ -133,6 +143,13 @@ mod tests {
     #[test]
     fn a_name_cannot_steer_the_terminal() {
         assert_eq!(printable("a\x1b[31m\nb\u{202e}é🎨"), "a�[31m�b�é🎨");
+    }
+
+    #[test]
+    fn what_is_too_much_to_list_is_counted() {
+        let told = |items_max| listed(&["a", "b", "c"], items_max, ToString::to_string);
+        assert_eq!(told(3), "  a\n  b\n  c");
+        assert_eq!(told(1), "  a\n  and 2 more");
     }
 
     #[test]

@@ -13,7 +13,10 @@ use super::selection::SelectionError;
 use crate::coordinator::RpcError;
 use crate::error::bucket_exit;
 use crate::exit::Exit;
-use crate::text::counted;
+use crate::text::{counted, listed};
+
+/// Missing files that are told one by one.
+const PATHS_TOLD_MAX: usize = 20;
 
 /// Why a gallery did not come here.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +36,7 @@ pub enum FetchError {
     #[error(
         "the bucket lacks {}:\n{}\nhint: everything else is here; `atelier audit {grid}` tells what else differs",
         counted(paths.len(), "file"),
-        listed(paths)
+        listed(paths, PATHS_TOLD_MAX, Clone::clone)
     )]
     Missing {
         /// The grid.
@@ -84,25 +87,6 @@ pub enum FetchError {
         /// What the system says.
         source: io::Error,
     },
-}
-
-/// Missing files that are told one by one.
-const PATHS_TOLD_MAX: usize = 20;
-
-fn listed(paths: &[String]) -> String {
-    let mut lines: Vec<String> = paths
-        .iter()
-        .take(PATHS_TOLD_MAX)
-        .map(|path| format!("  {path}"))
-        .collect();
-    if let Some(more) = paths
-        .len()
-        .checked_sub(PATHS_TOLD_MAX)
-        .filter(|more| *more > 0)
-    {
-        lines.push(format!("  and {more} more"));
-    }
-    lines.join("\n")
 }
 
 impl FetchError {
