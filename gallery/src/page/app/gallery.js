@@ -61,7 +61,7 @@ class Gallery {
     const keys = new Set(this.variants.flatMap((variant) => Object.keys(variant.settings)));
     const axes = [];
     for (const key of keys) {
-      const texts = this.variants.map((variant) => settingText(this.valueOf(variant, key)));
+      const texts = this.variants.map((variant) => settingText(this.settingOf(variant, key)));
       const values = [...new Set(texts)];
       if (values.length > 1) axes.push({ key, texts, values });
     }
@@ -74,7 +74,7 @@ class Gallery {
     return axes;
   }
 
-  valueOf(variant, key) {
+  settingOf(variant, key) {
     return variant.settings[key] ?? this.settings[key];
   }
 }
@@ -85,8 +85,8 @@ class Gallery {
  */
 function switched(axes, variant, axis, value) {
   const likeness = (other) => axes.filter((one) => one.texts[other] === one.texts[variant]).length;
-  const with_value = axis.texts.flatMap((text, other) => (text === value ? [other] : []));
-  return with_value.reduce((best, other) => (likeness(other) > likeness(best) ? other : best));
+  const ofValue = axis.texts.flatMap((text, other) => (text === value ? [other] : []));
+  return ofValue.reduce((best, other) => (likeness(other) > likeness(best) ? other : best));
 }
 
 /** The candidates from which a browser takes what suits the screen. */

@@ -24,17 +24,18 @@ function variantSwitches(axes, variant, choose) {
 
 class Page {
   constructor() {
-    this.gallery = new Gallery(document.getElementById("gallery").textContent);
+    this.text = document.getElementById("gallery").textContent;
+    this.gallery = new Gallery(this.text);
     this.address = new Address();
-    this.sheet = new Sheet(document.getElementById("sheet"), {
-      open: (photo, artist) => this.goTo({ photo, artist, variant: this.address.variant }, true),
-      mark: (photo, artist) => this.mark(photo, artist),
-    });
-    this.viewer = new Viewer({
-      moved: (to) => this.goTo(to, false),
+    const favourites = {
       mark: (photo, artist) => this.mark(photo, artist),
       isMarked: (place) => this.address.favourites.has(place),
+    };
+    this.sheet = new Sheet(document.getElementById("sheet"), {
+      open: (photo, artist) => this.goTo({ photo, artist, variant: this.address.variant }, true),
+      ...favourites,
     });
+    this.viewer = new Viewer({ moved: (to) => this.goTo(to, false), ...favourites });
     this.tools = document.getElementById("tools");
     this.said = element("span", { class: "said", role: "status" });
     addEventListener("popstate", () => this.follow());
@@ -46,7 +47,7 @@ class Page {
   /** Everything anew, as the gallery and the address have it. */
   show() {
     this.address.variant = Math.min(this.address.variant, this.gallery.variants.length - 1);
-    this.sheet.show(this.gallery, this.address.variant, this.address.favourites);
+    this.sheet.show(this.gallery, this.address.variant);
     this.showTools();
   }
 
@@ -117,9 +118,9 @@ class Page {
 
   /** What the address says, after it was changed. */
   follow() {
-    const { variant } = this.address;
+    const { variant, favourites } = this.address;
     this.address.read();
-    if (this.address.variant !== variant) this.show();
+    if (this.address.variant !== variant || textOf(this.address.favourites) !== textOf(favourites)) this.show();
     else this.showTools();
     const open = /^(-?\d+),(-?\d+)$/.exec(this.address.open ?? "");
     const [photo, artist] = open ? [Number(open[1]), Number(open[2])] : [NONE, NONE];

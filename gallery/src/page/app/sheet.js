@@ -10,11 +10,15 @@ const RATIO_MIN = 0.4;
 const RATIO_MAX = 1.7;
 
 class Sheet {
-  /** `open` is told the crossing that is to be shown large, `mark` the one that is to become a favourite or none. */
-  constructor(root, { open, mark }) {
+  /**
+   * `open` is told the crossing that is to be shown large, `mark` the one that is to become a favourite or none; `isMarked`
+   * answers whether a place is one.
+   */
+  constructor(root, { open, mark, isMarked }) {
     this.root = root;
     this.open = open;
     this.mark = mark;
+    this.isMarked = isMarked;
     this.current = { photo: 0, artist: 0 };
     this.rows = new Map();
     this.heads = element("div", { class: "heads", role: "row", "aria-rowindex": 1 });
@@ -39,10 +43,9 @@ class Sheet {
   }
 
   /** Shows a gallery, or what has become of it. */
-  show(gallery, variant, favourites) {
+  show(gallery, variant) {
     this.gallery = gallery;
     this.variant = variant;
-    this.favourites = favourites;
     this.root.setAttribute("aria-rowcount", gallery.photos.length + 1);
     this.root.setAttribute("aria-colcount", gallery.artists.length + 1);
     this.clear();
@@ -216,7 +219,7 @@ class Sheet {
         element("span", { class: "unseen" }, title),
       );
     }
-    const isMarked = this.favourites.has(cell.place);
+    const isMarked = this.isMarked(cell.place);
     return element(
       "a",
       this.target(photo, artist, { class: "picture" + (isMarked ? " favourite" : ""), href: cell.picture.path }),

@@ -133,7 +133,7 @@ class Viewer {
       const state = this.cell?.state ?? "no such cell";
       this.missing.replaceChildren(
         element("b", {}, state),
-        this.cell?.failure ? element("p", {}, count(this.cell.attempts, "attempt") + ": " + this.cell.failure) : null ?? "",
+        this.cell?.failure ? element("p", {}, count(this.cell.attempts, "attempt") + ": " + this.cell.failure) : "",
       );
       return;
     }
@@ -223,7 +223,8 @@ class Viewer {
         fact("With", picture.network);
       }
       parts.push(facts);
-      if (picture?.curve.length > 1) parts.push(lossPlot(picture.curve));
+      const plot = lossPlot(picture?.curve ?? []);
+      if (plot) parts.push(plot);
       const settings = gallery.settingsOf(cell);
       const list = element("dl", { class: "settings" });
       for (const [key, value] of Object.entries(settings)) {
@@ -397,7 +398,10 @@ class Viewer {
   }
 }
 
-/** The loss over the evaluations; its axis is logarithmic, because it falls by orders of magnitude. */
+/**
+ * The loss over the evaluations, or null where too few are known; its axis is logarithmic, because it falls by orders of
+ * magnitude.
+ */
 function lossPlot(curve) {
   const [wide, high, pad] = [240, 72, 4];
   const known = curve.filter(([, loss]) => Number.isFinite(loss) && loss > 0);
