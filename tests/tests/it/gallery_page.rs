@@ -403,3 +403,38 @@ async fn names_are_text_and_everybody_can_read_them() -> anyhow::Result<()> {
     assert!(walls[0] != walls[1] && walls[1] == walls[2], "{walls:?}");
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_favourite_shows_where_it_is_marked_and_follows_the_address() -> anyhow::Result<()> {
+    let Some(chromium) = tools::chromium() else {
+        return Ok(());
+    };
+    let work = tempfile::tempdir()?;
+    let mut manifest = sample(work.path())?;
+    let picture = manifest.cells[0].outcome.picture.as_mut();
+    picture.context("no picture")?.losses = vec![(1, f64::NAN), (2, f64::NAN)];
+    std::fs::write(work.path().join("index.html"), page::render(&manifest)?)?;
+    let mut browser = Browser::start(&chromium, 1200, 900).await?;
+    browser.go(&url(work.path())).await?;
+    shows_all(&mut browser, 3).await?;
+    let count =
+        |marked: u32| format!("document.querySelectorAll('.favourite').length === {marked}");
+    browser
+        .value("document.querySelector('.cell [data-photo]').focus()")
+        .await?;
+    browser.press("f").await?;
+    browser.until(&count(1)).await?;
+    browser.press("f").await?;
+    browser.until(&count(0)).await?;
+    browser.value("location.hash = '#favourites=0'").await?;
+    browser.until(&count(1)).await?;
+    // Losses that are no numbers have no curve, and nothing stands in its place.
+    browser.click(".cell .picture").await?;
+    browser
+        .until("document.querySelector('dialog').open")
+        .await?;
+    let about = text(&mut browser, "#viewer-about").await?;
+    assert!(about.contains("Loss") && !about.contains("null"), "{about}");
+    assert_eq!(browser.problems, [] as [String; 0]);
+    Ok(())
+}
