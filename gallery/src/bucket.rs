@@ -4,6 +4,7 @@
 //! It knows endpoints, keys and bytes; what the bytes mean is the business of its callers.
 
 pub(crate) mod error;
+mod place;
 mod trust;
 
 use std::error::Error;
@@ -18,16 +19,18 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{Builder, Credentials, Region};
-use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::DateTime;
+use aws_sdk_s3::types;
 use bytes::Bytes;
 use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
 
 pub use self::error::BucketError;
 use self::error::{Call, classify, first_line, root_cause, status};
-use crate::signed::{Method, SignedRequest, Wanted, header_value};
+pub(crate) use self::place::Place;
+use self::place::WhoseKeys;
+use crate::signed::{Wanted, header_value};
 
 /// How long a connection may take to be made.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -51,43 +54,6 @@ pub struct Bucket {
     /// Who has the keys; none where nowhere is one looked for.
     provider: Option<SharedCredentialsProvider>,
     place: Arc<Place>,
-}
-
-/// Where a bucket is, for calls and for errors.
-#[derive(Debug)]
-pub(crate) struct Place {
-    bucket: String,
-    /// URL.
-    pub(crate) endpoint: String,
-    region: String,
-    keys: KeysOf,
-}
-
-/// Whose keys sign.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum KeysOf {
-    /// They are from this machine's own AWS configuration.
-    ThisMachine,
-    /// The coordinator that serves the endpoint gave them.
-    CoordinatorGiven,
-    /// Somebody else has them.
-    Signer,
-}
-
-impl Place {
-    /// Where a signed request leads to.
-    pub(crate) fn signed(request: &SignedRequest, bucket: &str, region: &str) -> Self {
-        let url = request.url.expose_secret();
-        let after_scheme = url.find("://").map_or(0, |at| at + 3);
-        let end = url[after_scheme..].find(['/', '?']);
-        let endpoint = end.map_or(url, |end| &url[..after_scheme + end]);
-        Self {
-            bucket: bucket.to_owned(),
-            endpoint: endpoint.to_owned(),
-            region: region.to_owned(),
-            keys: KeysOf::Signer,
-        }
-    }
 }
 
 /// What became of a [`Bucket::put_if_absent`].
@@ -173,8 +139,8 @@ impl Bucket {
                 endpoint,
                 region: storage.region.clone(),
                 keys: match storage.credentials {
-                    Some(_) => KeysOf::CoordinatorGiven,
-                    None => KeysOf::ThisMachine,
+                    Some(_) => WhoseKeys::CoordinatorGiven,
+                    None => WhoseKeys::ThisMachine,
                 },
             }),
         })
@@ -265,7 +231,9 @@ impl Bucket {
 
     /// An object of at most `bytes_max` bytes.
     pub async fn get(&self, key: &str, bytes_max: u64) -> Result<Vec<u8>, BucketError> {
-        let mut answer = self.start_get(key).await?;
+        let call = self.client.get_object().bucket(self.name()).key(key);
+        let answer = call.send().await;
+        let mut answer = answer.map_err(|error| classify(&self.place, Call::Get(key), &error))?;
         let too_large = || BucketError::TooLarge {
             key: key.to_owned(),
             bytes_max,
@@ -276,7 +244,13 @@ impl Bucket {
             return Err(too_large());
         }
         let mut bytes = Vec::with_capacity(announced as usize);
-        while let Some(part) = self.next_part(key, &mut answer).await? {
+        let broken_off = |cause| BucketError::BrokenOff {
+            endpoint: self.place.endpoint.clone(),
+            key: key.to_owned(),
+            cause,
+        };
+        while let Some(part) = answer.body.next().await {
+            let part = part.map_err(|error| broken_off(root_cause(&error)))?;
             if (bytes.len() + part.len()) as u64 > bytes_max {
                 return Err(too_large());
             }
@@ -326,10 +300,7 @@ impl Bucket {
         let mut objects = Vec::new();
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| classify(&self.place, Call::List(prefix), &error))?;
-            objects.extend(page.contents().iter().map(|listed| {
-                let key = listed.key().unwrap_or_default();
-                object(key, listed.size(), listed.last_modified())
-            }));
+            objects.extend(page.contents().iter().map(listed));
             if objects.len() > LISTED_OBJECTS_MAX {
                 return Err(BucketError::TooMany {
                     prefix: prefix.to_owned(),
@@ -359,11 +330,8 @@ impl Bucket {
             .max_keys(objects_max.cast_signed());
         let page = call.send().await;
         let page = page.map_err(|error| classify(&self.place, Call::List(prefix), &error))?;
-        let objects = page.contents().iter().map(|listed| {
-            let key = listed.key().unwrap_or_default();
-            object(key, listed.size(), listed.last_modified())
-        });
-        Ok((objects.collect(), page.is_truncated().unwrap_or_default()))
+        let objects = page.contents().iter().map(listed).collect();
+        Ok((objects, page.is_truncated().unwrap_or_default()))
     }
 
     /// The region, also where it is only part of signatures.
@@ -410,41 +378,11 @@ impl Bucket {
 
     /// A request that cannot be signed.
     pub(crate) fn unsigned(&self, wanted: &Wanted, error: &(dyn Error + 'static)) -> BucketError {
-        let key = wanted.key.as_str();
-        let call = match wanted.method {
-            Method::Get => Call::Get(key),
-            Method::Head => Call::Head(key),
-            Method::Put => Call::Put(key),
-            Method::Delete => Call::Delete(key),
-        };
         BucketError::Other {
             endpoint: self.place.endpoint.clone(),
-            operation: call.describe(),
+            operation: Call::of(wanted).describe(),
             cause: root_cause(error),
         }
-    }
-
-    async fn start_get(&self, key: &str) -> Result<GetObjectOutput, BucketError> {
-        let call = self.client.get_object().bucket(self.name()).key(key);
-        call.send()
-            .await
-            .map_err(|error| classify(&self.place, Call::Get(key), &error))
-    }
-
-    async fn next_part(
-        &self,
-        key: &str,
-        answer: &mut GetObjectOutput,
-    ) -> Result<Option<Bytes>, BucketError> {
-        answer
-            .body
-            .try_next()
-            .await
-            .map_err(|error| BucketError::BrokenOff {
-                endpoint: self.place.endpoint.clone(),
-                key: key.to_owned(),
-                cause: root_cause(&error),
-            })
     }
 }
 
@@ -455,6 +393,11 @@ fn timeouts(sent_bytes: u64) -> TimeoutConfig {
         .connect_timeout(CONNECT_TIMEOUT)
         .operation_attempt_timeout(ATTEMPT_TIMEOUT + upload)
         .build()
+}
+
+fn listed(listed: &types::Object) -> Object {
+    let key = listed.key().unwrap_or_default();
+    object(key, listed.size(), listed.last_modified())
 }
 
 fn object(key: &str, length: Option<i64>, put_at: Option<&DateTime>) -> Object {

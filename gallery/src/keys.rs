@@ -66,11 +66,16 @@ fn is_in_gallery(path: &str) -> bool {
     let Some((folder, name)) = path.split_once('/') else {
         return ["gallery.json", "index.html", contact_sheet::FILE_NAME].contains(&path);
     };
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    GALLERY_FOLDERS.contains(&folder)
-        && !name.is_empty()
+    GALLERY_FOLDERS.contains(&folder) && is_plain(name)
+}
+
+/// Whether a name is a file's on every system and leads nowhere else: ASCII letters, digits, `-`, `_` and `.`, not hidden.
+pub(crate) fn is_plain(name: &str) -> bool {
+    !name.is_empty()
         && !name.starts_with('.')
-        && name.bytes().all(is_plain)
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
 }
 
 /// The keys of one grid's gallery.

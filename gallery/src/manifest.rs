@@ -19,8 +19,8 @@ pub use self::entries::{
     ArtistEntry, CellEntry, InputEntry, MaskEntry, Outcome, PaintingEntry, PhotoEntry,
     PictureEntry, ReconstructionEntry, ReconstructionOf, VariantEntry,
 };
-
 pub use self::selection::Subject;
+use crate::keys::is_plain;
 
 /// The version that this code writes, and the only one that it reads. Fields may be added without a new one.
 pub const VERSION: u32 = 1;
@@ -158,22 +158,13 @@ impl Manifest {
             let path = path.chars().take(80).collect();
             return Err(ManifestError::UnsafePath { path });
         }
-        let cells = self.cells.iter().map(|cell| {
-            let (photo, artist) = (Some(cell.photo), Some(cell.artist));
-            (cell.cell_id, photo, artist, cell.variant)
-        });
-        let reconstructions = self.reconstructions.iter().map(|entry| {
-            let (photo, artist) = match entry.of {
-                ReconstructionOf::Photo(photo) => (Some(photo), None),
-                ReconstructionOf::Artist(artist) => (None, Some(artist)),
-            };
-            (entry.cell_id, photo, artist, entry.variant)
-        });
-        for (cell, photo, artist, variant) in cells.chain(reconstructions) {
+        let cells = self.cells.iter().map(|cell| cell.cell_id);
+        let reconstructions = self.reconstructions.iter().map(|entry| entry.cell_id);
+        for (cell, subject) in cells.chain(reconstructions).zip(self.subjects()) {
             for (list, index, length) in [
-                ("photos", photo, self.photos.len()),
-                ("artists", artist, self.artists.len()),
-                ("variants", Some(variant), self.variants.len()),
+                ("photos", subject.photo, self.photos.len()),
+                ("artists", subject.artist, self.artists.len()),
+                ("variants", Some(subject.variant), self.variants.len()),
             ] {
                 if let Some(index) = index.filter(|index| *index >= length) {
                     return Err(ManifestError::IndexOutOfRange {
@@ -189,17 +180,10 @@ impl Manifest {
     }
 }
 
-/// Whether a path stays in one of the gallery's folders on every system: plain ASCII names, none hidden, none `..`.
+/// Whether a path stays in one of the gallery's folders on every system.
 fn is_safe(path: &str) -> bool {
     let mut names = path.split('/');
     let folder = names.next();
     let is_known = folder.is_some_and(|folder| FOLDERS.contains(&folder));
-    let is_plain = |name: &str| {
-        !name.is_empty()
-            && !name.starts_with('.')
-            && name
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
-    };
     is_known && path.len() <= PATH_BYTES_MAX && path.contains('/') && names.all(is_plain)
 }

@@ -45,6 +45,13 @@ pub const PIXELS_MAX: u64 = 200_000_000;
 /// Longest picture file that is read, bytes.
 pub const BYTES_MAX: u64 = 512 << 20;
 
+/// Long side of a gallery's thumbnails, pixels.
+pub const THUMBNAIL_SIDE: u32 = 320;
+/// Long side of the larger ones, for screens that show more pixels.
+pub const LARGE_THUMBNAIL_SIDE: u32 = 640;
+/// Long side of the originals that a gallery shows in its header row and column, pixels.
+pub const ORIGINAL_SIDE: u32 = 640;
+
 /// Most memory that one decoder may take, bytes.
 pub const DECODER_BYTES_MAX: u64 = 2 << 30;
 /// JPEG quality of pictures; nothing of a rendering shows at this one.

@@ -12,8 +12,8 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
-use super::{KeysOf, Place};
-use crate::signed::SignError;
+use super::place::{Place, WhoseKeys};
+use crate::signed::{Method, SignError, Wanted};
 
 /// Why a call to the bucket failed.
 #[derive(Debug, thiserror::Error)]
@@ -48,7 +48,8 @@ pub enum BucketError {
     },
     /// The object is not the one that was expected.
     #[error(
-        "{key} has another SHA-256 than it should: {found} instead of {expected}\nhint: try again; if it stays so, the object was changed"
+        "{key} has another SHA-256 than it should: {found} instead of {expected}\n\
+         hint: try again; if it stays so, the object was changed"
     )]
     DigestMismatch {
         /// The object.
@@ -224,7 +225,19 @@ pub(crate) enum Call<'a> {
     List(&'a str),
 }
 
-impl Call<'_> {
+impl<'a> Call<'a> {
+    /// What a request asks.
+    pub(crate) fn of(wanted: &'a Wanted) -> Self {
+        let key = wanted.key.as_str();
+        match wanted.method {
+            _ if key.is_empty() => Self::Check,
+            Method::Get => Self::Get(key),
+            Method::Head => Self::Head(key),
+            Method::Put => Self::Put(key),
+            Method::Delete => Self::Delete(key),
+        }
+    }
+
     pub(crate) fn describe(self) -> String {
         match self {
             Self::Check => "show the bucket".to_owned(),
@@ -330,21 +343,21 @@ pub(crate) fn of_service(place: &Place, call: Call<'_>, answer: Answer<'_>) -> B
             bucket,
             endpoint,
             whose: match place.keys {
-                KeysOf::ThisMachine | KeysOf::CoordinatorGiven => "these credentials",
-                KeysOf::Signer => "what was signed",
+                WhoseKeys::ThisMachine | WhoseKeys::CoordinatorGiven => "these credentials",
+                WhoseKeys::Signer => "what was signed",
             },
             hint: match (code.as_str(), place.keys) {
-                ("RequestTimeTooSkewed", KeysOf::Signer) => {
+                ("RequestTimeTooSkewed", WhoseKeys::Signer) => {
                     "set the clock of the machine where the coordinator runs"
                 }
                 ("RequestTimeTooSkewed", _) => "set the clock of this machine",
-                (_, KeysOf::ThisMachine) => {
+                (_, WhoseKeys::ThisMachine) => {
                     "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, and what they may do in this bucket"
                 }
-                (_, KeysOf::CoordinatorGiven) => {
+                (_, WhoseKeys::CoordinatorGiven) => {
                     "the coordinator gave them; check that it serves this endpoint itself, and start again"
                 }
-                (_, KeysOf::Signer) => {
+                (_, WhoseKeys::Signer) => {
                     "check what the credentials of the coordinator that signed may do in this bucket"
                 }
             },

@@ -8,11 +8,10 @@ use serde::Serialize;
 
 use super::text::relative;
 use crate::manifest::{
-    ArtistEntry, Manifest, Outcome, PhotoEntry, PictureEntry, ReconstructionOf, VariantEntry,
+    ArtistEntry, Manifest, Outcome, PhotoEntry, PictureEntry, Subject, VariantEntry,
 };
+use crate::picture::ORIGINAL_SIDE;
 
-/// Long side of originals, pixels; only the ratio of their sides matters.
-const ORIGINAL_SIDE: u32 = 640;
 /// In the place of a photo or an artist, where a cell has none.
 const NONE: i64 = -1;
 
@@ -138,41 +137,29 @@ impl<'a> Data<'a> {
             devices: Texts::default(),
             cells: Vec::new(),
         };
-        let position = |index: usize| i64::try_from(index).unwrap_or(NONE);
-        for cell in &manifest.cells {
-            let (photo, artist) = (position(cell.photo), position(cell.artist));
-            let at = (cell.cell_id.place, photo, artist, cell.variant);
-            data.add(at, &cell.outcome, links);
-        }
-        for entry in &manifest.reconstructions {
-            let (photo, artist) = match entry.of {
-                ReconstructionOf::Photo(photo) => (position(photo), NONE),
-                ReconstructionOf::Artist(artist) => (NONE, position(artist)),
-            };
-            let at = (entry.cell_id.place, photo, artist, entry.variant);
-            data.add(at, &entry.outcome, links);
+        for (subject, outcome) in manifest.subjects().zip(manifest.outcomes()) {
+            let cell = data.cell(subject, outcome, links);
+            data.cells.push(cell);
         }
         data
     }
 
-    fn add(
-        &mut self,
-        (place, photo, artist, variant): (u32, i64, i64, usize),
-        outcome: &'a Outcome,
-        links: &Links<'_>,
-    ) {
+    fn cell(&mut self, subject: Subject, outcome: &'a Outcome, links: &Links<'_>) -> Cell<'a> {
+        let position = |index: Option<usize>| {
+            let index = index.and_then(|index| i64::try_from(index).ok());
+            index.unwrap_or(NONE)
+        };
         let picture = outcome.picture.as_ref();
-        let picture = picture.map(|picture| self.picture(picture, links));
-        self.cells.push(Cell(
-            place,
-            photo,
-            artist,
-            variant,
+        Cell(
+            subject.place,
+            position(subject.photo),
+            position(subject.artist),
+            subject.variant,
             &outcome.state,
             outcome.attempts,
             outcome.failure.as_deref(),
-            picture,
-        ));
+            picture.map(|picture| self.picture(picture, links)),
+        )
     }
 
     fn picture(&mut self, picture: &'a PictureEntry, links: &Links<'_>) -> Picture<'a> {

@@ -78,7 +78,7 @@ impl SignedBucket {
         Wanted::new(method, key, self.right)
     }
 
-    /// The request of [`Self::put_if_absent`].
+    /// The request of [`Self::put`], or of [`Self::put_if_absent`] where the content says so.
     pub fn wanted_put(&self, key: impl Into<String>, content: Content) -> Wanted {
         let mut wanted = self.wanted(Method::Put, key);
         wanted.content = Some(content);

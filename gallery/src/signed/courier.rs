@@ -203,7 +203,7 @@ impl Courier {
                         code: refusal.code.as_deref(),
                         message: refusal.message.as_deref(),
                     };
-                    of_service(&kept.place, call(wanted), answer)
+                    of_service(&kept.place, Call::of(wanted), answer)
                 }
                 Err(cause) => BucketError::Unreachable {
                     endpoint: kept.place.endpoint.clone(),
@@ -315,17 +315,6 @@ impl Said {
             code,
             Some("ExpiredToken" | "InvalidToken" | "TokenRefreshRequired")
         )
-    }
-}
-
-fn call(wanted: &Wanted) -> Call<'_> {
-    let key = wanted.key.as_str();
-    match wanted.method {
-        _ if key.is_empty() => Call::Check,
-        Method::Get => Call::Get(key),
-        Method::Head => Call::Head(key),
-        Method::Put => Call::Put(key),
-        Method::Delete => Call::Delete(key),
     }
 }
 
