@@ -2,21 +2,24 @@
 //!
 //! It knows gRPC and no torch, nor whether the node renders or simulates.
 //!
-//! - [`link`] is the way to the coordinator and the bucket, to which the coordinator signs ([`signing`])
+//! - [`link`] is the way to the coordinator and the bucket, to which the coordinator signs ([`signing`]), much of it [`ahead`]
 //! - [`blocks`] keeps the device supplied: one block is rendered, the next one prepared, those before it are stored
 //! - [`attempt`] carries one leased cell from its inputs to its picture; [`leased`] is what it is told
-//! - [`store`] puts pictures into the bucket; [`checkpoints`] keeps what is half done there;
-//!   [`outage`] waits for it
+//! - [`store`] puts pictures into the bucket, as [`files`], and the [`headers`] of their gallery; [`checkpoints`] keeps what is
+//!   half done there; [`outage`] waits for it
 //! - [`losses`] keeps how the loss went, [`previews`] shows how the picture does
 //! - [`verdicts`] tells the coordinator what became of a cell, [`releases`] that it is given back; [`held`] knows which
 //!   cells this node holds
 //! - [`renewals`] keep the leases alive; [`leaving`] is how it ends
 
+mod ahead;
 mod attempt;
 mod blocks;
 mod checkpoints;
+mod files;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+mod headers;
 mod held;
 mod leased;
 mod leaving;
@@ -50,12 +53,12 @@ use tokio_util::task::TaskTracker;
 use tonic::{Code, Status};
 
 use self::checkpoints::CHECKPOINT_PUTS_MAX;
+use self::headers::KnownKeys;
 use self::held::HeldCells;
 pub use self::link::Link;
 use self::outage::Outage;
 use self::releases::Releases;
 use self::renewals::RenewalPace;
-use self::store::KnownKeys;
 use crate::cell_log::Logs;
 use crate::departure::Departure;
 use crate::executor::Executor;
@@ -63,7 +66,7 @@ use crate::inputs::Inputs;
 use crate::metrics::Metrics;
 use crate::start_up::StartUp;
 
-/// How long any other call may take.
+/// How long a call may take, but for a lease, which waits for work.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What a session needs to know.

@@ -7,7 +7,7 @@ use aws_config::{BehaviorVersion, Region};
 use aws_sdk_autoscaling::Client;
 use aws_sdk_autoscaling::error::ProvideErrorMetadata as _;
 
-use super::metadata::root_cause;
+use crate::causes;
 
 /// What goes on when the action is completed: the end of the machine.
 const CONTINUE: &str = "CONTINUE";
@@ -58,7 +58,7 @@ impl Hook {
             Ok(_) => Ok(()),
             Err(error) => Err(LifecycleError::Refused(match error.message() {
                 Some(message) => message.to_owned(),
-                None => root_cause(&error),
+                None => causes::root(&error),
             })),
         }
     }

@@ -8,6 +8,8 @@ use std::time::Duration;
 use aws_config::imds::Client;
 use aws_config::imds::client::error::ImdsError;
 
+use crate::causes;
+
 /// How long a connection to the service may take, and its answer. It is a neighbour.
 const TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a question may take in all, with the one for a token.
@@ -85,7 +87,7 @@ impl Metadata {
                 code => Err(Trouble::Status { code }),
             },
             Err(error) => Err(Trouble::Silent {
-                cause: root_cause(&error),
+                cause: causes::root(&error).chars().take(TOLD_CHARS_MAX).collect(),
             }),
         }
     }
@@ -104,13 +106,4 @@ fn client() -> Client {
         // Whoever asks does so again soon.
         .max_attempts(1)
         .build()
-}
-
-/// The innermost cause says what happened; those around it say that something did.
-pub(super) fn root_cause(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(further) = cause.source() {
-        cause = further;
-    }
-    cause.to_string().chars().take(TOLD_CHARS_MAX).collect()
 }

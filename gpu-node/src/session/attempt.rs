@@ -13,12 +13,14 @@ use tracing::{Instrument as _, Span};
 use super::Session;
 use super::blocks::Seat;
 use super::checkpoints::CellCheckpoints;
+use super::headers::Headers;
 use super::held::{HeldCell, Stop};
 use super::leased::{LeasedCell, LeasedPainting};
 use super::losses;
 use super::previews::CellPreviews;
-use super::store::{Headers, Making};
-use super::verdicts::{LOG_CHARS_MAX, with_causes};
+use super::store::Making;
+use super::verdicts::LOG_CHARS_MAX;
+use crate::causes;
 use crate::executor::{ExecutorError, OnTheWay, Painted, Progress};
 use crate::inputs::InputError;
 use crate::metrics::Outcome;
@@ -34,6 +36,8 @@ pub(super) enum AttemptError {
         what: &'static str,
         source: PictureError,
     },
+    #[error(transparent)]
+    Encode(PictureError),
     #[error(transparent)]
     Executor(#[from] ExecutorError),
     #[error("cannot store the picture: {0}")]
@@ -60,6 +64,7 @@ impl AttemptError {
                 InputError::Folder { .. } | InputError::Picture(_) | InputError::Decoder(_),
             )
             | Self::Picture { .. }
+            | Self::Encode(_)
             | Self::Executor(_)
             | Self::Task(_) => false,
         }
@@ -73,6 +78,7 @@ impl AttemptError {
             Self::Executor(ExecutorError::Simulated)
             | Self::Input(_)
             | Self::Picture { .. }
+            | Self::Encode(_)
             | Self::Store(_)
             | Self::Task(_) => false,
         }
@@ -80,7 +86,7 @@ impl AttemptError {
 
     fn kind(&self) -> v1::FailureKind {
         let refused = match self {
-            Self::Picture { .. } => true,
+            Self::Picture { .. } | Self::Encode(_) => true,
             Self::Executor(ExecutorError::Render(error)) => error.is_refusal(),
             // Another node, or another minute, may have the network, the disk or the memory for it.
             Self::Executor(
@@ -127,7 +133,6 @@ impl Session {
             let mut previews = self.previews(&cell, &held.stop);
             let kept = (&mut checkpoints, &mut previews);
             let result = Box::pin(self.paint(&cell, &held, signed, seat, sender, kept)).await;
-            let has_ended = held.stop.why() == Some(Stop::Ended);
             let outcome = match (result, held.stop.why()) {
                 // A finished picture is reported even if the stop came while it was stored.
                 (Ok(result), _) => {
@@ -137,13 +142,16 @@ impl Session {
                     fault::COMPLETED.pass();
                     drop(held);
                     checkpoints.remove().await;
+                    previews.remove().await;
                     Outcome::Done
                 }
                 (Err(_), Some(Stop::Ended)) => {
                     tracing::info!("stopped: the cell has ended");
                     checkpoints.remove().await;
+                    previews.remove().await;
                     Outcome::Dropped
                 }
+                // From here on, whoever has the cell now, or gets it, puts newer checkpoints and previews in place of these.
                 (Err(_), Some(Stop::Dropped)) => {
                     tracing::info!("stopped");
                     Outcome::Dropped
@@ -156,7 +164,7 @@ impl Session {
                 }
                 (Err(error), None) if error.is_of_the_bucket() => {
                     checkpoints.settle().await;
-                    self.release(&held, &with_causes(&error)).await;
+                    self.release(&held, &causes::all(&error)).await;
                     Outcome::Released
                 }
                 (Err(error), None) => {
@@ -168,14 +176,10 @@ impl Session {
                     }
                     // As long as the cell is this node's: nothing of it is signed for others.
                     previews.remove().await;
-                    self.fail(&held, error.kind(), &with_causes(&error)).await;
+                    self.fail(&held, error.kind(), &causes::all(&error)).await;
                     Outcome::Failed
                 }
             };
-            // Whoever has the cell now, or gets it, puts newer ones there.
-            if !matches!(outcome, Outcome::Dropped | Outcome::Released) || has_ended {
-                previews.remove().await;
-            }
             self.metrics.cell_ended(outcome);
             let span = Span::current();
             span.record("outcome", outcome.label());
@@ -254,10 +258,10 @@ impl Session {
             let put = Box::pin(self.store(cell, &held.stop, painted, making, &headers));
             put.instrument(tracing::info_span!("put")).await?
         };
-        let rest = Box::pin(self.store_companions(cell, &held.stop, stored, headers));
-        let result = rest
-            .instrument(tracing::info_span!("put_thumbnails"))
+        let rest = Box::pin(self.store_companions(cell, &held.stop, &stored, &headers));
+        rest.instrument(tracing::info_span!("put_thumbnails"))
             .await?;
+        let result = stored.result(&cell.keys);
         if is_told {
             tracing::info!(key = result.picture_key, bytes = result.bytes, "stored");
         }
@@ -265,7 +269,7 @@ impl Session {
     }
 
     async fn prepare(&self, cell: &LeasedCell) -> Result<RenderJob, AttemptError> {
-        let bucket = &self.bucket.of_cell(cell.cell, cell.attempt);
+        let bucket = &self.bucket_of(cell);
         let input = async |named, what| {
             let picture = self.inputs.picture(bucket, named).await;
             picture.map_err(|error| AttemptError::input(what, error))

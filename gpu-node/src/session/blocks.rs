@@ -3,13 +3,11 @@
 //! The cells of a block are leased and prepared together, rendered in batches one after the other, and stored and answered
 //! for one by one. A cell that fails, is cancelled or taken back leaves its block and changes nothing for the others.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use atelier_gallery::keys::input_key;
-use atelier_gallery::signed::{Method, Wanted};
+use atelier_gallery::signed::Wanted;
 use atelier_proto::ids::Digest;
 use atelier_proto::{fault, retry, v1};
 use backon::{BackoffBuilder as _, ExponentialBuilder};
@@ -20,10 +18,8 @@ use tokio_util::task::TaskTracker;
 use tonic::{Code, Status};
 use tracing::Instrument as _;
 
-use super::checkpoints::checkpoint_content;
 use super::leased::LeasedCell;
 use super::outage::waits;
-use super::previews::preview_content;
 use super::{CALL_TIMEOUT, Session, timed};
 use crate::device_time::AtHand;
 use crate::executor::{Answer, Canvas, OnTheWay, Order, Progress};
@@ -138,37 +134,6 @@ fn lease_waits() -> ExponentialBuilder {
 }
 
 impl Session {
-    /// What is sent to the bucket for the cells of a block before the first of them is rendered, and while they are. `at_hand`
-    /// are inputs that are here.
-    fn first_requests(&self, cells: &[LeasedCell], at_hand: &HashSet<Digest>) -> Vec<Wanted> {
-        let leaves = self.executor.leaves();
-        let mut fetched = HashSet::new();
-        let mut wanted = Vec::new();
-        for cell in cells {
-            let (bucket, keys) = (self.bucket.of_cell(cell.cell, cell.attempt), &cell.keys);
-            if self.inputs.are_fetched() {
-                let lacking = cell.inputs().filter(|it| !at_hand.contains(it));
-                for digest in lacking.filter(|it| fetched.insert(*it)) {
-                    wanted.push(bucket.wanted(Method::Get, input_key(&digest)));
-                }
-            }
-            if leaves.pictures {
-                wanted.push(bucket.wanted(Method::Head, &keys.picture));
-            }
-            if let Some(key) = keys.checkpoint.as_ref().filter(|_| leaves.checkpoints) {
-                wanted.push(bucket.wanted_put(key, checkpoint_content()));
-                if cell.attempt > 1 {
-                    wanted.push(bucket.wanted(Method::Get, key));
-                }
-            }
-            let are_previews_wanted = leaves.previews && !self.preview_interval.is_zero();
-            if let Some(key) = keys.preview.as_ref().filter(|_| are_previews_wanted) {
-                wanted.push(bucket.wanted_put(key, preview_content()));
-            }
-        }
-        wanted
-    }
-
     /// Takes blocks whenever there is room for them, until drained.
     pub(super) async fn keep_leasing(
         self: Arc<Self>,

@@ -18,7 +18,7 @@ use tracing::Instrument as _;
 use super::Session;
 use super::held::{Stop, StopSign};
 use super::leased::LeasedCell;
-use super::verdicts::with_causes;
+use crate::causes;
 use crate::executor::CheckpointOrder;
 use crate::render::{Checkpoint, RenderError};
 
@@ -71,12 +71,17 @@ struct Keeping {
 }
 
 impl Session {
+    /// Where the checkpoints of a cell are; none: it has none.
+    pub(super) fn checkpoint_key<'a>(&self, cell: &'a LeasedCell) -> Option<&'a String> {
+        let key = cell.keys.checkpoint.as_ref();
+        key.filter(|_| self.executor.leaves().checkpoints)
+    }
+
     pub(super) fn checkpoints(&self, cell: &LeasedCell, stop: &StopSign) -> CellCheckpoints {
-        let key = cell.keys.checkpoint.clone();
         CellCheckpoints {
             place: Place {
-                bucket: self.bucket.of_cell(cell.cell, cell.attempt),
-                key: key.filter(|_| self.executor.leaves().checkpoints),
+                bucket: self.bucket_of(cell),
+                key: self.checkpoint_key(cell).cloned(),
                 puts: self.checkpoint_puts.clone(),
                 stop: stop.clone(),
             },
@@ -104,7 +109,7 @@ impl CellCheckpoints {
             Err(error) => {
                 tracing::warn!(
                     key,
-                    error = with_causes(&error),
+                    error = causes::all(&error),
                     "a checkpoint of no use: starting anew"
                 );
                 None
@@ -153,7 +158,7 @@ impl CellCheckpoints {
             Err(error) => {
                 tracing::warn!(
                     key,
-                    error = with_causes(&error),
+                    error = causes::all(&error),
                     "a checkpoint stays behind"
                 );
             }
@@ -200,7 +205,7 @@ impl Place {
             let evaluations = checkpoint.evaluations();
             match self.write(&key, checkpoint).await {
                 Ok(bytes) => tracing::debug!(key, bytes, evaluations, "checkpoint"),
-                Err(error) => tracing::warn!(key, error = with_causes(&error), "no checkpoint"),
+                Err(error) => tracing::warn!(key, error = causes::all(&error), "no checkpoint"),
             }
         }
         tried

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::Session;
 use super::attempt::AttemptError;
 use super::held::StopSign;
-use super::verdicts::with_causes;
+use crate::causes;
 use crate::metrics::Metrics;
 
 /// Between two tries of a cell, and between two looks at a bucket before new work is taken.
@@ -29,7 +29,7 @@ impl Outage {
 
     fn begins(&self, error: &AttemptError, metrics: &Metrics) {
         if !self.0.send_replace(true) {
-            let error = with_causes(error);
+            let error = causes::all(error);
             tracing::warn!(error, "the bucket is away: no new cells until it is back");
         }
         metrics.bucket_answers(false);

@@ -18,7 +18,7 @@ use tracing::Instrument as _;
 use super::Session;
 use super::held::StopSign;
 use super::leased::LeasedCell;
-use super::verdicts::with_causes;
+use crate::causes;
 use crate::executor::PreviewOrder;
 use crate::render::PREVIEW_SIDE;
 
@@ -52,11 +52,16 @@ struct Putting {
 }
 
 impl Session {
-    pub(super) fn previews(&self, cell: &LeasedCell, stop: &StopSign) -> CellPreviews {
+    /// Where the previews of a cell are; none: it has none.
+    pub(super) fn preview_key<'a>(&self, cell: &'a LeasedCell) -> Option<&'a String> {
         let are_wanted = self.executor.leaves().previews && !self.preview_interval.is_zero();
+        cell.keys.preview.as_ref().filter(|_| are_wanted)
+    }
+
+    pub(super) fn previews(&self, cell: &LeasedCell, stop: &StopSign) -> CellPreviews {
         CellPreviews {
-            bucket: self.bucket.of_cell(cell.cell, cell.attempt),
-            key: cell.keys.preview.clone().filter(|_| are_wanted),
+            bucket: self.bucket_of(cell),
+            key: self.preview_key(cell).cloned(),
             interval: self.preview_interval,
             stop: stop.clone(),
             putting: None,
@@ -101,7 +106,7 @@ impl CellPreviews {
             return;
         };
         if let Err(error) = Box::pin(self.bucket.delete(key)).await {
-            tracing::debug!(key, error = with_causes(&error), "a preview stays behind");
+            tracing::debug!(key, error = causes::all(&error), "a preview stays behind");
         }
     }
 }
@@ -121,7 +126,7 @@ async fn put_all(
         }
         tried += 1;
         if let Err(error) = put(&bucket, &key, preview).await {
-            tracing::debug!(key, error = with_causes(&error), "no preview");
+            tracing::debug!(key, error = causes::all(&error), "no preview");
         }
     }
     tried
@@ -134,7 +139,7 @@ async fn put(bucket: &SignedBucket, key: &str, preview: RgbImage) -> Result<(), 
     Ok(())
 }
 
-/// What every preview is.
+/// What every preview is. Its length is not said, so that one signature is good for several.
 pub(super) fn preview_content() -> Content {
     Content {
         cache_control: Some("no-cache".to_owned()),

@@ -9,6 +9,8 @@ use reqwest::header::RANGE;
 use reqwest::{Client, Response, StatusCode};
 use tokio::io::AsyncWriteExt as _;
 
+use crate::causes;
+
 /// How often a process that waits for another one's fetch looks again.
 const TURN_POLL_INTERVAL: Duration = Duration::from_millis(200);
 
@@ -273,14 +275,10 @@ fn unreachable(url: &str, error: &reqwest::Error) -> FetchError {
 
 /// The innermost cause, which is the one that a person can act on.
 fn reason(error: &reqwest::Error) -> String {
-    let mut innermost: &dyn std::error::Error = error;
-    while let Some(cause) = innermost.source() {
-        innermost = cause;
-    }
     match error.status() {
         Some(status) => format!("the server answers {status}"),
         None if error.is_timeout() => "no answer in time".to_owned(),
-        None => innermost.to_string(),
+        None => causes::root(error),
     }
 }
 
