@@ -153,8 +153,7 @@ mod tests {
             assert_eq!(lines.len(), 2, "{text}");
             assert!(lines[0].ends_with("Z  INFO before"), "{text}");
             assert!(
-                lines[1].contains("  WARN a second try key=\"a/b\"")
-                    || lines[1].contains(" WARN a second try key=\"a/b\""),
+                lines[1].contains(" WARN a second try key=\"a/b\""),
                 "{text}"
             );
             assert!(two.text(1000).ends_with("elsewhere\n"));

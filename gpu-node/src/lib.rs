@@ -1,6 +1,6 @@
 //! A GPU node: leases cells, renders them with libtorch, uploads the pictures.
 //!
-//! Code map: [`cli`] and [`commands`] are what a person can ask for; [`session`] is a
+//! Code map: [`cli`] and [`commands`] are what a person can ask for, [`whole_file`] writes their answers; [`session`] is a
 //! node's life with a coordinator; [`executor`] is the thread that owns a [`render::Renderer`], or simulates one; [`render`]
 //! alone knows torch; [`weights`] reads and fetches networks; [`inputs`] keeps photos and paintings on disk and in memory,
 //! by [`shelf`]; [`provenance`] is what pictures tell of themselves, [`flat`] what simulated ones are; [`metrics`],
@@ -30,3 +30,4 @@ pub mod session;
 mod shelf;
 pub mod start_up;
 pub mod weights;
+pub mod whole_file;

@@ -67,7 +67,9 @@ pub struct AwsName(String);
 
 /// A text that is neither.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("it must have from 1 to {NAME_CHARS_MAX} characters, all of them visible")]
+#[error(
+    "it must have from 1 to {NAME_CHARS_MAX} characters, all of them visible, and no space at its ends"
+)]
 pub struct MalformedName;
 
 impl FromStr for AwsName {

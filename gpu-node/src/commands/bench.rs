@@ -8,7 +8,6 @@ mod memory;
 mod report;
 mod synthetic;
 
-use std::io::Write as _;
 use std::ops::ControlFlow;
 
 use atelier_proto::clock::Stopwatch;
@@ -19,11 +18,11 @@ use tokio_util::sync::CancellationToken;
 use self::arithmetic::Arithmetic;
 use self::memory::Memory;
 use self::report::{BatchReport, Report};
-use super::CommandError;
+use super::{CommandError, chosen, say};
 use crate::cli::BenchArgs;
 use crate::executor::ExecutorError;
 use crate::render::{Evaluation, PaintingInput, RenderError, RenderJob, Renderer, Watch};
-use crate::weights::{Network, Source, choose};
+use crate::weights::Network;
 
 /// Beneath `--set`: one scale, so that evaluations cost alike, and named layers, so that arithmetic can be counted.
 const SETTINGS: [&str; 3] = [
@@ -39,14 +38,14 @@ const MEASURED: u64 = 1_000;
 pub(super) async fn bench(args: BenchArgs) -> Result<(), CommandError> {
     let shutdown = shutdown::on_signals(false)?;
     let settings = settings(&args)?;
-    let keras = Source::keras_vgg16();
-    let chosen = shutdown
-        .run_until_cancelled(choose(&args.weights, &keras))
+    let network = shutdown
+        .run_until_cancelled(chosen(&args.weights))
         .await
-        .ok_or(CommandError::Interrupted)??;
+        .ok_or(CommandError::Interrupted)??
+        .network;
     let json = args.json;
     let measuring =
-        tokio::task::spawn_blocking(move || measure(&args, chosen.network, &settings, shutdown));
+        tokio::task::spawn_blocking(move || measure(&args, network, &settings, shutdown));
     let report = measuring
         .await
         .map_err(|panic| ExecutorError::Panicked(panic.to_string()))??;
@@ -55,11 +54,7 @@ pub(super) async fn bench(args: BenchArgs) -> Result<(), CommandError> {
     } else {
         report.to_words()
     };
-    match writeln!(std::io::stdout(), "{answer}") {
-        // Whoever read it has seen enough.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        written => Ok(written?),
-    }
+    say(&answer)
 }
 
 fn settings(args: &BenchArgs) -> Result<RenderSettings, CommandError> {

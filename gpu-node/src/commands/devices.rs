@@ -1,12 +1,11 @@
 //! `atelier-node devices`: what this machine has to render on.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use comfy_table::{Table, TableStyle};
 use serde::Serialize;
 
-use super::CommandError;
+use super::{CommandError, say};
 use crate::executor::ExecutorError;
 use crate::render::{self, DeviceInfo};
 
@@ -41,11 +40,7 @@ pub(super) async fn devices(json: bool) -> Result<(), CommandError> {
     } else {
         answer.to_words()
     };
-    match writeln!(std::io::stdout(), "{text}") {
-        // Whoever read it has seen enough.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        written => Ok(written?),
-    }
+    say(&text)
 }
 
 impl Answer {

@@ -20,6 +20,7 @@ use crate::session::SessionError;
 use crate::weights::{
     CacheError, ChooseError, ExportError, FetchError, StoredWeightsError, WeightsError,
 };
+use crate::whole_file::WriteError;
 
 /// Why a command did not do what it was asked; its text is what a person reads.
 #[derive(Debug, thiserror::Error)]
@@ -92,13 +93,8 @@ pub enum CommandError {
         source: RenderError,
     },
     /// A file here cannot be written.
-    #[error("cannot write {}: {source}", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Write(#[from] WriteError),
     /// The weights.
     #[error(transparent)]
     Weights(#[from] WeightsError),
@@ -203,7 +199,7 @@ impl CommandError {
                 | SessionError::Insecure { .. }
                 | SessionError::Refused(_),
             ) => 4,
-            Self::Write { .. }
+            Self::Write(_)
             | Self::Manual(_)
             | Self::Cache(_)
             | Self::StoredWeights(
@@ -211,7 +207,7 @@ impl CommandError {
                 | StoredWeightsError::Bucket(BucketError::Write { .. }),
             )
             | Self::Fetch(FetchError::Write { .. })
-            | Self::Export(ExportError::Write { .. })
+            | Self::Export(ExportError::Write(_))
             | Self::Inputs(InputError::Folder { .. }) => 8,
             Self::Session(SessionError::Bucket(_))
             | Self::StoredWeights(StoredWeightsError::Bucket(_))

@@ -1,7 +1,6 @@
 //! `atelier-node render`: one photo, one artist, no coordinator.
 
 mod kept;
-mod output;
 mod report;
 mod request;
 mod watcher;
@@ -10,18 +9,18 @@ use atelier_gallery::picture;
 use atelier_proto::shutdown;
 
 use self::kept::CheckpointFile;
-use self::output::Output;
 use self::report::{PictureReport, Report};
-use self::request::{Inputs, Request};
+use self::request::{Inputs, settings};
 use self::watcher::Watcher;
-use super::CommandError;
+use super::{CommandError, chosen};
 use crate::cli::RenderArgs;
 use crate::executor::ExecutorError;
 use crate::provenance::provenance;
 use crate::render::{
     Checkpoint, Evaluation, RenderError, RenderJob, Rendered, Renderer, RendererOptions,
 };
-use crate::weights::{Network, Source, choose};
+use crate::weights::Network;
+use crate::whole_file::WholeFile;
 
 /// What one run of the renderer leaves.
 struct Outcome {
@@ -34,11 +33,11 @@ struct Outcome {
 
 pub(super) async fn render(args: RenderArgs) -> Result<(), CommandError> {
     let shutdown = shutdown::on_signals(false)?;
-    let request = Request::new(&args)?;
+    let settings = settings(&args)?;
     let inputs = Inputs::open(&args)?;
     // Asked for before the work, so that a folder that cannot be written costs nobody an hour.
-    let output = Output::begin(&args.output)?;
-    let report = args.report.as_deref().map(Output::begin).transpose()?;
+    let output = WholeFile::begin(&args.output)?;
+    let report = args.report.as_deref().map(WholeFile::begin).transpose()?;
     let kept = args.checkpoint.clone().map(CheckpointFile::new);
     let checkpoint = match &kept {
         Some(file) => file.open()?,
@@ -46,20 +45,16 @@ pub(super) async fn render(args: RenderArgs) -> Result<(), CommandError> {
     };
     let resumed_at = checkpoint.as_ref().map(Checkpoint::evaluations);
 
-    let keras = Source::keras_vgg16();
-    let choosing = choose(&args.renderer.weights, &keras);
-    let chosen = shutdown
-        .run_until_cancelled(choosing)
+    let network = shutdown
+        .run_until_cancelled(chosen(&args.renderer.weights))
         .await
-        .ok_or(CommandError::Interrupted)??;
-    if let Some(notice) = &chosen.notice {
-        tracing::warn!("{notice}");
-    }
-    let weights_sha256 = match &chosen.network {
+        .ok_or(CommandError::Interrupted)??
+        .network;
+    let weights_sha256 = match &network {
         Network::Trained(weights) => Some(weights.digest.to_string()),
         Network::Untrained { .. } => None,
     };
-    let job = inputs.job(request.settings.clone(), checkpoint);
+    let job = inputs.job(settings.clone(), checkpoint);
     let watcher = Watcher::new(
         shutdown,
         kept.clone(),
@@ -68,7 +63,7 @@ pub(super) async fn render(args: RenderArgs) -> Result<(), CommandError> {
     let options = args.renderer.options();
     let optimising = {
         let job = job.clone();
-        move || optimise(chosen.network, &options, job, watcher)
+        move || optimise(network, &options, &job, watcher)
     };
     let outcome = tokio::task::spawn_blocking(optimising)
         .await
@@ -78,7 +73,7 @@ pub(super) async fn render(args: RenderArgs) -> Result<(), CommandError> {
         .map_err(|error| explain(error, kept.as_ref()))?;
 
     let about = provenance(&job, &outcome.network);
-    let format = request.settings.format;
+    let format = settings.format;
     let bytes = picture::encode(&rendered.picture, format, &about).map_err(CommandError::Encode)?;
     let picture = PictureReport::new(&args.output, &rendered.picture, &bytes);
     output.finish(&bytes)?;
@@ -86,7 +81,7 @@ pub(super) async fn render(args: RenderArgs) -> Result<(), CommandError> {
         let report = Report {
             version: env!("CARGO_PKG_VERSION"),
             inputs: inputs.report(),
-            settings: &request.settings,
+            settings: &settings,
             network: outcome.network,
             weights_sha256,
             device: outcome.device,
@@ -116,16 +111,12 @@ pub(super) async fn render(args: RenderArgs) -> Result<(), CommandError> {
 fn optimise(
     network: Network,
     options: &RendererOptions,
-    job: RenderJob,
+    job: &RenderJob,
     mut watcher: Watcher,
 ) -> Result<Outcome, RenderError> {
     let mut renderer = Renderer::load(network, options)?;
-    let results = renderer.render_block(&[job], &mut watcher);
     Ok(Outcome {
-        rendered: results
-            .into_iter()
-            .next()
-            .unwrap_or(Err(RenderError::Cancelled)),
+        rendered: renderer.render(job, &mut watcher),
         evaluations: watcher.finish(),
         network: renderer.network().to_owned(),
         device: renderer.device().to_owned(),

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::CommandError;
+use super::{CommandError, chosen};
 use crate::cell_log::Logs;
 use crate::cli::{Painter, RendererArgs, RunArgs, check_labels_count};
 use crate::departure::{self, Departure};
@@ -25,7 +25,7 @@ use crate::metrics::{self, Metrics};
 use crate::render::open_libraries;
 use crate::session::{self, Equipment, Link, SessionConfig, SessionError};
 use crate::start_up::{Phase, StartUp};
-use crate::weights::{self, CacheError, Chosen, Network, Source, WeightsChoice, choose};
+use crate::weights::{self, CacheError, Chosen, Network, WeightsChoice};
 
 /// Machines of one fleet boot in any order; a coordinator that is not there after so long is not coming.
 const CONNECT_TIMEOUT: Duration = Duration::from_mins(1);
@@ -172,11 +172,7 @@ impl Node {
     /// The network that `choice` means.
     async fn network(&self, choice: &WeightsChoice) -> Result<Chosen, CommandError> {
         let WeightsChoice::Stored(digest) = choice else {
-            let chosen = choose(choice, &Source::keras_vgg16()).await?;
-            if let Some(notice) = &chosen.notice {
-                tracing::warn!("{notice}");
-            }
-            return Ok(chosen);
+            return Ok(chosen(choice).await?);
         };
         let path = weights::stored_path(digest)?;
         let kept = weights::kept(*digest, &path).await;

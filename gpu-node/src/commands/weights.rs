@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::CommandError;
+use super::{CommandError, say};
 use crate::cli::WeightsCommand;
 use crate::render::{self, RenderError};
 use crate::weights::{self, FetchTimeouts, Source, VggWeights};
@@ -100,13 +100,4 @@ fn in_json(weights: &VggWeights) -> String {
         "deviation": weights.deviation,
     })
     .to_string()
-}
-
-/// One answer on standard output.
-pub(super) fn say(answer: &str) -> Result<(), CommandError> {
-    match writeln!(std::io::stdout(), "{answer}") {
-        // Whoever read it has seen enough.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        written => Ok(written?),
-    }
 }

@@ -2,7 +2,7 @@
 //! quickly, else an untrained one.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -136,7 +136,7 @@ async fn cached_or_fetched(source: &Source) -> Result<PathBuf, NoWeights> {
             .await
             .map_err(|_| NoWeights::TooSlow)??;
     }
-    Ok(Path::to_owned(&path))
+    Ok(path)
 }
 
 fn untrained(notice: Option<String>) -> Chosen {

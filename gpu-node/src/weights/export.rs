@@ -1,27 +1,21 @@
 //! A network as a safetensors file, so that other programs can paint with it.
 
 use std::collections::HashMap;
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ::safetensors::tensor::{Dtype, TensorView};
 use ::safetensors::{SafeTensorError, serialize};
-use tempfile::NamedTempFile;
 
 use super::assemble::{Normalisation, torchvision_positions};
 use super::{Convolution, VggWeights};
+use crate::whole_file::{WholeFile, WriteError};
 
 /// Why a network is not in a file.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
     /// The file or its folder cannot be written.
-    #[error("cannot write the weights {}: {source}", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Write(#[from] WriteError),
     /// A kernel or bias does not have as many numbers as its shape says.
     #[error("the network cannot be written as safetensors: {0}")]
     Malformed(#[from] SafeTensorError),
@@ -37,10 +31,7 @@ pub enum ExportError {
 /// When the file cannot be written.
 pub fn export(weights: &VggWeights, path: &Path) -> Result<(), ExportError> {
     let content = to_bytes(weights)?;
-    write_whole(path, &content).map_err(|source| ExportError::Write {
-        path: path.to_owned(),
-        source,
-    })
+    Ok(WholeFile::begin(path)?.finish(&content)?)
 }
 
 pub(super) fn to_bytes(weights: &VggWeights) -> Result<Vec<u8>, SafeTensorError> {
@@ -99,19 +90,4 @@ fn little_endian(values: &[f32]) -> Vec<u8> {
         .iter()
         .flat_map(|value| value.to_le_bytes())
         .collect()
-}
-
-fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        Some(_) | None => Path::new("."),
-    };
-    let mut partial: NamedTempFile = tempfile::Builder::new()
-        .prefix(".atelier-")
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
-        .tempfile_in(folder)?;
-    partial.write_all(content)?;
-    partial.as_file().sync_all()?;
-    partial.persist(path)?;
-    Ok(())
 }

@@ -3,9 +3,9 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::output::Output;
 use crate::commands::CommandError;
 use crate::render::Checkpoint;
+use crate::whole_file::WholeFile;
 
 /// Where a render is kept on its way.
 #[derive(Debug, Clone)]
@@ -26,7 +26,7 @@ impl CheckpointFile {
 
     /// The render that was kept, if there is one; and makes sure that further ones can be written.
     pub(super) fn open(&self) -> Result<Option<Checkpoint>, CommandError> {
-        Output::begin(&self.0)?;
+        WholeFile::begin(&self.0)?;
         match std::fs::read(&self.0) {
             Ok(bytes) => Checkpoint::from_bytes(&bytes).map(Some).map_err(|source| {
                 CommandError::Checkpoint {
@@ -44,7 +44,8 @@ impl CheckpointFile {
 
     /// Keeps the render as it is now, in the place of what was kept before.
     pub(super) fn write(&self, checkpoint: &Checkpoint) -> Result<(), CommandError> {
-        Output::begin(&self.0)?.finish(&checkpoint.to_bytes()?)
+        let bytes = checkpoint.to_bytes()?;
+        Ok(WholeFile::begin(&self.0)?.finish(&bytes)?)
     }
 
     /// The picture is there: nobody needs to go on.

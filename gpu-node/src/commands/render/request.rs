@@ -12,25 +12,19 @@ use crate::cli::{MaskArg, RenderArgs};
 use crate::commands::CommandError;
 use crate::render::{Checkpoint, Input, MaskInput, PaintingInput, RenderJob};
 
-/// A render as it was asked for, before any file is read.
-#[derive(Debug)]
-pub(super) struct Request {
-    pub(super) settings: RenderSettings,
-}
-
-impl Request {
-    /// # Errors
-    /// Says which argument is wrong or missing.
-    pub(super) fn new(args: &RenderArgs) -> Result<Self, CommandError> {
-        let settings = settings(args)?;
-        check(args, &settings)?;
-        Ok(Self { settings })
-    }
+/// The settings of a render, which fit together and to its inputs; no file is read for them.
+///
+/// # Errors
+/// Says which argument is wrong or missing.
+pub(super) fn settings(args: &RenderArgs) -> Result<RenderSettings, CommandError> {
+    let settings = resolved(args)?;
+    check(args, &settings)?;
+    Ok(settings)
 }
 
 /// The settings asked for: `--set` over `--preset` over the defaults. Besides, `--start` is `start=file`, a
 /// reconstruction starts from noise unless told otherwise, and the output's name says the format.
-fn settings(args: &RenderArgs) -> Result<RenderSettings, CommandError> {
+fn resolved(args: &RenderArgs) -> Result<RenderSettings, CommandError> {
     let mut patch = SettingsPatch::default();
     for assignment in &args.settings {
         patch.set(assignment)?;
@@ -264,15 +258,14 @@ mod tests {
     use super::*;
     use crate::cli::{Cli, Command};
 
-    fn request(args: &str) -> Result<RenderSettings, String> {
+    fn asked(args: &str) -> Result<RenderSettings, String> {
         let line = format!("atelier-node render -o out.png {args}");
         let cli =
             Cli::try_parse_from(line.split_whitespace()).map_err(|error| error.to_string())?;
         let Command::Render(args) = cli.command else {
             panic!("another command");
         };
-        let request = Request::new(&args).map_err(|error| error.to_string())?;
-        Ok(request.settings)
+        settings(&args).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -281,20 +274,20 @@ mod tests {
             "--photo p.jpg --painting a.jpg --preset classic --set iterations=7",
             "--photo p.jpg --painting a.jpg --set iterations=7 --preset classic",
         ] {
-            let settings = request(args).unwrap();
+            let settings = asked(args).unwrap();
             assert_eq!((settings.iterations, settings.round), (7, 20), "{args}");
         }
         let with_start = "--photo p.jpg --painting a.jpg --preset classic --start s.png";
-        assert_eq!(request(with_start).unwrap().start, Start::File);
+        assert_eq!(asked(with_start).unwrap().start, Start::File);
         let deep = "--photo p.jpg --painting a.jpg --set format=png16";
-        assert_eq!(request(deep).unwrap().format, PictureFormat::Png16);
+        assert_eq!(asked(deep).unwrap().format, PictureFormat::Png16);
     }
 
     #[test]
     fn reconstructions_need_one_input_and_start_from_noise() {
-        let style = request("--painting a.jpg --set mode=style").unwrap();
+        let style = asked("--painting a.jpg --set mode=style").unwrap();
         assert_eq!((style.mode, style.start), (Mode::Style, Start::Noise));
-        let content = request("--photo p.jpg --set mode=content --set start=photo").unwrap();
+        let content = asked("--photo p.jpg --set mode=content --set start=photo").unwrap();
         assert_eq!((content.mode, content.start), (Mode::Content, Start::Photo));
     }
 
@@ -318,7 +311,7 @@ mod tests {
             (photo_and("--precision half"), "bfloat16"),
             (photo_and("--painting b.jpg:0"), "above 0"),
         ] {
-            let error = request(&args).unwrap_err();
+            let error = asked(&args).unwrap_err();
             assert!(error.contains(word), "{args}: {error}");
         }
     }

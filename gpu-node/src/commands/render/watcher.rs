@@ -10,7 +10,7 @@ use super::kept::CheckpointFile;
 use crate::checkpoint_pace::CheckpointPace;
 use crate::render::{Checkpoint, Evaluation, Watch};
 
-/// Watches the one job of a block.
+/// Watches the one job that is rendered.
 pub(super) struct Watcher {
     shutdown: CancellationToken,
     kept: Option<(CheckpointFile, CheckpointPace)>,
