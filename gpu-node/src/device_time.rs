@@ -1,7 +1,7 @@
 //! What the device does with its time: renders, or waits although there are cells to be had.
 //!
 //! The device has nothing to wait for while no cell is at hand: that time is nobody's fault and counts as neither. A cell
-//! is at hand from the answer to its lease until its block has been rendered or it has left the block.
+//! is at hand from the answer to its lease until its batch has been rendered or it has left its block.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,9 +15,9 @@ const ANSWERED_AT_ONCE: Duration = Duration::from_secs(1);
 /// The account. Times are those since any one moment; the caller passes in `now`, which never falls.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct DeviceTime {
-    /// From the start of each block to its end.
+    /// From the start of each batch to its end.
     pub rendering: Duration,
-    /// Between blocks while cells were at hand, or could be had for the asking.
+    /// Between batches while cells were at hand, or could be had for the asking.
     pub idle: Duration,
     is_rendering: bool,
     cells_at_hand: usize,
@@ -47,12 +47,12 @@ impl DeviceTime {
         self.settled_at = self.settled_at.max(now);
     }
 
-    fn begin_block(&mut self, now: Duration) {
+    fn begin_batch(&mut self, now: Duration) {
         self.settle(now);
         self.is_rendering = true;
     }
 
-    fn end_block(&mut self, now: Duration) {
+    fn end_batch(&mut self, now: Duration) {
         self.settle(now);
         self.is_rendering = false;
     }
@@ -111,16 +111,16 @@ impl DeviceMeter {
         *time
     }
 
-    /// The device begins with a block.
-    pub fn begin_block(&self) {
+    /// The device begins with a batch.
+    pub fn begin_batch(&self) {
         let (mut time, now) = self.now();
-        time.begin_block(now);
+        time.begin_batch(now);
     }
 
     /// The device has ended it.
-    pub fn end_block(&self) {
+    pub fn end_batch(&self) {
         let (mut time, now) = self.now();
-        time.end_block(now);
+        time.end_batch(now);
     }
 
     /// Notes that a lease is asked for.
@@ -173,16 +173,16 @@ mod tests {
         let mut time = DeviceTime::default();
         // Waiting for the first grid counts as nothing; fetching the first inputs counts.
         time.take_cells(1, at(0), at(5_000));
-        time.begin_block(at(5_100));
+        time.begin_batch(at(5_100));
         // Twenty blocks of 200 ms. Inputs take 300 ms: 100 ms more than there is to hide them behind.
         for block in 0..20 {
             let begun = 5_100 + 300 * block;
             time.take_cells(1, at(begun), at(begun));
-            time.end_block(at(begun + 200));
+            time.end_batch(at(begun + 200));
             time.leave_cell(at(begun + 200));
-            time.begin_block(at(begun + 300));
+            time.begin_batch(at(begun + 300));
         }
-        time.end_block(at(11_300));
+        time.end_batch(at(11_300));
         time.leave_cell(at(11_300));
         assert_eq!(time.rendering, at(21 * 200));
         assert_eq!(time.idle, at(100 + 20 * 100));
@@ -196,15 +196,15 @@ mod tests {
     fn asking_is_idle_time_when_the_cells_were_there() {
         let mut time = DeviceTime::default();
         time.take_cells(1, at(0), at(0));
-        time.begin_block(at(0));
-        time.end_block(at(100));
+        time.begin_batch(at(0));
+        time.end_batch(at(100));
         time.leave_cell(at(100));
         // Asked for during the block and answered 40 ms after its end: 40 ms without work although there was some.
         time.take_cells(1, at(60), at(140));
         assert_eq!(time.idle, at(40));
-        time.begin_block(at(150));
+        time.begin_batch(at(150));
         assert_eq!(time.idle, at(50));
-        time.end_block(at(250));
+        time.end_batch(at(250));
         time.leave_cell(at(250));
         // This one had to wait until somebody submitted a grid.
         time.take_cells(1, at(250), at(9_000));

@@ -163,8 +163,8 @@ impl Metrics {
         self.all.bucket_up.set_whether(answers);
     }
 
-    /// The renderer was given a block.
-    pub fn block_begun(&self, cells: usize) {
+    /// The device begins with so many cells at once.
+    pub fn batch_begun(&self, cells: usize) {
         self.all.batch_cells.observe(cells as f64);
     }
 
@@ -283,8 +283,8 @@ mod tests {
         metrics.cell_ended(Outcome::Done);
         metrics.cell_ended(Outcome::Failed);
         metrics.evaluated(1);
-        metrics.block_begun(3);
-        metrics.device().begin_block();
+        metrics.batch_begun(3);
+        metrics.device().begin_batch();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
@@ -331,11 +331,11 @@ mod tests {
         first.evaluated(2);
         second.evaluated(3);
         for node in [&first, &second] {
-            node.device().begin_block();
+            node.device().begin_batch();
         }
         std::thread::sleep(Duration::from_millis(20));
         for node in [&first, &second] {
-            node.device().end_block();
+            node.device().end_batch();
             assert!(node.device().read().rendering >= Duration::from_millis(20));
         }
         let text = first.text();

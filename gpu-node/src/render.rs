@@ -203,7 +203,7 @@ impl Renderer {
     /// # Errors
     /// For each job: [`RenderError::Cancelled`] when `watch` ended it; a refusal when it asks what this network cannot do;
     /// what libtorch says otherwise.
-    pub fn render_block(
+    pub fn render_all(
         &mut self,
         jobs: &[RenderJob],
         watch: &mut dyn Watch,
@@ -232,13 +232,13 @@ impl Renderer {
     /// Renders one job.
     ///
     /// # Errors
-    /// As [`Renderer::render_block`] says.
+    /// As [`Renderer::render_all`] says.
     pub fn render(
         &mut self,
         job: &RenderJob,
         watch: &mut dyn Watch,
     ) -> Result<Rendered, RenderError> {
-        let mut results = self.render_block(std::slice::from_ref(job), watch);
+        let mut results = self.render_all(std::slice::from_ref(job), watch);
         results.pop().unwrap_or(Err(RenderError::Cancelled))
     }
 

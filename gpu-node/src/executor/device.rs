@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use atelier_proto::clock::Stopwatch;
 use tokio::sync::{mpsc, oneshot, watch as latest};
 
-use super::watch::BlockWatch;
+use super::watch::BatchWatch;
 use super::{About, ExecutorError, Order, Painted, next_batch};
 use crate::metrics::Metrics;
 use crate::render::{RenderError, RenderJob, Rendered, Renderer, RendererOptions, Watch};
@@ -93,32 +93,32 @@ fn about_renderer(renderer: &Renderer) -> About {
 }
 
 /// What the thread needs of a renderer; tests have one that does as it is told.
-pub(super) trait RenderBlocks {
+pub(super) trait RenderAll {
     fn batch_wanted(&self) -> u32;
-    fn render_block(
+    fn render_all(
         &mut self,
         jobs: &[RenderJob],
         watch: &mut dyn Watch,
     ) -> Vec<Result<Rendered, RenderError>>;
 }
 
-impl RenderBlocks for Renderer {
+impl RenderAll for Renderer {
     fn batch_wanted(&self) -> u32 {
         self.batch_wanted()
     }
 
-    fn render_block(
+    fn render_all(
         &mut self,
         jobs: &[RenderJob],
         watch: &mut dyn Watch,
     ) -> Vec<Result<Rendered, RenderError>> {
-        self.render_block(jobs, watch)
+        self.render_all(jobs, watch)
     }
 }
 
 /// Renders blocks as they come, each in batches of the size that the renderer wants.
 pub(super) fn work(
-    renderer: &mut impl RenderBlocks,
+    renderer: &mut impl RenderAll,
     mut inbox: mpsc::Receiver<Block>,
     wanted: &latest::Sender<u32>,
     metrics: &Metrics,
@@ -138,12 +138,12 @@ pub(super) fn work(
     }
 }
 
-fn render(renderer: &mut impl RenderBlocks, orders: Vec<Order>, metrics: &Metrics) {
+fn render(renderer: &mut impl RenderAll, orders: Vec<Order>, metrics: &Metrics) {
     let cells = orders.len();
     let mut jobs = Vec::with_capacity(cells);
     let mut answers = Vec::with_capacity(cells);
     let mut at_hand = Vec::with_capacity(cells);
-    let mut watch = BlockWatch::new(metrics);
+    let mut watch = BatchWatch::new(metrics);
     for order in orders {
         watch.add(
             order.job.settings.evaluations_planned(),
@@ -158,15 +158,15 @@ fn render(renderer: &mut impl RenderBlocks, orders: Vec<Order>, metrics: &Metric
     }
     let rendering = Stopwatch::start();
     tracing::debug!(cells, "batch begun");
-    metrics.block_begun(cells);
-    metrics.device().begin_block();
+    metrics.batch_begun(cells);
+    metrics.device().begin_batch();
     let results = catch_unwind(AssertUnwindSafe(|| {
-        let mut results = renderer.render_block(&jobs, &mut watch);
+        let mut results = renderer.render_all(&jobs, &mut watch);
         begin_anew(renderer, &mut jobs, &mut watch, &mut results);
         results
     }));
     drop(at_hand);
-    metrics.device().end_block();
+    metrics.device().end_batch();
     let time = metrics.device().read();
     tracing::info!(
         cells,
@@ -195,9 +195,9 @@ fn render(renderer: &mut impl RenderBlocks, orders: Vec<Order>, metrics: &Metric
 /// Renders those again from their start whose checkpoint is of no use: a checkpoint saves work and never costs a picture.
 /// A node with another network, or of another version, may have left it.
 fn begin_anew(
-    renderer: &mut impl RenderBlocks,
+    renderer: &mut impl RenderAll,
     jobs: &mut [RenderJob],
-    watch: &mut BlockWatch<'_>,
+    watch: &mut BatchWatch<'_>,
     results: &mut [Result<Rendered, RenderError>],
 ) {
     for (number, (job, result)) in jobs.iter_mut().zip(results).enumerate() {
@@ -206,7 +206,7 @@ fn begin_anew(
         let is_suspect = !matches!(error, RenderError::Cancelled) && !watch.has_begun(number);
         if is_suspect && job.checkpoint.take().is_some() {
             watch.note_useless_checkpoint(number, error);
-            let again = renderer.render_block(std::slice::from_ref(job), &mut watch.only(number));
+            let again = renderer.render_all(std::slice::from_ref(job), &mut watch.only(number));
             *result = again
                 .into_iter()
                 .next()

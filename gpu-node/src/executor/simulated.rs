@@ -106,8 +106,8 @@ impl Simulated {
         let steps = time.div_duration_f64(STEP_TIME).ceil().max(1.0) as u32;
         let begin = |order| Live::begin(order, self.simulation.failure_share, chance);
         let mut live: Vec<Live> = batch.into_iter().map(begin).collect();
-        self.metrics.block_begun(cells);
-        self.metrics.device().begin_block();
+        self.metrics.batch_begun(cells);
+        self.metrics.device().begin_batch();
         let rendering = Stopwatch::start();
         // An interval must not be zero. Its first tick comes at once.
         let mut ticks = tokio::time::interval((time / steps).max(Duration::from_nanos(1)));
@@ -121,7 +121,7 @@ impl Simulated {
                 break;
             }
         }
-        self.metrics.device().end_block();
+        self.metrics.device().end_batch();
         let seconds = rendering.seconds() / cells as f64;
         tracing::debug!(
             cells,

@@ -8,7 +8,7 @@ use atelier_proto::ids::GridId;
 use atelier_proto::settings::RenderSettings;
 use image::RgbImage;
 
-use super::device::{Block, RenderBlocks, work};
+use super::device::{Block, RenderAll, work};
 use super::*;
 use crate::render::{DeviceChoice, Evaluation, Input, PaintingInput, Watch};
 
@@ -25,13 +25,13 @@ struct Puppet {
     seen: Vec<Vec<u64>>,
 }
 
-impl RenderBlocks for Puppet {
+impl RenderAll for Puppet {
     fn batch_wanted(&self) -> u32 {
         // As if it had learnt something of every batch.
         4 << self.seen.len()
     }
 
-    fn render_block(
+    fn render_all(
         &mut self,
         jobs: &[RenderJob],
         watch: &mut dyn Watch,

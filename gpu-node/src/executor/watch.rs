@@ -1,4 +1,4 @@
-//! What the executor's thread does after each evaluation of a block: progress, cancels, checkpoints.
+//! What the executor's thread does after each evaluation of a batch: progress, cancels, checkpoints, previews.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -15,11 +15,11 @@ use crate::checkpoint_pace::CheckpointPace;
 use crate::metrics::Metrics;
 use crate::render::{Checkpoint, Evaluation, RenderError, Watch};
 
-/// Of the previews of a block, so many come in the interval of one cell: a large batch is not a flood of small files.
+/// Of the previews of a batch, so many come in the interval of one cell: a large batch is not a flood of small files.
 const PREVIEWS_IN_INTERVAL: u32 = 4;
 
-/// Watches the cells of one block, each by itself.
-pub(super) struct BlockWatch<'a> {
+/// Watches the cells of one batch, each by itself.
+pub(super) struct BatchWatch<'a> {
     metrics: &'a Metrics,
     cells: Vec<Watched>,
     evaluations: u64,
@@ -51,7 +51,7 @@ struct Checkpoints {
 }
 
 impl Checkpoints {
-    /// Whether the next one is wanted, where those of the whole block take `making` to make.
+    /// Whether the next one is wanted, where those of the whole batch take `making` to make.
     fn are_wanted(&self, making: Duration) -> bool {
         // While one waits to be taken, the other place is kept for the last one.
         let none_waits = self.sender.capacity() == self.sender.max_capacity();
@@ -59,7 +59,7 @@ impl Checkpoints {
     }
 }
 
-impl<'a> BlockWatch<'a> {
+impl<'a> BatchWatch<'a> {
     pub(super) fn new(metrics: &'a Metrics) -> Self {
         Self {
             metrics,
@@ -69,7 +69,7 @@ impl<'a> BlockWatch<'a> {
         }
     }
 
-    /// Adds the next job of the block.
+    /// Adds the next job of the batch.
     pub(super) fn add(
         &mut self,
         planned: u32,
@@ -113,7 +113,7 @@ impl<'a> BlockWatch<'a> {
 
     /// The watch of one job that is rendered by itself, as number 0.
     pub(super) fn only(&mut self, job: usize) -> OneOf<'_, 'a> {
-        OneOf { block: self, job }
+        OneOf { batch: self, job }
     }
 
     /// Evaluations so far, of all cells.
@@ -122,35 +122,35 @@ impl<'a> BlockWatch<'a> {
     }
 }
 
-/// One job of a block.
+/// One job of a batch.
 pub(super) struct OneOf<'w, 'a> {
-    block: &'w mut BlockWatch<'a>,
+    batch: &'w mut BatchWatch<'a>,
     job: usize,
 }
 
 impl Watch for OneOf<'_, '_> {
     fn evaluated(&mut self, _: usize, evaluation: &Evaluation) -> ControlFlow<()> {
-        self.block.evaluated(self.job, evaluation)
+        self.batch.evaluated(self.job, evaluation)
     }
 
     fn wants_checkpoint(&mut self, _: usize) -> bool {
-        self.block.wants_checkpoint(self.job)
+        self.batch.wants_checkpoint(self.job)
     }
 
     fn checkpoint(&mut self, _: usize, checkpoint: Checkpoint) {
-        self.block.checkpoint(self.job, checkpoint);
+        self.batch.checkpoint(self.job, checkpoint);
     }
 
     fn wants_preview(&mut self, _: usize) -> bool {
-        self.block.wants_preview(self.job)
+        self.batch.wants_preview(self.job)
     }
 
     fn preview(&mut self, _: usize, preview: RgbImage) {
-        self.block.preview(self.job, preview);
+        self.batch.preview(self.job, preview);
     }
 }
 
-impl Watch for BlockWatch<'_> {
+impl Watch for BatchWatch<'_> {
     fn evaluated(&mut self, job: usize, evaluation: &Evaluation) -> ControlFlow<()> {
         self.evaluations += 1;
         self.metrics.evaluated(1);
@@ -229,7 +229,7 @@ mod tests {
     #[test]
     fn a_preview_is_wanted_when_the_one_before_was_taken_and_in_its_time() {
         let metrics = Metrics::default();
-        let mut watch = BlockWatch::new(&metrics);
+        let mut watch = BatchWatch::new(&metrics);
         let mut add = |interval| {
             let (previews, taken) = PreviewOrder::new(interval);
             let (progress, _) = tokio::sync::watch::channel(Progress::default());

@@ -8,7 +8,7 @@ impl Renderer {
     /// they cannot share one, because they are not alike or so many do not fit into the memory at once.
     ///
     /// # Errors
-    /// The first that any job would bring in [`Renderer::render_block`].
+    /// The first that any job would bring in [`Renderer::render_all`].
     pub fn render_at_once(
         &mut self,
         jobs: &[RenderJob],

@@ -127,7 +127,7 @@ fn jobs_of_any_kind_come_back_in_their_order_and_fail_alone() {
         job(1, &vast),
         job(3, &with(&["mode=style", "start=photo"])),
     ];
-    let results = narrow_renderer().render_block(&jobs, &mut Unwatched);
+    let results = narrow_renderer().render_all(&jobs, &mut Unwatched);
     let told: Vec<String> = results
         .iter()
         .map(|result| match result {
@@ -208,7 +208,7 @@ fn what_cannot_be_is_refused_and_a_stop_is_obeyed_by_the_one_that_it_is_for() {
         .collect();
     let planned = jobs[0].settings.evaluations_planned();
     let mut renderer = narrow_renderer();
-    let results = renderer.render_block(&jobs, &mut stopper);
+    let results = renderer.render_all(&jobs, &mut stopper);
     assert!(matches!(results[1], Err(RenderError::Cancelled)));
     assert!(results[0].is_ok() && results[2].is_ok());
     assert_eq!(stopper.seen, [planned, 3, planned]);
