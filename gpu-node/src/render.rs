@@ -1,7 +1,7 @@
 //! The renderer: the only code of Atelier that names tch.
 //!
-//! [`Renderer`] holds a network on a device and turns the [`RenderJob`]s of a block into pictures. Inside, everything is
-//! batched: images are `[batch, 3, height, width]`, and each row has losses, an optimiser history and an end of its own.
+//! [`Renderer`] holds a network on a device and turns [`RenderJob`]s into pictures. Inside, everything is batched: images
+//! are `[batch, 3, height, width]`, and each row has losses, an optimiser history and an end of its own.
 //!
 //! - [`job`]: what is asked and answered; [`rows`]: which jobs can share a batch; [`tuner`]: how many should
 //! - [`batch`]: a batch through its scales; [`descent`]: the loop at one scale, with recovery and the best picture so far;
@@ -11,9 +11,11 @@
 //! - [`statistics`]: what content and style are measured by; [`targets`]: what they are in photos and paintings;
 //!   [`aims`], [`loss`]: how far a picture is from them; [`prepare`]: from jobs to all of these;
 //!   [`starts`]: what a scale begins with; [`unpainted`]: what masks leave alone
-//! - [`at_once`], [`peak`]: for measuring; [`memory`], [`host_memory`]: what fits; [`tiles`], [`tile_plan`]: what is done when a picture does not
-//! - [`pixels`], [`colour`]: pictures to tensors and back; [`device`], [`devices`], [`cuda`], [`precision`], [`tf32`]: what it all runs on;
-//!   [`packed`], [`gpu`]: what processors and GPUs do faster than by libtorch's own operators; [`shim`]: how C++ is called; [`layout`]: how maps lie in memory
+//! - [`at_once`], [`peak`]: for measuring; [`memory`], [`host_memory`]: what fits; [`tiles`], [`tile_plan`]: what is done
+//!   when a picture does not
+//! - [`pixels`], [`colour`]: pictures to tensors and back; [`device`], [`devices`], [`cuda`], [`precision`], [`tf32`]: what
+//!   it all runs on; [`packed`], [`gpu`]: what processors and GPUs do faster than by libtorch's own operators; [`shim`]: how
+//!   C++ is called; [`layout`]: how maps lie in memory
 
 mod adam;
 mod aims;
@@ -61,7 +63,7 @@ use std::collections::BTreeMap;
 use atelier_proto::settings::{Features, Layer, LayerWeights, LossKind, RenderSettings};
 use tch::Kind;
 
-use self::batch::{Batch, Outcome, looked_at};
+use self::batch::{Batch, Outcome};
 pub use self::checkpoint::Checkpoint;
 pub use self::device::{DeviceChoice, UnknownDevice, open_libraries};
 pub use self::devices::{DeviceInfo, LIBTORCH_VERSION, devices, libtorch_folder};
@@ -74,7 +76,7 @@ use self::memory::Memory;
 pub use self::peak::{Peak, Peaks};
 pub use self::precision::{Precision, UnknownPrecision};
 use self::prepare::Preparer;
-use self::rows::Row;
+use self::rows::{Row, looked_at};
 use self::targets::TargetCache;
 use self::tuner::BatchTuner;
 pub use self::untrained::calibrated;
@@ -197,8 +199,8 @@ impl Renderer {
         self.tuner.wanted()
     }
 
-    /// Renders the jobs of a block; results come in their order. Jobs that are alike enough share batches, and each
-    /// succeeds, is stopped or fails for itself.
+    /// Renders jobs; results come in their order. Those that are alike enough share batches, and each succeeds, is stopped
+    /// or fails for itself.
     ///
     /// # Errors
     /// For each job: [`RenderError::Cancelled`] when `watch` ended it; a refusal when it asks what this network cannot do;

@@ -20,7 +20,7 @@ pub(super) fn open() {
 }
 
 /// Free bytes on a GPU, as the CUDA runtime has it; 0 when it does not tell.
-pub(super) fn memory_bytes(number: usize) -> u64 {
+pub(super) fn free_bytes(number: usize) -> u64 {
     memory(number).map_or(0, |(free, _)| free)
 }
 

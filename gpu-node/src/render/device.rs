@@ -140,7 +140,7 @@ fn gpu(number: usize) -> Selected {
     Selected {
         torch: Device::Cuda(number),
         name: format!("cuda:{number} {model}").trim_end().to_owned(),
-        memory_bytes: cuda::memory_bytes(number),
+        memory_bytes: cuda::free_bytes(number),
     }
 }
 

@@ -58,7 +58,7 @@ pub struct RenderJob {
     pub checkpoint: Option<Checkpoint>,
 }
 
-/// One evaluation of the loss, as reports have it. The three parts are weighted, so that with the small total
+/// One evaluation of the loss, as reports have it. Its parts are weighted, so that with the small total
 /// variation and range terms they add up to `total`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Evaluation {
@@ -95,7 +95,7 @@ pub struct Rendered {
     pub loss: f64,
 }
 
-/// Whoever watches a block from the renderer's thread.
+/// Whoever watches jobs from the renderer's thread.
 pub trait Watch {
     /// After each evaluation of a job; a break ends that job alone, with [`super::RenderError::Cancelled`].
     fn evaluated(&mut self, job: usize, evaluation: &Evaluation) -> ControlFlow<()>;

@@ -91,13 +91,7 @@ impl Optimiser {
     pub(super) fn restore(&mut self, state: &BTreeMap<String, Tensor>) -> Result<(), TchError> {
         match self {
             Self::Lbfgs(lbfgs) => lbfgs.restore(state),
-            Self::Adam(adam) => {
-                let state: Vec<(String, Tensor)> = state
-                    .iter()
-                    .map(|(name, tensor)| (name.clone(), tensor.shallow_clone()))
-                    .collect();
-                adam.restore(&state)
-            }
+            Self::Adam(adam) => adam.restore(state),
         }
     }
 }

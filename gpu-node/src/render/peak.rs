@@ -65,7 +65,7 @@ impl Renderer {
     /// Bytes that are free on the GPU now; what libtorch keeps for itself is not. None on the processors.
     pub fn free_gpu_bytes(&self) -> Option<u64> {
         match self.device.torch {
-            Device::Cuda(number) => Some(cuda::memory_bytes(number)),
+            Device::Cuda(number) => Some(cuda::free_bytes(number)),
             _ => None,
         }
     }

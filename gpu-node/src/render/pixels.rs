@@ -1,17 +1,15 @@
 //! Pictures to tensors and back. Tensors of images are `[1, 3, height, width]`, red, green and blue in 0..=1, sRGB as
 //! the files have it.
 
-use atelier_gallery::picture::{Colours, Picture};
+use atelier_gallery::picture::{Colours, Picture, Rgb16Image};
 use atelier_proto::settings::{PictureFormat, fit};
-use image::{GrayImage, ImageBuffer, Rgb, RgbImage, imageops};
+use image::{GrayImage, RgbImage, imageops};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 use rand_distr::{Distribution as _, Normal, NormalError};
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::PREVIEW_SIDE;
-
-type Rgb16Image = ImageBuffer<Rgb<u16>, Vec<u16>>;
 
 /// A picture this many times larger than needed is first averaged down in whole numbers, so that a photo of 200 megapixels is
 /// never held as floats.
@@ -197,7 +195,7 @@ pub(super) fn to_picture(
     values.f_copy_data(&mut numbers, values.numel())?;
     let colours = if is_deep {
         let words = numbers.into_iter().map(|number| number as u16).collect();
-        ImageBuffer::from_raw(width, height, words).map(Colours::Sixteen)
+        Rgb16Image::from_raw(width, height, words).map(Colours::Sixteen)
     } else {
         let bytes = numbers.into_iter().map(|number| number as u8).collect();
         RgbImage::from_raw(width, height, bytes).map(Colours::Eight)

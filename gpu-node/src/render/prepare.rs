@@ -151,7 +151,7 @@ impl Preparer<'_> {
             recoloured: (row.settings.colour == Colour::Photo)
                 .then_some((Colour::Photo, photo.digest)),
             size: shape,
-            layers: names(&row.settings.content_layers),
+            layers: row.content_layers(),
             look: look(&row.settings),
             loss: row.settings.loss,
         };
@@ -214,7 +214,7 @@ impl Preparer<'_> {
             input: painting.input.digest,
             recoloured: recoloured.map(|(colour, photo)| (colour, photo.digest)),
             size: shape,
-            layers: names(&settings.style_layers),
+            layers: row.style_layers(),
             look: look(settings),
             loss: settings.loss,
         };
@@ -299,10 +299,6 @@ pub(super) fn look(settings: &RenderSettings) -> Look {
         pooling: settings.pooling,
         padding: settings.padding,
     }
-}
-
-pub(super) fn names(layers: &LayerWeights) -> Vec<Layer> {
-    layers.iter().map(|(layer, _)| layer).collect()
 }
 
 /// The factor of each layer, weight of the whole loss included.

@@ -1,5 +1,7 @@
 //! One job in a batch: what it asks for, checked and complete, and what it can share with others.
 
+use std::collections::BTreeSet;
+
 use atelier_proto::ids::Digest;
 use atelier_proto::settings::{
     Colour, Features, Layer, LayerWeights, Mode, PictureFormat, RenderSettings, Start, fit,
@@ -11,7 +13,7 @@ use super::{Input, RenderError};
 /// A job with its settings complete.
 #[derive(Debug)]
 pub(super) struct Row<'a> {
-    /// Its place among the jobs of the block.
+    /// Its place among the jobs that were asked for.
     pub(super) number: usize,
     pub(super) job: &'a RenderJob,
     /// With the network's own layers where none were named.
@@ -100,6 +102,16 @@ impl<'a> Row<'a> {
         }
     }
 
+    /// The layers that its content is taken from; none where it does not count.
+    pub(super) fn content_layers(&self) -> Vec<Layer> {
+        counting(&self.settings.content_layers, self.content_weight())
+    }
+
+    /// The layers that its style is taken from; none where it does not count.
+    pub(super) fn style_layers(&self) -> Vec<Layer> {
+        counting(&self.settings.style_layers, self.style_weight())
+    }
+
     /// The photo, where this row's mode looks at it.
     pub(super) fn photo(&self) -> Option<&'a Input> {
         match self.settings.mode {
@@ -146,15 +158,11 @@ impl<'a> Row<'a> {
 
     /// What another row must have too, to share a batch with this one.
     pub(super) fn shared(&self) -> Shared {
-        let names = |layers: &LayerWeights, weight: f64| {
-            let named = layers.iter().filter(|_| weight > 0.0);
-            named.map(|(layer, _)| layer).collect()
-        };
         let own = RenderSettings::default();
         Shared {
             size: self.size,
-            content_layers: names(&self.settings.content_layers, self.content_weight()),
-            style_layers: names(&self.settings.style_layers, self.style_weight()),
+            content_layers: self.content_layers(),
+            style_layers: self.style_layers(),
             has_variation: self.settings.tv_weight > 0.0,
             keeps_range: self.settings.range_weight > 0.0,
             regions: self
@@ -184,6 +192,24 @@ impl<'a> Row<'a> {
             },
         }
     }
+}
+
+fn counting(layers: &LayerWeights, weight: f64) -> Vec<Layer> {
+    let counting = layers.iter().filter(|_| weight > 0.0);
+    counting.map(|(layer, _)| layer).collect()
+}
+
+/// Every layer that some row looks at.
+pub(super) fn looked_at(rows: &[&Row<'_>]) -> Vec<Layer> {
+    let style = rows.iter().flat_map(|row| row.style_layers());
+    let layers: BTreeSet<Layer> = held(rows).into_iter().chain(style).collect();
+    layers.into_iter().collect()
+}
+
+/// Every layer whose features the rows' targets have.
+pub(super) fn held(rows: &[&Row<'_>]) -> Vec<Layer> {
+    let layers: BTreeSet<Layer> = rows.iter().flat_map(|row| row.content_layers()).collect();
+    layers.into_iter().collect()
 }
 
 /// Paintings by their masks, in the order in which the masks come first.

@@ -23,8 +23,8 @@ pub(super) struct Moments {
 }
 
 impl Moments {
-    /// Of features `[batch, channels, height, width]`, summed up in float32 or float64; each position counts as much as `guidance`, `[batch, 1, height,
-    /// width]`, says there, or else 1.
+    /// Of features `[batch, channels, height, width]`, summed up in float32 or float64; each position counts as much as
+    /// `guidance`, `[batch, 1, height, width]`, says there, or else 1.
     pub(super) fn of(
         features: &Tensor,
         guidance: Option<&Tensor>,

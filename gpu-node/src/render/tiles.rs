@@ -3,7 +3,7 @@
 //! The tiling is exact: losses are functions of sums over positions ([`super::statistics`]), so a first pass adds up the
 //! sums of all tiles, the loss gives a gradient with respect to the sums, and a second pass carries that back to the
 //! pixels of each tile. Every tile is seen with a halo of half the receptive field, and the network pads at the true
-//! borders of the picture alone (compare Galerne et al. 2025, <https://arxiv.org/abs/2212.13459>).
+//! borders of the picture alone (compare Galerne et al. 2022, <https://arxiv.org/abs/2212.13459>).
 
 use std::collections::BTreeMap;
 

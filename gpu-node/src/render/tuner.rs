@@ -1,9 +1,9 @@
 //! How many cells are rendered at once: found by measuring the work itself. Knows seconds and sizes, no device.
 //!
-//! For each shape of picture a climb: from one cell, or where it is told to begin, the batch is doubled while that makes a cell cheaper by at least
-//! [`GAIN_MIN`], then it stays with the cheapest. A batch of one is always among what is measured, so no batch is stayed
-//! with in which a cell costs more than alone. One recording is enough to go on, so that small grids gain too; later
-//! those that decided are taken once more, because a disturbed one would otherwise hold for ever.
+//! For each shape of picture a climb: from one cell, or where it is told to begin, the batch is doubled while that makes a
+//! cell cheaper by at least [`GAIN_MIN`], then it stays with the cheapest. A batch of one is always among what is measured,
+//! so no batch is stayed with in which a cell costs more than alone. One recording is enough to go on, so that small grids
+//! gain too; later those that decided are taken once more, because a disturbed one would otherwise hold for ever.
 
 use std::collections::{BTreeMap, VecDeque};
 

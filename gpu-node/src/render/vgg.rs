@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use atelier_proto::settings::{Layer, LayerWeights, Padding, Pooling, RenderSettings};
+use atelier_proto::settings::{Layer, Padding, Pooling, RenderSettings};
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::RenderError;
@@ -110,19 +110,14 @@ impl Vgg {
 
     /// Says whether every layer that the settings name is there.
     pub(super) fn check_layers(&self, settings: &RenderSettings) -> Result<(), RenderError> {
-        let named =
-            |layers: &LayerWeights| layers.iter().map(|(layer, _)| layer).collect::<Vec<_>>();
-        let wanted = [
-            named(&settings.content_layers),
-            named(&settings.style_layers),
-        ]
-        .concat();
-        let there: BTreeSet<Layer> = self.stages.iter().map(|stage| stage.layer).collect();
+        let content = settings.content_layers.iter();
+        let mut wanted = content.chain(settings.style_layers.iter());
+        let there: BTreeSet<Layer> = self.layers().map(|(layer, _)| layer).collect();
         match (
-            wanted.into_iter().find(|layer| !there.contains(layer)),
+            wanted.find(|(layer, _)| !there.contains(layer)),
             there.last(),
         ) {
-            (Some(layer), Some(deepest)) => Err(RenderError::NoSuchLayer {
+            (Some((layer, _)), Some(deepest)) => Err(RenderError::NoSuchLayer {
                 layer,
                 network: self.architecture.to_string(),
                 deepest: *deepest,
