@@ -5,7 +5,7 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::data_folder::DataFolder;
 use crate::ledger::tests::House;
-use crate::listen::{Bounds, Listener, Protocol};
+use crate::listen::{Bounds, Listener, Purpose};
 use crate::storage::open_embedded;
 
 /// A bucket of this house, served until the test is over.
@@ -22,7 +22,7 @@ async fn bucket(house: &House) -> Bucket {
         address_connections_max: 64,
         metrics: Arc::default(),
     };
-    let listener = Listener::new(listener, "S3", Protocol::Http, None, bounds);
+    let listener = Listener::new(listener, Purpose::S3, None, bounds);
     let serving = embedded
         .endpoint
         .serve(vec![listener], CancellationToken::new());
