@@ -249,6 +249,7 @@ impl Session {
                     loss,
                     ..
                 } = painted;
+                let seconds = (seconds * 100.0).round() / 100.0;
                 tracing::info!(seconds, evaluations, loss, "rendered");
             }
             fault::RENDERED.pass();
