@@ -38,7 +38,8 @@ pub enum LikeError {
     /// Each of them is of a photo or an artist alone.
     #[error(
         "none of these favourites is a photo in an artist's style\n\
-         hint: what the network keeps of a photo or an artist alone comes with --reconstructions"
+         hint: mark pictures of a photo in an artist's style; --reconstructions adds what the network keeps of each of the \
+         two alone"
     )]
     OnlyReconstructions,
     /// There is no room for the inputs.

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atelier_gallery::bucket::Bucket;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::collector::Keeping;
 use crate::health::Health;
@@ -39,17 +39,31 @@ pub async fn run(
                 let leads = &ledger.metrics().leads;
                 leads.set(1.0);
                 let term = shutdown.child_token();
-                let mut duties = JoinSet::new();
-                duties.spawn(expiry::run(ledger.clone(), term.clone()));
-                let publisher = Publisher::new(ledger.clone(), bucket.clone());
-                duties.spawn(publisher.run(term.clone()));
-                let collecting =
-                    collector::run(ledger.clone(), bucket.clone(), keeping, term.clone());
-                duties.spawn(collecting);
-                duties.spawn(scaler::run(ledger.clone(), scaling.clone(), term.clone()));
-                duties.spawn(webhooks::run(ledger.clone(), told.clone(), term.clone()));
-                let lost = until_lost(leadership, &health, &shutdown);
-                serve(duties, &term, lost).await;
+                let duties = TaskTracker::new();
+                duties.spawn(lasting("expiry", term.clone(), {
+                    let ledger = ledger.clone();
+                    move |term| expiry::run(ledger.clone(), term)
+                }));
+                duties.spawn(lasting("publisher", term.clone(), {
+                    let (ledger, bucket) = (ledger.clone(), bucket.clone());
+                    move |term| Publisher::new(ledger.clone(), bucket.clone()).run(term)
+                }));
+                duties.spawn(lasting("collector", term.clone(), {
+                    let (ledger, bucket) = (ledger.clone(), bucket.clone());
+                    move |term| collector::run(ledger.clone(), bucket.clone(), keeping, term)
+                }));
+                duties.spawn(lasting("scaler", term.clone(), {
+                    let (ledger, scaling) = (ledger.clone(), scaling.clone());
+                    move |term| scaler::run(ledger.clone(), scaling.clone(), term)
+                }));
+                duties.spawn(lasting("webhooks", term.clone(), {
+                    let (ledger, told) = (ledger.clone(), told.clone());
+                    move |term| webhooks::run(ledger.clone(), told.clone(), term)
+                }));
+                duties.close();
+                until_lost(leadership, &health, &shutdown).await;
+                term.cancel();
+                duties.wait().await;
                 leads.set(0.0);
             }
             Ok(None) => health.leader_seen(),
@@ -61,17 +75,30 @@ pub async fn run(
     }
 }
 
-/// Waits until leading is over, or one of the duties is: none ends before its term unless it panicked, and no cell is to wait
-/// for what is not there any more. Then the others end, too, and whoever leads next begins all of them anew.
-async fn serve(mut duties: JoinSet<()>, term: &CancellationToken, lost: impl Future<Output = ()>) {
-    tokio::select! {
-        () = lost => {}
-        Some(ended) = duties.join_next() => if !term.is_cancelled() {
-            tracing::error!(?ended, "a duty of who leads ended early; all begin anew");
+/// Does a duty until the term is over. One that ends before has panicked, and begins anew: no cell is to wait for what is not
+/// there any more, and no other duty for this one.
+async fn lasting<F>(
+    duty: &'static str,
+    term: CancellationToken,
+    begin: impl Fn(CancellationToken) -> F,
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
+    loop {
+        let ended = tokio::spawn(begin(term.clone())).await;
+        if term.is_cancelled() {
+            return;
+        }
+        tracing::error!(
+            duty,
+            ?ended,
+            "what whoever leads does has ended early; it begins anew"
+        );
+        let waited = term.run_until_cancelled(tokio::time::sleep(INTERVAL));
+        if waited.await.is_none() {
+            return;
         }
     }
-    term.cancel();
-    while duties.join_next().await.is_some() {}
 }
 
 async fn until_lost(mut leadership: Leadership, health: &Health, shutdown: &CancellationToken) {
@@ -94,13 +121,24 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_duty_that_panics_ends_the_term_of_all() {
+    async fn a_duty_that_panics_begins_anew_until_the_term_is_over() {
         let term = CancellationToken::new();
-        let mut duties = JoinSet::new();
-        let other = term.clone();
-        duties.spawn(async move { other.cancelled().await });
-        duties.spawn(async { panic!("a duty that panics") });
-        serve(duties, &term, std::future::pending()).await;
-        assert!(term.is_cancelled());
+        let (begun, mut times) = tokio::sync::watch::channel(0);
+        let duty = tokio::spawn(lasting(
+            "one that panics at first",
+            term.clone(),
+            move |term| {
+                begun.send_modify(|times| *times += 1);
+                let times = *begun.borrow();
+                async move {
+                    assert!(times > 1, "a duty that panics");
+                    term.cancelled().await;
+                }
+            },
+        ));
+        times.wait_for(|times| *times == 2).await.unwrap();
+        assert!(!duty.is_finished());
+        term.cancel();
+        duty.await.unwrap();
     }
 }

@@ -205,6 +205,23 @@ mod tests {
     }
 
     #[test]
+    fn a_grid_that_is_too_large_is_refused_with_its_size() {
+        let mut wide = sample();
+        wide.artists = vec![wide.artists[0].clone(); 20_000];
+        let drawn = draw(&wide, |_| None);
+        assert!(
+            matches!(
+                drawn,
+                Err(ContactSheetError::TooLarge {
+                    artists: 20_000,
+                    ..
+                })
+            ),
+            "{drawn:?}"
+        );
+    }
+
+    #[test]
     fn each_picture_stands_at_its_crossing_and_what_is_not_there_as_its_state() {
         let manifest = sample();
         let mut asked = Vec::new();

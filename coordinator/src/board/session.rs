@@ -283,7 +283,11 @@ pub(super) async fn end(
     if !is_from_here(&headers) {
         return from_elsewhere();
     }
-    let _turn = match begin_call(&board, None, &Peer::of(&extensions)) {
+    let peer = Peer::of(&extensions);
+    let visitor = visitor(&board, &headers, &peer).await;
+    // By their own allowance: strangers at the same address are not to keep somebody logged in.
+    let known = visitor.as_ref().ok().and_then(Option::as_ref);
+    let _turn = match begin_call(&board, known, &peer) {
         Ok(turn) => turn,
         Err(exceeded) => return beyond(&board, &exceeded),
     };

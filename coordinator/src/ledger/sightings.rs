@@ -67,10 +67,13 @@ impl Sightings {
         if !waiting.is_empty()
             && let Err(error) = store.nodes_seen(&waiting).await
         {
-            let mut seen = self.lock();
-            for (node, at) in waiting {
-                // Those that called since have a later time.
-                seen.waiting.entry(node).or_insert(at);
+            // A row that cannot be read does not get better by being asked for again, and the others are not to wait for it.
+            if !matches!(error, StoreError::Damaged { .. }) {
+                let mut seen = self.lock();
+                for (node, at) in waiting {
+                    // Those that called since have a later time.
+                    seen.waiting.entry(node).or_insert(at);
+                }
             }
             return Err(error);
         }

@@ -63,6 +63,8 @@ async fn each_way_in_which_a_wait_ends_has_its_code() -> anyhow::Result<()> {
     let told = cluster.atelier(work.path(), &cancel).await?.json()?;
     assert_eq!(told["cancelled"], 1, "{told}");
     assert_eq!(cancelled.0.wait().await?.code(), Some(7));
+    let after = cluster.grid(&cancelled.1).await?;
+    assert_eq!(after.cells[0].state(), CellState::Cancelled);
     let watched = cluster
         .atelier(work.path(), &["watch", &cancelled.1])
         .await?;

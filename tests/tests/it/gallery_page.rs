@@ -435,6 +435,17 @@ async fn a_favourite_shows_where_it_is_marked_and_follows_the_address() -> anyho
         .await?;
     let about = text(&mut browser, "#viewer-about").await?;
     assert!(about.contains("Loss") && !about.contains("null"), "{about}");
+    // A mark that was taken away there does not come back by going back.
+    browser.press("f").await?;
+    browser.until(&count(0)).await?;
+    browser.value("history.back()").await?;
+    browser
+        .until("!document.querySelector('dialog').open")
+        .await?;
+    browser.until(&count(0)).await?;
+    browser
+        .until("!location.hash.includes('favourites')")
+        .await?;
     assert_eq!(browser.problems, [] as [String; 0]);
     Ok(())
 }

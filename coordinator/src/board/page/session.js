@@ -66,8 +66,9 @@ export async function logIn(token) {
 }
 
 async function logOut() {
-  await fetch("/api/session", { method: "DELETE" }).catch(() => null);
-  location.assign("/login");
+  const answer = await fetch("/api/session", { method: "DELETE" }).catch(() => null);
+  if (answer?.ok) location.assign("/login");
+  else tell(who, "You are still logged in: the coordinator did not log you out. ", button("Log out", {}, logOut));
 }
 
 /** The key of the address goes out of what is seen, copied and kept in the history. */

@@ -1,6 +1,9 @@
 // What the address of the page says after its `#`: which variant, what is open, and the favourites, so that a link shares
 // them.
 
+/** The state of a page of the history whose address is written here, and was not followed or typed. */
+const WRITTEN = { isWritten: true };
+
 class Address {
   constructor() {
     this.read();
@@ -21,8 +24,8 @@ class Address {
     if (this.open) fields.push("open=" + this.open);
     if (this.favourites.size > 0) fields.push("favourites=" + textOf(this.favourites));
     const hash = fields.length > 0 ? "#" + fields.join("&") : location.pathname + location.search;
-    if (isNewPage) history.pushState(null, "", hash);
-    else history.replaceState(null, "", hash);
+    if (isNewPage) history.pushState(WRITTEN, "", hash);
+    else history.replaceState(WRITTEN, "", hash);
   }
 }
 

@@ -38,7 +38,7 @@ class Page {
     this.viewer = new Viewer({ moved: (to) => this.goTo(to, false), ...favourites });
     this.tools = document.getElementById("tools");
     this.said = element("span", { class: "said", role: "status" });
-    addEventListener("popstate", () => this.follow());
+    addEventListener("popstate", (event) => this.follow(event.state !== null));
     this.show();
     this.follow();
     if (this.gallery.refresh) this.lookForNews();
@@ -116,10 +116,12 @@ class Page {
     this.viewer.show(this.gallery, photo, artist, variant);
   }
 
-  /** What the address says, after it was changed. */
-  follow() {
+  /** What the address says, after it was changed. Back in the history, where this page wrote it, what was marked since stays. */
+  follow(isBack = false) {
     const { variant, favourites } = this.address;
     this.address.read();
+    if (isBack) this.address.favourites = favourites;
+    this.address.write();
     if (this.address.variant !== variant || textOf(this.address.favourites) !== textOf(favourites)) this.show();
     else this.showTools();
     const open = /^(-?\d+),(-?\d+)$/.exec(this.address.open ?? "");
@@ -127,7 +129,10 @@ class Page {
     const isThere = photo < this.gallery.photos.length && artist < this.gallery.artists.length
       && photo >= NONE && artist >= NONE && (photo !== NONE || artist !== NONE);
     if (isThere) this.viewer.show(this.gallery, photo, artist, this.address.variant);
-    else this.viewer.dialog.close();
+    else if (this.viewer.dialog.open) {
+      this.viewer.dialog.close();
+      this.sheet.focus(this.viewer.photo, this.viewer.artist);
+    }
   }
 
   mark(photo, artist) {
