@@ -144,7 +144,14 @@ impl Renderer {
         let halves = match options.precision {
             Precision::Auto => precision::gains_by_bfloat16(device.torch)?,
             Precision::Float32 => false,
-            Precision::Bfloat16 => true,
+            Precision::Bfloat16 => {
+                if device.torch == tch::Device::Cpu && !precision::processors_have_bfloat16() {
+                    tracing::warn!(
+                        "bfloat16 is slower than float32 on these processors, which do not multiply it themselves"
+                    );
+                }
+                true
+            }
         };
         let load = |convolutions| {
             let numbers = Numbers {

@@ -7,6 +7,7 @@ use std::ptr;
 
 use tch::{Kind, TchError, Tensor};
 
+use super::precision::onednn_has_bfloat16;
 use super::shim::{attempt, made, taken};
 
 /// A 3×3 kernel, ready for the way there and for the way back.
@@ -46,9 +47,15 @@ mod ours {
 }
 
 impl PackedKernel {
-    /// Of a kernel, `[out, in, 3, 3]`; none where oneDNN does not convolve: on GPUs, in float64, in a libtorch without it.
+    /// Of a kernel, `[out, in, 3, 3]`; none where oneDNN does not convolve: on GPUs, in float64, in a libtorch without it, in
+    /// bfloat16 on processors that are not made for it.
     pub(super) fn of(kernel: &Tensor) -> Result<Option<Self>, TchError> {
-        if kernel.device().is_cuda() || !matches!(kernel.kind(), Kind::Float | Kind::BFloat16) {
+        let convolves = match kernel.kind() {
+            Kind::Float => true,
+            Kind::BFloat16 => onednn_has_bfloat16(),
+            _ => false,
+        };
+        if kernel.device().is_cuda() || !convolves {
             return Ok(None);
         }
         let (mut forward, mut backward) = (ptr::null_mut(), ptr::null_mut());

@@ -81,6 +81,19 @@ pub(super) fn processors_have_bfloat16() -> bool {
     false
 }
 
+/// Whether oneDNN convolves in bfloat16 on these processors, by units of theirs or by float32 within: what
+/// `mkldnn_bf16_device_check` of libtorch asks for. Elsewhere libtorch does it by loops of its own.
+#[cfg(target_arch = "x86_64")]
+pub(super) fn onednn_has_bfloat16() -> bool {
+    use std::arch::is_x86_feature_detected as has;
+    has!("avxneconvert") || (has!("avx512bw") && has!("avx512vl") && has!("avx512dq"))
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+pub(super) fn onednn_has_bfloat16() -> bool {
+    false
+}
+
 fn seconds(device: Device, number: usize, kind: Kind) -> Result<f64, TchError> {
     let (images, channels, side) = TRIAL;
     let options = (kind, device);

@@ -37,6 +37,15 @@ const SHALLOW: [&str; 3] = [
     "size=32",
 ];
 
+/// Whether a comparison in bfloat16 ends in seconds: without oneDNN it takes minutes on two cores, and says nothing else.
+fn is_bfloat16_quick() -> bool {
+    let is_quick = super::precision::onednn_has_bfloat16();
+    if !is_quick {
+        println!("skipped: bfloat16 is slow on these processors");
+    }
+    is_quick
+}
+
 /// The first three layers of a VGG with few channels and random filters.
 fn narrow_weights() -> VggWeights {
     let places = [(1, 1, 3, 6), (1, 2, 6, 6), (2, 1, 6, 8)];
