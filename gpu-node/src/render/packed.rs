@@ -7,7 +7,7 @@ use std::ptr;
 
 use tch::{Kind, TchError, Tensor};
 
-use super::precision::onednn_has_bfloat16;
+use super::precision::processors_have_avx512;
 use super::shim::{attempt, made, taken};
 
 /// A 3×3 kernel, ready for the way there and for the way back.
@@ -47,17 +47,19 @@ mod ours {
 }
 
 impl PackedKernel {
-    /// Of a kernel, `[out, in, 3, 3]`; none where oneDNN does not convolve: on GPUs, in float64, in a libtorch without it, in
-    /// bfloat16 on processors that are not made for it.
+    /// Of a kernel, `[out, in, 3, 3]`; none where oneDNN does not convolve: on GPUs, in float64, in a libtorch without it. None
+    /// without AVX-512 either: there the order that is wanted depends on the size of the picture, and to bring a kernel from
+    /// one such order into another takes longer than to convolve.
     pub(super) fn of(kernel: &Tensor) -> Result<Option<Self>, TchError> {
-        let convolves = match kernel.kind() {
-            Kind::Float => true,
-            Kind::BFloat16 => onednn_has_bfloat16(),
-            _ => false,
-        };
-        if kernel.device().is_cuda() || !convolves {
+        let is_ours = matches!(kernel.kind(), Kind::Float | Kind::BFloat16);
+        if kernel.device().is_cuda() || !is_ours || !processors_have_avx512() {
             return Ok(None);
         }
+        Self::pack(kernel)
+    }
+
+    /// The same wherever oneDNN convolves, whether that gains anything or not.
+    fn pack(kernel: &Tensor) -> Result<Option<Self>, TchError> {
         let (mut forward, mut backward) = (ptr::null_mut(), ptr::null_mut());
         attempt(|message| {
             #[expect(
@@ -149,7 +151,7 @@ mod tests {
             let bias = noise(&[24]);
             let features = noise(&[1, channels, 9, 7]);
             let upstream = noise(&[1, 24, 7 + 2 * margin, 5 + 2 * margin]);
-            let packed = PackedKernel::of(&kernel)
+            let packed = PackedKernel::pack(&kernel)
                 .unwrap()
                 .expect("oneDNN is in the libtorch of the tests");
 
@@ -182,7 +184,7 @@ mod tests {
 
     #[test]
     fn what_libtorch_says_becomes_the_error() {
-        let packed = PackedKernel::of(&noise(&[8, 4, 3, 3])).unwrap().unwrap();
+        let packed = PackedKernel::pack(&noise(&[8, 4, 3, 3])).unwrap().unwrap();
         // Two channels for a kernel of four.
         let refused = packed.convolve_rectified(&noise(&[1, 2, 8, 8]), &noise(&[8]), 1);
         let message = refused.unwrap_err().to_string();

@@ -81,16 +81,16 @@ pub(super) fn processors_have_bfloat16() -> bool {
     false
 }
 
-/// Whether oneDNN convolves in bfloat16 on these processors, by units of theirs or by float32 within: what
-/// `mkldnn_bf16_device_check` of libtorch asks for. Elsewhere libtorch does it by loops of its own.
+/// Whether oneDNN has its widest units here. Without them it does not convolve in bfloat16 (`mkldnn_bf16_device_check` of
+/// libtorch), and libtorch does so by loops of its own.
 #[cfg(target_arch = "x86_64")]
-pub(super) fn onednn_has_bfloat16() -> bool {
+pub(super) fn processors_have_avx512() -> bool {
     use std::arch::is_x86_feature_detected as has;
-    has!("avxneconvert") || (has!("avx512bw") && has!("avx512vl") && has!("avx512dq"))
+    has!("avx512bw") && has!("avx512vl") && has!("avx512dq")
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-pub(super) fn onednn_has_bfloat16() -> bool {
+pub(super) fn processors_have_avx512() -> bool {
     false
 }
 

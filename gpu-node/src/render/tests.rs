@@ -37,9 +37,9 @@ const SHALLOW: [&str; 3] = [
     "size=32",
 ];
 
-/// Whether a comparison in bfloat16 ends in seconds: without oneDNN it takes minutes on two cores, and says nothing else.
+/// Whether a comparison in bfloat16 ends in seconds: without oneDNN it takes minutes on two cores.
 fn is_bfloat16_quick() -> bool {
-    let is_quick = super::precision::onednn_has_bfloat16();
+    let is_quick = super::precision::processors_have_avx512();
     if !is_quick {
         println!("skipped: bfloat16 is slow on these processors");
     }

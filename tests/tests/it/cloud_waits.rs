@@ -259,7 +259,7 @@ async fn a_stack_that_fails_is_told_with_what_failed_first_and_can_be_removed() 
     }
     let status = account.cloud("status").await?.success()?;
     assert!(
-        status.contains("because       Volume (AWS::Some::Volume)"),
+        status.contains("because      Volume (AWS::Some::Volume)"),
         "{status}"
     );
     let again = account.cloud("up").await?;
