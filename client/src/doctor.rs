@@ -1,6 +1,6 @@
 //! What is the matter with an atelier: what was seen of it, judged.
 //!
-//! [`look`] looks and decides nothing; [`judge`] decides and looks at nothing.
+//! [`mod@look`] looks and decides nothing; [`mod@judge`] decides and looks at nothing.
 
 mod certificate;
 mod judge;

@@ -1,7 +1,7 @@
 //! What a coordinator lets others have: every limit that a caller can meet, in one table, and what somebody is told who is
 //! beyond one.
 //!
-//! [`table`] is what `docs/limits.md` is written from; [`callers`] keeps what each caller uses.
+//! [`mod@table`] is what `docs/limits.md` is written from; [`callers`] keeps what each caller uses.
 
 pub mod callers;
 mod table;

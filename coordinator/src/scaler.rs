@@ -1,6 +1,6 @@
 //! The fleet follows the backlog: looks at both every few seconds, decides, and has done what was decided.
 //!
-//! One coordinator does it for all ([`crate::lead`]). What is decided is [`crate::domain::fleet`]'s; [`observe`] gathers what
+//! One coordinator does it for all ([`crate::lead`]). What is decided is [`crate::domain::fleet`]'s; [`mod@observe`] gathers what
 //! that looks at, [`asg`] asks the cloud. Without a driver nothing is done, and what would be wanted is told all the same: to
 //! people, and to whatever else scales by it.
 //!

@@ -4,7 +4,7 @@
 //! nothing. Here ends of grids are handed out to the webhooks that want them, and each webhook has a courier of its own, so that
 //! a slow receiver holds up nobody else. An end is told when the gallery shows it, or some time after.
 //!
-//! [`file`] is what operators write, [`body`] what receivers read, [`signature`] how they know from whom it is, [`sender`] the
+//! [`mod@file`] is what operators write, [`body`] what receivers read, [`signature`] how they know from whom it is, [`sender`] the
 //! only code that calls them; when something is tried again is decided in [`crate::domain::delivery`].
 
 mod body;

@@ -13,7 +13,7 @@
 //!   [`starts`]: what a scale begins with; [`unpainted`]: what masks leave alone
 //! - [`at_once`], [`peak`]: for measuring; [`memory`], [`host_memory`]: what fits; [`tiles`], [`tile_plan`]: what is done
 //!   when a picture does not
-//! - [`pixels`], [`colour`]: pictures to tensors and back; [`device`], [`devices`], [`cuda`], [`precision`], [`tf32`]: what
+//! - [`pixels`], [`colour`]: pictures to tensors and back; [`device`], [`mod@devices`], [`cuda`], [`precision`], [`tf32`]: what
 //!   it all runs on; [`packed`], [`gpu`]: what processors and GPUs do faster than by libtorch's own operators; [`shim`]: how
 //!   C++ is called; [`layout`]: how maps lie in memory
 

@@ -1,7 +1,7 @@
 //! The numbers of a VGG network: read from files, fetched, or left untrained. Knows no torch.
 //!
-//! [`read`] takes whatever file a person has; [`fetch`] gets Keras' VGG16; [`fetch_stored`] what a fleet has in its bucket;
-//! [`choose`] decides which network a node paints with when nobody said; [`export`] writes a network for other programs.
+//! [`read`] takes whatever file a person has; [`fetch()`] gets Keras' VGG16; [`fetch_stored`] what a fleet has in its bucket;
+//! [`choose()`] decides which network a node paints with when nobody said; [`export()`] writes a network for other programs.
 
 mod assemble;
 mod cache;

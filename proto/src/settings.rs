@@ -1,7 +1,7 @@
 //! Render settings: everything that fixes a cell's picture besides its photo, paintings and weights.
 //!
 //! One table, in [`table`], names every setting with its type, default and range; what people write
-//! ([`SettingsPatch::from_toml`], [`SettingsPatch::set`]), what travels ([`v1::RenderSettings`]) and what
+//! ([`SettingsPatch::from_toml`], [`SettingsPatch::set`]), what travels ([`crate::v1::RenderSettings`]) and what
 //! the renderer reads ([`RenderSettings`]) all come from it. Settings lie in layers: a patch overrides
 //! the patch below it, and the defaults are at the bottom.
 

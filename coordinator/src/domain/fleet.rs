@@ -1,6 +1,6 @@
 //! How many machines the fleet should have, and which of them are to go.
 //!
-//! [`decide`] is pure: what is seen of the backlog and of the machines, what is remembered from the time before, and what is
+//! [`mod@decide`] is pure: what is seen of the backlog and of the machines, what is remembered from the time before, and what is
 //! wanted of the fleet go in; what is to be done comes out. A day of it is tried in virtual time by `scaling-study`.
 //!
 //! Wanted are as many nodes as finish what is left within the target time, by what was measured:

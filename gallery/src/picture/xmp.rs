@@ -71,7 +71,7 @@ fn packet(pairs: &[(String, String)]) -> String {
     )
 }
 
-/// The keywords and texts of a packet that [`write`] made; none of any other.
+/// The keywords and texts of a packet that [`write()`] made; none of any other.
 pub(super) fn read(packet: &str) -> Vec<(String, String)> {
     let mut pairs = Vec::new();
     let mut rest = packet;

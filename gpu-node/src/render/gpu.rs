@@ -138,7 +138,7 @@ pub(super) struct Convolution {
 
 impl Convolution {
     /// Of a kernel, `[out, in, 3, 3]`, and its bias, `[out]`; none where our kernels cannot read what goes in and comes out.
-    /// One of three inputs takes what [`image`] makes.
+    /// One of three inputs takes what [`image()`] makes.
     pub(super) fn of(kernel: &Tensor, bias: &Tensor) -> Result<Option<Self>, TchError> {
         let (outputs, inputs, _, _) = kernel.size4()?;
         let options = (kernel.kind(), kernel.device());

@@ -11,7 +11,7 @@ use super::Source;
 )]
 pub struct CacheError;
 
-/// The file in the user's cache that [`super::fetch`] fills: `$XDG_CACHE_HOME/atelier/weights/<name>`, by default
+/// The file in the user's cache that [`super::fetch()`] fills: `$XDG_CACHE_HOME/atelier/weights/<name>`, by default
 /// under `~/.cache`.
 pub fn cached_path(source: &Source) -> Result<PathBuf, CacheError> {
     Ok(folder()?.join(&source.file_name))
