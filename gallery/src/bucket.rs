@@ -10,6 +10,7 @@ mod trust;
 use std::error::Error;
 use std::fmt;
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::DateTime;
 use aws_sdk_s3::types;
 use bytes::Bytes;
+use futures::stream::{self, Stream, TryStreamExt as _};
 use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
 
@@ -54,6 +56,15 @@ pub struct Bucket {
     /// Who has the keys; none where nowhere is one looked for.
     provider: Option<SharedCredentialsProvider>,
     place: Arc<Place>,
+}
+
+/// An object on its way here.
+#[derive(Debug)]
+pub struct Incoming<P> {
+    /// Its bytes; 0 where the bucket announced none.
+    pub length: u64,
+    /// Its parts, in order.
+    pub parts: P,
 }
 
 /// What became of a [`Bucket::put_if_absent`].
@@ -231,32 +242,52 @@ impl Bucket {
 
     /// An object of at most `bytes_max` bytes.
     pub async fn get(&self, key: &str, bytes_max: u64) -> Result<Vec<u8>, BucketError> {
-        let call = self.client.get_object().bucket(self.name()).key(key);
-        let answer = call.send().await;
-        let mut answer = answer.map_err(|error| classify(&self.place, Call::Get(key), &error))?;
-        let too_large = || BucketError::TooLarge {
-            key: key.to_owned(),
-            bytes_max,
-        };
-        let announced = answer.content_length().unwrap_or_default();
-        let announced = u64::try_from(announced).unwrap_or_default();
-        if announced > bytes_max {
-            return Err(too_large());
-        }
-        let mut bytes = Vec::with_capacity(announced as usize);
-        let broken_off = |cause| BucketError::BrokenOff {
-            endpoint: self.place.endpoint.clone(),
-            key: key.to_owned(),
-            cause,
-        };
-        while let Some(part) = answer.body.next().await {
-            let part = part.map_err(|error| broken_off(root_cause(&error)))?;
-            if (bytes.len() + part.len()) as u64 > bytes_max {
-                return Err(too_large());
-            }
+        let incoming = self.stream(key, bytes_max).await?;
+        let mut bytes = Vec::with_capacity(incoming.length as usize);
+        let mut parts = pin!(incoming.parts);
+        while let Some(part) = parts.try_next().await? {
             bytes.extend_from_slice(&part);
         }
         Ok(bytes)
+    }
+
+    /// An object of at most `bytes_max` bytes, in parts as they come. Where the bucket announced no length, one that is larger
+    /// ends in [`BucketError::TooLarge`].
+    pub async fn stream(
+        &self,
+        key: &str,
+        bytes_max: u64,
+    ) -> Result<Incoming<impl Stream<Item = Result<Bytes, BucketError>> + Send + use<>>, BucketError>
+    {
+        let call = self.client.get_object().bucket(self.name()).key(key);
+        let answer = call.send().await;
+        let answer = answer.map_err(|error| classify(&self.place, Call::Get(key), &error))?;
+        let length = answer.content_length().unwrap_or_default();
+        let length = u64::try_from(length).unwrap_or_default();
+        let key = key.to_owned();
+        if length > bytes_max {
+            return Err(BucketError::TooLarge { key, bytes_max });
+        }
+        let place = Arc::clone(&self.place);
+        let parts = stream::try_unfold((answer.body, 0), move |(mut body, read)| {
+            let (place, key) = (Arc::clone(&place), key.clone());
+            async move {
+                let Some(part) = body.next().await else {
+                    return Ok(None);
+                };
+                let part = part.map_err(|error| BucketError::BrokenOff {
+                    endpoint: place.endpoint.clone(),
+                    key: key.clone(),
+                    cause: root_cause(&error),
+                })?;
+                let read = read + part.len() as u64;
+                if read > bytes_max {
+                    return Err(BucketError::TooLarge { key, bytes_max });
+                }
+                Ok(Some((part, (body, read))))
+            }
+        });
+        Ok(Incoming { length, parts })
     }
 
     /// The object's length, or `None` if there is no such object.

@@ -8,14 +8,16 @@ use atelier_gallery::contact_sheet;
 use atelier_gallery::keys::GridKeys;
 use atelier_proto::ids::GridId;
 use axum::Extension;
+use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, REFERRER_POLICY,
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, REFERRER_POLICY,
     X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
+use futures::TryStreamExt as _;
 
 use super::Board;
 use super::session::Visitor;
@@ -86,8 +88,8 @@ async fn hand_out(
         Err(error) => return unavailable(&error),
     }
     let key = format!("{}{path}", GridKeys::new(grid).prefix());
-    match board.bucket.get(&key, BYTES_MAX).await {
-        Ok(bytes) => {
+    match board.bucket.stream(&key, BYTES_MAX).await {
+        Ok(incoming) => {
             let mut headers = HeaderMap::new();
             let mut set = |name, value| headers.insert(name, HeaderValue::from_static(value));
             set(CONTENT_TYPE, content_type);
@@ -108,7 +110,14 @@ async fn hand_out(
             if let Ok(policy) = policy(content_type, grid, host).parse() {
                 headers.insert(CONTENT_SECURITY_POLICY, policy);
             }
-            (headers, bytes).into_response()
+            if incoming.length > 0 {
+                headers.insert(CONTENT_LENGTH, incoming.length.into());
+            }
+            // Part by part: as many as look at large pictures, slowly, would have all of them in memory.
+            let parts = incoming.parts.inspect_err(move |error| {
+                tracing::warn!(%error, key, "a file of a gallery is shown in part");
+            });
+            (headers, Body::from_stream(parts)).into_response()
         }
         Err(BucketError::NotFound { .. }) => not_found(),
         Err(error) => {

@@ -172,6 +172,15 @@ async fn a_board_hands_out_galleries_to_its_own_machine_and_nothing_else() -> an
         page.contains("content-security-policy: default-src 'none'"),
         "{page}"
     );
+    let picture = "a picture".repeat(100_000);
+    bucket
+        .put(&format!("grids/{grid}/pictures/a--b.jpg"), picture.clone().into(), "image/jpeg", None)
+        .await?;
+    let (status, answer) = ask(&format!("/grids/{grid}/pictures/a--b.jpg"), &address).await?;
+    assert_eq!(status, 200);
+    let (head, body) = answer.split_once("\r\n\r\n").context("no body")?;
+    assert!(head.contains("content-length: 900000"), "{head}");
+    assert_eq!(body, picture);
     let other = "0190b7a8-5f6e-7c3d-8a2b-1c0d9e8f7a6b";
     for path in [
         format!("/grids/{grid}/checkpoints/secret.jpg"),
