@@ -189,10 +189,13 @@ pub async fn run(
     serve(Box::pin(async { Ok(grpc.await?) }));
     if let Some(listener) = listeners.metrics {
         let listener = doors.open(listener, Purpose::Metrics);
-        let (who, audit) = (identities.clone(), audit.clone());
-        let serving = monitoring
-            .clone()
-            .serve(listener, who, audit, shutdown.clone());
+        let serving = monitoring.clone().serve(
+            listener,
+            identities.clone(),
+            audit.clone(),
+            callers.clone(),
+            shutdown.clone(),
+        );
         serve(Box::pin(async {
             serving.await;
             Ok(())

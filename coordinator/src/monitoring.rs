@@ -22,8 +22,9 @@ use crate::domain::access::{self, Admitted};
 use crate::health::Health;
 use crate::identity::Identities;
 use crate::identity::audit::{Act, Audit};
-use crate::identity::http::{bearer, refuse};
+use crate::identity::http::{bearer, beyond, refuse};
 use crate::ledger::Ledger;
+use crate::limits::callers::Callers;
 use crate::listen::{Listener, Peer, http};
 use crate::scaler::{Overview, Scaling};
 use crate::store::StoreError;
@@ -45,16 +46,23 @@ pub struct Monitoring {
 }
 
 impl Monitoring {
-    /// Serves until shutdown. Where these ask who somebody is, metrics are for those who may read them; what probes ask is
-    /// for all.
+    /// Serves until shutdown. Where these ask who somebody is, metrics are for those who may read them, as often as they may
+    /// call; what probes ask is for all.
     pub async fn serve(
         self,
         listener: Listener,
         identities: Identities,
         audit: Arc<Audit>,
+        callers: Callers,
         shutdown: CancellationToken,
     ) {
-        let before = middleware::from_fn_with_state((identities, audit), admit);
+        let door = Door {
+            identities,
+            audit,
+            callers,
+            ledger: self.ledger.clone(),
+        };
+        let before = middleware::from_fn_with_state(door, admit);
         let router = Router::new()
             .route("/metrics", get(metrics))
             .layer(before)
@@ -109,15 +117,20 @@ impl Monitoring {
     }
 }
 
+/// What asks whoever wants to read metrics.
+#[derive(Clone)]
+struct Door {
+    identities: Identities,
+    audit: Arc<Audit>,
+    callers: Callers,
+    ledger: Arc<Ledger>,
+}
+
 /// Lets those through who may read metrics, by a token or a certificate. At the board a cookie does, too.
-async fn admit(
-    State((identities, audit)): State<(Identities, Arc<Audit>)>,
-    request: Request,
-    next: Next,
-) -> Response {
+async fn admit(State(door): State<Door>, request: Request, next: Next) -> Response {
     let peer = Peer::of(request.extensions());
     let tell = |who: Option<&Admitted>, outcome: &str| {
-        audit.record(&Act {
+        door.audit.record(&Act {
             who,
             from: peer.address.ip(),
             call: READING,
@@ -126,7 +139,22 @@ async fn admit(
             reason: "",
         });
     };
-    let admitted = match identities.admit(bearer(request.headers()), &peer).await {
+    let admitted = door
+        .identities
+        .admit(bearer(request.headers()), &peer)
+        .await;
+    let known = admitted.as_ref().ok();
+    let turn = door
+        .callers
+        .begin(known, peer.address.ip(), READING, 1.0);
+    let _turn = match turn {
+        Ok(turn) => turn,
+        Err(exceeded) => {
+            let text = format!("{exceeded}\n");
+            return beyond(door.ledger.metrics(), &exceeded, text);
+        }
+    };
+    let admitted = match admitted {
         Ok(admitted) => admitted,
         Err(refused) => {
             tell(None, "unauthenticated");

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use axum::extract::{Request, State};
-use axum::http::header::{HOST, ORIGIN, RETRY_AFTER};
+use axum::http::header::{HOST, ORIGIN};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
@@ -17,6 +17,7 @@ use super::session::{self, Visitor};
 use super::{Board, one_sentence};
 use crate::domain::access::{self, Admitted, Caller, NotAllowed, Proof, Role, Who};
 use crate::identity::audit::{About, Act, DONE};
+use crate::identity::http;
 use crate::limits::Exceeded;
 use crate::listen::Peer;
 
@@ -184,10 +185,7 @@ pub(super) async fn enter(
 
 /// What is told to whoever is beyond a limit.
 pub(super) fn beyond(board: &Board, exceeded: &Exceeded) -> Response {
-    board.ledger.metrics().refused(exceeded.limit);
-    let seconds = exceeded.after.as_secs() + 1;
-    let after = [(RETRY_AFTER, seconds.to_string())];
-    (StatusCode::TOO_MANY_REQUESTS, after, one_sentence(exceeded)).into_response()
+    http::beyond(board.ledger.metrics(), exceeded, one_sentence(exceeded))
 }
 
 /// What a page from elsewhere is told.

@@ -1,11 +1,13 @@
-//! How requests over HTTP show who sends them, and what those are told who are not let in.
+//! How requests over HTTP show who sends them, and what those are told who are not let in or come too often.
 
 use axum::response::{IntoResponse as _, Response};
-use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use http::header::{AUTHORIZATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::Refused;
 use super::oidc::OidcError;
+use crate::limits::Exceeded;
+use crate::metrics::Metrics;
 use crate::store::StoreError;
 
 /// The token of a request, if it has one.
@@ -32,6 +34,14 @@ pub(crate) fn refuse(refused: &Refused, text: String) -> Response {
         answer.headers_mut().insert(WWW_AUTHENTICATE, bearer);
     }
     answer
+}
+
+/// What is told to whoever is beyond a limit.
+pub(crate) fn beyond(metrics: &Metrics, exceeded: &Exceeded, text: String) -> Response {
+    metrics.refused(exceeded.limit);
+    let seconds = exceeded.after.as_secs() + 1;
+    let after = [(RETRY_AFTER, seconds.to_string())];
+    (StatusCode::TOO_MANY_REQUESTS, after, text).into_response()
 }
 
 /// What is told to everybody while the store does not answer.

@@ -301,7 +301,8 @@ async fn where_everybody_says_who_they_are_metrics_are_for_those_who_may_read_th
     start
         .args(["--exit-with-stdin", "--no-board", "--identity", "required"])
         .args(["--listen", "127.0.0.1:0", "--s3-listen", "127.0.0.1:0"])
-        .args(["--metrics-listen", "127.0.0.1:0", "--data"])
+        .args(["--metrics-listen", "127.0.0.1:0"])
+        .args(["--client-calls-per-second", "1", "--data"])
         .arg(&data);
     let mut coordinator = Running::start("watched", &mut start, &folder)?;
     let ready: Value = serde_json::from_str(&coordinator.line().await?)?;
@@ -343,6 +344,13 @@ async fn where_everybody_says_who_they_are_metrics_are_for_those_who_may_read_th
     let (_, text) = ask(&reader.token).await?;
     let counted = "rpcs_total{method=\"Grids.List\",code=\"UNAUTHENTICATED\"} 1\n";
     assert!(text.contains(counted), "{text}");
+    // A second's calls are ten at once.
+    let mut told = Vec::new();
+    for _ in 0..20 {
+        told.push(ask(&reader.token).await?.0);
+    }
+    assert!(told.contains(&429), "{told:?}");
+    assert_eq!(ask(&operator.token).await?.0, 200, "others are not kept out");
     let base = metrics.trim_end_matches("/metrics");
     until_ready(&format!("{base}/readyz"), true).await?;
     assert_eq!(get(&format!("{base}/healthz")).await?.0, 200);
