@@ -233,11 +233,15 @@ impl Ledger {
         self.sightings.is_draining(node)
     }
 
-    /// How many nodes this coordinator hears of.
+    /// How many nodes are heard of, here or at another coordinator of the database; who came or went there is known here some
+    /// seconds later.
     pub fn nodes_active(&self) -> usize {
+        self.sightings.since(self.active_since())
+    }
+
+    fn active_since(&self) -> Timestamp {
         let now = self.now();
-        let since = now.checked_sub(ACTIVE_FOR).unwrap_or(now);
-        self.sightings.since(since)
+        now.checked_sub(ACTIVE_FOR).unwrap_or(now)
     }
 
     /// Keeps what was noted, and learns what others noted.
@@ -246,7 +250,7 @@ impl Ledger {
     /// When the store fails; what was noted is then kept the next time.
     pub async fn keep_notes(&self) -> Result<(), StoreError> {
         self.measurements.keep(self.store()).await?;
-        self.sightings.keep(self.store()).await
+        self.sightings.keep(self.store(), self.active_since()).await
     }
 
     /// Keeps a grid; see [`Store::create_grid`].

@@ -1,4 +1,5 @@
-//! When nodes were last heard of: noted with every call, kept from time to time; and which of them are to leave.
+//! When nodes were last heard of: noted with every call, kept from time to time; how many there are, at all coordinators of the
+//! database; and which of them are to leave.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -17,6 +18,8 @@ struct Seen {
     /// Those whose time is not kept yet.
     waiting: HashMap<NodeId, Timestamp>,
     draining: HashSet<NodeId>,
+    /// How many any coordinator heard of lately, as of the last look.
+    anywhere: usize,
 }
 
 #[derive(Debug, Default)]
@@ -55,14 +58,15 @@ impl Sightings {
         }
     }
 
-    /// How many nodes were heard of since a time.
+    /// How many nodes were heard of since a time: here, or lately at any coordinator if those are more.
     pub(super) fn since(&self, time: Timestamp) -> usize {
         let seen = self.lock();
-        seen.at.values().filter(|at| **at >= time).count()
+        let here = seen.at.values().filter(|at| **at >= time).count();
+        here.max(seen.anywhere)
     }
 
-    /// Keeps what was noted, or notes it again, and learns who is to leave.
-    pub(super) async fn keep(&self, store: &Store) -> Result<(), StoreError> {
+    /// Keeps what was noted, or notes it again, and learns how many were heard of since a time and who is to leave.
+    pub(super) async fn keep(&self, store: &Store, since: Timestamp) -> Result<(), StoreError> {
         let waiting: Vec<(NodeId, Timestamp)> = self.lock().waiting.drain().collect();
         if !waiting.is_empty()
             && let Err(error) = store.nodes_seen(&waiting).await
@@ -78,7 +82,10 @@ impl Sightings {
             return Err(error);
         }
         let draining = store.nodes_draining().await?;
-        self.lock().draining = draining;
+        let anywhere = store.nodes_since(since).await?;
+        let mut seen = self.lock();
+        seen.draining = draining;
+        seen.anywhere = anywhere;
         Ok(())
     }
 }

@@ -25,21 +25,16 @@ impl House {
 
     pub(crate) async fn with_clock(clock: Clock) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::sqlite(&folder.path().join("test.db")).await.unwrap();
-        let rules = Rules {
-            lease: LeaseRules::default(),
-            shares: Shares::even(),
-        };
         Self {
-            ledger: Arc::new(Ledger::new(
-                Arc::new(store),
-                clock.clone(),
-                rules,
-                Arc::default(),
-            )),
+            ledger: Arc::new(ledger(folder.path(), clock.clone()).await),
             clock,
             folder,
         }
+    }
+
+    /// The ledger of another coordinator of the same database.
+    async fn another(&self) -> Ledger {
+        ledger(self.folder(), self.clock.clone()).await
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -67,6 +62,15 @@ impl House {
     }
 }
 
+async fn ledger(folder: &Path, clock: Clock) -> Ledger {
+    let store = Store::sqlite(&folder.join("test.db")).await.unwrap();
+    let rules = Rules {
+        lease: LeaseRules::default(),
+        shares: Shares::even(),
+    };
+    Ledger::new(Arc::new(store), clock, rules, Arc::default())
+}
+
 #[tokio::test]
 async fn what_was_noted_while_the_store_fails_is_kept_afterwards() {
     let house = House::open().await;
@@ -87,11 +91,31 @@ async fn what_was_noted_while_the_store_fails_is_kept_afterwards() {
     closed.close().await;
     let (measurements, sightings) = (&house.ledger.measurements, &house.ledger.sightings);
     assert!(measurements.keep(&closed).await.is_err());
-    assert!(sightings.keep(&closed).await.is_err());
+    let now = house.ledger.now();
+    assert!(sightings.keep(&closed, now).await.is_err());
 
     house.ledger.keep_notes().await.unwrap();
     let speeds = house.ledger.speeds();
     assert_eq!(speeds.seconds_per_work("cpu", "64x48"), Some(2.0));
     let record = house.ledger.store().node(node).await.unwrap();
     assert_eq!(record.last_seen_at, house.ledger.now());
+}
+
+#[tokio::test]
+async fn nodes_of_every_coordinator_count() {
+    let house = House::open().await;
+    let other = house.another().await;
+    for _ in 0..2 {
+        let node = house.register().await;
+        house.ledger.node_seen(node, &Caller::Anyone).await.unwrap();
+    }
+    house.ledger.keep_notes().await.unwrap();
+    assert_eq!((house.ledger.nodes_active(), other.nodes_active()), (2, 0));
+    other.keep_notes().await.unwrap();
+    assert_eq!(other.nodes_active(), 2);
+    house.clock.advance(ACTIVE_FOR + Duration::from_secs(1));
+    for ledger in [&house.ledger, &other] {
+        ledger.keep_notes().await.unwrap();
+        assert_eq!(ledger.nodes_active(), 0, "nobody was heard of any more");
+    }
 }

@@ -111,6 +111,16 @@ impl Store {
         Ok(transaction.commit().await?)
     }
 
+    /// How many nodes were heard of since a time.
+    pub async fn nodes_since(&self, time: Timestamp) -> Result<usize, StoreError> {
+        let count: i64 =
+            sqlx::query_scalar("SELECT COUNT(*) FROM nodes WHERE last_seen_at_ms >= $1")
+                .bind(milliseconds(time))
+                .fetch_one(&mut *self.read_once().await?)
+                .await?;
+        Ok(usize::try_from(count).unwrap_or(usize::MAX))
+    }
+
     /// The nodes that are to leave.
     pub async fn nodes_draining(&self) -> Result<HashSet<NodeId>, StoreError> {
         let ids: Vec<String> =
