@@ -14,7 +14,7 @@ use crate::text::printable;
 pub enum CertsError {
     /// There is no authority.
     #[error(
-        "there is no authority in {}\nhint: make one with `atelier certs init {}`, or name its folder with --dir",
+        "there is no authority in {}\nhint: make one with `atelier certs init --dir {}`, or name its folder with --dir",
         folder.display(), folder.display()
     )]
     NoAuthority {

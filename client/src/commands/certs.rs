@@ -40,13 +40,13 @@ pub enum CertsCommand {
 #[command(after_help = "\
 Examples:
   atelier certs init
-  atelier certs init /srv/atelier/certs
+  atelier certs init --dir /srv/atelier/certs
 
 ca.pem is for everybody, crl.pem for coordinators. Whoever has ca-key.pem can be anybody: keep the folder where people who \
 run coordinators can read it, and nobody else.")]
 pub struct InitArgs {
-    /// The folder; it is made if it is not there
-    #[arg(value_name = "DIR", default_value = FOLDER)]
+    /// Folder of the authority; it is made if it is not there
+    #[arg(long, value_name = "DIR", default_value = FOLDER)]
     pub dir: PathBuf,
     /// Days for which the authority is valid
     #[arg(long, default_value_t = AUTHORITY_DAYS, value_name = "COUNT", value_parser = days())]

@@ -328,7 +328,7 @@ async fn tokens_are_made_listed_and_ended_by_commands() -> anyhow::Result<()> {
         "ann",
         "--role",
         "client",
-        "--output",
+        "--out",
         "ann.token",
     ];
     let made = run(&create).await?;

@@ -28,7 +28,7 @@ impl Studio {
             ("studio-1", "node"),
         ] {
             let file = format!("{name}.token");
-            let create = ["tokens", "create", name, "--role", role, "--output", &file];
+            let create = ["tokens", "create", name, "--role", role, "--out", &file];
             studio.with(Some(&operator), &create).await?.success()?;
         }
         Ok(studio)

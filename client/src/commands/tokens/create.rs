@@ -19,7 +19,7 @@ use crate::text::printable;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  atelier tokens create ann --role client --output ann.token
+  atelier tokens create ann --role client --out ann.token
   atelier tokens create studio-1 --role node --expires never > studio-1.token
 
 Whoever has a token is who it names. It is shown now and never again; only its hash is kept. Operators make tokens; the \
@@ -36,7 +36,7 @@ pub struct CreateArgs {
     pub expires: Expiry,
     /// Write it into a new file that you alone can read, rather than printing it
     #[arg(short, long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
+    pub out: Option<PathBuf>,
 }
 
 /// A role that a token can have.
@@ -94,7 +94,7 @@ struct Made<'a> {
 pub async fn run(context: &Context, args: CreateArgs) -> Result<Exit, Error> {
     let printer = &context.printer;
     // First, so that no token is made that nobody has.
-    let file = args.output.as_deref().map(new_file).transpose()?;
+    let file = args.out.as_deref().map(new_file).transpose()?;
     let valid_for = match args.expires {
         Expiry::Never => None,
         Expiry::After(duration) => Some(duration),
@@ -103,7 +103,7 @@ pub async fn run(context: &Context, args: CreateArgs) -> Result<Exit, Error> {
         .coordinator
         .create_token(&args.name, args.role.into(), valid_for)
         .await;
-    let (token, description) = match (made, &args.output) {
+    let (token, description) = match (made, &args.out) {
         (Ok(made), _) => made,
         (Err(error), Some(path)) => {
             // It is empty, and of no use to anybody.
@@ -112,7 +112,7 @@ pub async fn run(context: &Context, args: CreateArgs) -> Result<Exit, Error> {
         }
         (Err(error), None) => return Err(error),
     };
-    if let (Some(mut file), Some(path)) = (file, &args.output) {
+    if let (Some(mut file), Some(path)) = (file, &args.out) {
         let written = file
             .write_all(format!("{token}\n").as_bytes())
             .and_then(|()| file.sync_all());

@@ -41,7 +41,7 @@ pub async fn run(context: &Context, args: ListArgs) -> Result<Exit, Error> {
 }
 
 fn table(tokens: &[TokenView], now: Timestamp, zone: &TimeZone) -> String {
-    let headings = ["ID", "NAME", "ROLE", "MADE BY", "ENDS", "LAST USED"];
+    let headings = ["ID", "NAME", "ROLE", "MADE BY", "EXPIRES", "LAST USED"];
     let mut table = plain_table(&headings);
     for token in tokens {
         let ends = match (token.revoked_at, token.expires_at) {

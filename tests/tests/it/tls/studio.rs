@@ -29,7 +29,7 @@ impl Studio {
 
     async fn with(further: &[&str]) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
-        certs(&folder, &["init", "."]).await?;
+        certs(&folder, &["init", "--dir", "."]).await?;
         certs(&folder, &["server", "localhost", "127.0.0.1", "--dir", "."]).await?;
         let file = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
         let (certificate, key) = (
