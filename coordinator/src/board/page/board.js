@@ -56,7 +56,7 @@ function nodeRow(node) {
 
 /** How fast a node works, in megapixels that are evaluated in a second. */
 function speed(work) {
-  return (work < 10 ? work.toFixed(1) : Math.round(work)) + SPACE + "MP/s";
+  return (work < 10 ? Number(work.toPrecision(2)) : Math.round(work)) + SPACE + "MP/s";
 }
 
 /**
