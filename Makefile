@@ -8,7 +8,7 @@ CARGO ?= cargo
 .DEFAULT_GOAL := help
 
 # What programs for people say they are built from. Plain cargo leaves it out, so that a commit has nothing built anew.
-build demo: export ATELIER_COMMIT = $(shell deploy/release/commit.sh)
+build demo bench bench-coordinator bench-flood screenshots: export ATELIER_COMMIT = $(shell deploy/release/commit.sh)
 
 help: ## Shows this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -79,6 +79,7 @@ freeze-protocol: setup ## Writes the protocol as that of this version, which lat
 deny: ## Checks licences, sources and known faults of all crates by deny.toml
 	@CARGO="$(CARGO)" PYTHON="$(PYTHON)" deploy/release/deny.sh
 
-lint: setup deny ## Checks formatting, lints, warnings as errors, and what deny checks
+lint: setup deny ## Checks formatting, lints, documentation, all without a warning, and what deny checks
 	@$(CARGO) fmt --all -- --check
 	@$(CARGO) clippy --workspace --all-targets -- -D warnings
+	@RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items

@@ -210,9 +210,10 @@ def compare(arguments):
     scored = iter(score(flat, weights, check, objective_weights))
     scores = {name: [next(scored) for _ in cells] for name in by_run}
     digest = sha256_of(weights)
+    kind = "gpu" if first.device != "cpu" else " ".join(["cpu", *machine.extensions()[:1]])
     result = {
-        "key": f"{network or weights.stem} {arguments.size} {'gpu' if first.device != 'cpu' else 'cpu'}",
-        "machine": machine.describe(PROJECT, programs.atelier, version("torch"), busy_before),
+        "key": f"{network or weights.stem} {arguments.size} {kind}",
+        "machine": machine.describe(programs.atelier, version("torch"), busy_before),
         "network": network or f"{first.network.split()[0]} {weights.name}",
         "weights_sha256": digest,
         "check": check.name if check else None,

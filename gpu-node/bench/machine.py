@@ -25,12 +25,18 @@ def output(*command, **options):
     return ran.stdout.strip() if ran.returncode == 0 else ""
 
 
-def processor():
+def extensions():
+    """What of a processor counts for a renderer, the most useful first."""
     text = read("/proc/cpuinfo")
-    model = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
-    flags = set(re.findall(r"\b(avx2|avx512f|avx512_bf16|amx_bf16)\b", text))
+    known = ("amx_bf16", "avx512_bf16", "avx512f", "avx2")
+    return [name for name in known if re.search(rf"\b{name}\b", text)]
+
+
+def processor():
+    model = re.search(r"^model name\s*:\s*(.+)$", read("/proc/cpuinfo"), re.MULTILINE)
     name = model.group(1) if model else platform.machine()
-    return f"{name} ({', '.join(sorted(flags))})" if flags else name
+    found = extensions()
+    return f"{name} ({', '.join(found)})" if found else name
 
 
 def memory_gib():
@@ -64,7 +70,7 @@ def busy_share(seconds=2.0):
         return 0.0
 
 
-def describe(project, atelier, torch_version, busy_before):
+def describe(atelier, torch_version, busy_before):
     """Names and values for the head of a section."""
     memory = memory_gib()
     described = {
@@ -72,14 +78,8 @@ def describe(project, atelier, torch_version, busy_before):
         "processor": f"{processor()}, {len(os.sched_getaffinity(0))} cores",
         "memory": f"{memory} GiB" if memory else "unknown",
         "system": f"{operating_system()}; {100 * busy_before:.0f} % busy before the run",
-        "Atelier": " ".join(
-            part
-            for part in (
-                output(str(atelier), "--version").removeprefix("atelier "),
-                output("git", "describe", "--always", "--dirty", "--abbrev=12", cwd=project),
-            )
-            if part
-        ),
+        # With the commit, as the first line has it.
+        "Atelier": output(str(atelier), "--version").partition("\n")[0].removeprefix("atelier "),
         "peer": f"torch {torch_version}, Python {platform.python_version()}",
     }
     if found := gpus():
