@@ -197,5 +197,6 @@ if [ -e "$stamp" ]; then
     "$environment/bin/python" -m unittest discover deploy/tests
 fi
 build
-# No examples in documentation are run, because there are none.
 "$cargo" test --workspace --all-targets
+# The examples in documentation.
+"$cargo" test --workspace --doc

@@ -229,6 +229,12 @@ impl GridNames {
 /// in a row, and no slug twice.
 ///
 /// The same names give the same slugs. A name of which no letter is left becomes `n` and its place, from 1.
+///
+/// ```
+/// use atelier_gallery::keys::slugs;
+///
+/// assert_eq!(slugs(["Cézanne", "cezanne", "…"]), ["cezanne", "cezanne-2", "n3"]);
+/// ```
 pub fn slugs<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     let mut taken = HashSet::new();
     // Where the numbering of a base goes on, so that many equal names take linear time.

@@ -4,6 +4,23 @@
 //! ([`SettingsPatch::from_toml`], [`SettingsPatch::set`]), what travels ([`crate::v1::RenderSettings`]) and what
 //! the renderer reads ([`RenderSettings`]) all come from it. Settings lie in layers: a patch overrides
 //! the patch below it, and the defaults are at the bottom.
+//!
+//! ```
+//! use atelier_proto::settings::SettingsPatch;
+//!
+//! let mut for_all = SettingsPatch::default();
+//! for_all.set("size=512")?;
+//! for_all.set("content_weight=1")?;
+//! let mut for_braque = SettingsPatch::default();
+//! for_braque.set("content_weight=3")?;
+//!
+//! let settings = for_braque.over(for_all).resolve();
+//! assert_eq!((settings.size, settings.content_weight), (512, 3.0));
+//!
+//! let error = for_all.set("sise=256").unwrap_err();
+//! assert_eq!(error.to_string(), "unknown setting `sise`; did you mean `size`?");
+//! # Ok::<(), atelier_proto::settings::SettingsError>(())
+//! ```
 
 mod choices;
 mod layers;

@@ -1,6 +1,13 @@
 //! "Did you mean": the nearest known word to one that is not known.
 
-/// The known word nearest to `word`, if one is near enough to be worth naming.
+/// The known word nearest to `word`, if one is near enough to be worth naming: by Jaro–Winkler similarity, over 0.75.
+///
+/// ```
+/// use atelier_proto::suggest::nearest;
+///
+/// assert_eq!(nearest("sise", ["size", "seed"]), Some("size"));
+/// assert_eq!(nearest("colour", ["size", "seed"]), None);
+/// ```
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     known
         .into_iter()

@@ -71,13 +71,13 @@ pub struct SubmitArgs {
     /// They become as few grids as they fit into
     #[arg(long, value_name = "FILE|LINK", conflicts_with_all = ["photos", "artists"])]
     pub like: Option<String>,
-    /// Content images: files, folders or patterns such as 'photos/*.jpg'
+    /// Photos: files, folders or patterns such as 'photos/*.jpg'
     #[arg(long, num_args = 1.., value_name = "PATTERN", requires = "artists")]
     pub photos: Vec<String>,
     /// A folder with a picture, or a folder of pictures, for each artist
     #[arg(long, value_name = "DIR", requires = "photos")]
     pub artists: Option<PathBuf>,
-    /// A render setting, as in size=256; it outweighs [render] in a grid file; may be said several times
+    /// A render setting, as in size=256; it outweighs `[render]` in a grid file; may be said several times
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub settings: Vec<String>,
     /// A named set of render settings; what --set says counts more

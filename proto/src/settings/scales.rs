@@ -32,7 +32,15 @@ impl RenderSettings {
         sides
     }
 
-    /// Evaluations at each scale, coarsest first.
+    /// Evaluations at each scale, coarsest first: [`RenderSettings::iterations`] and half of it more for each scale that is finer.
+    ///
+    /// ```
+    /// use atelier_proto::settings::RenderSettings;
+    ///
+    /// let settings = RenderSettings { size: 512, scales: 3, iterations: 100, ..RenderSettings::default() };
+    /// assert_eq!(settings.scale_sides(), [128, 256, 512]);
+    /// assert_eq!(settings.evaluations_per_scale(), [200, 150, 100]);
+    /// ```
     pub fn evaluations_per_scale(&self) -> Vec<u32> {
         (0..self.scale_sides().len() as u32)
             .rev()

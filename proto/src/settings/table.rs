@@ -130,8 +130,8 @@ macro_rules! settings {
 settings! {
     /// Long side of the picture, pixels; the photo's aspect ratio is kept.
     size: u32 = 512, "from 16 to 8192", |size| (16..=8192).contains(size);
-    /// Evaluations of the loss at the last (full) scale. Each coarser scale is cheaper and gets half as
-    /// many again.
+    /// Evaluations of the loss at the last (full) scale. Each coarser scale is cheaper and gets half
+    /// of these more.
     iterations: u32 = 100, "from 1 to 10000", |iterations| (1..=10_000).contains(iterations);
     /// Coarse-to-fine scales; each has half the size of the next one.
     scales: u32 = 3, "from 1 to 6", |scales| (1..=6).contains(scales);
