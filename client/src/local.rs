@@ -29,7 +29,7 @@ const READY_TIMEOUT: Duration = Duration::from_mins(1);
 /// Where the coordinator keeps the board's key, in its data folder.
 const BOARD_KEY_FILE: &str = "board-key";
 /// How long a node may take to give back its cells and leave.
-const NODE_GRACE: Duration = Duration::from_secs(20);
+const NODE_GRACE: Duration = Duration::from_secs(30);
 /// How long the coordinator may take to leave.
 const COORDINATOR_GRACE: Duration = Duration::from_secs(10);
 /// A node that lived for less died quickly.
