@@ -209,7 +209,7 @@ pub enum Command {
     Fetch(FetchArgs),
     /// Fetch the gallery of a grid, and show it in a browser
     Open(OpenArgs),
-    /// Write a page that shows the gallery of a grid to whoever has it, for some days
+    /// Write a page that shows the gallery of a grid to whoever has it, for a day or up to a week
     Share(ShareArgs),
     /// Check that a grid's cells, pictures and gallery are as they are told
     Audit(AuditArgs),

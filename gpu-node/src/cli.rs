@@ -84,7 +84,7 @@ pub enum Command {
     #[command(after_help = "\
 Examples:
   atelier-node run --coordinator http://10.0.0.7:7878 --label gpu=h100 --dollars-per-hour 2.99
-  atelier-node run --coordinator https://studio.lan:7878 --ca ca.pem --cert studio-1.pem --key studio-1-key.pem
+  atelier-node run --coordinator https://studio.lan:7878 --ca ca.pem --cert node-studio-1.pem --key node-studio-1-key.pem
   atelier-node run --coordinator http://10.0.0.7:7878 --ec2 --lifecycle-group painters --lifecycle-hook leave
   atelier-node run --renderer simulated --simulated-nodes 1000 --simulated-uploads off --log warn")]
     Run(Box<RunArgs>),
@@ -168,12 +168,12 @@ impl DeviceArgs {
 pub struct RendererArgs {
     /// Which network paints: a file (safetensors or Keras .h5; VGG16 or VGG19), `untrained`, or `auto`: the fetched
     /// file if it is there or can be had quickly, else untrained. `run` also takes `bucket:` and the SHA-256 digest of a
-    /// file that lies in the coordinator's bucket as weights/DIGEST
+    /// file that lies in the coordinator's bucket as weights/SHA256
     #[arg(
         long,
         env = "ATELIER_WEIGHTS",
         default_value = "auto",
-        value_name = "FILE|bucket:DIGEST|untrained|auto"
+        value_name = "FILE|bucket:SHA256|untrained|auto"
     )]
     pub weights: WeightsChoice,
     #[command(flatten)]
@@ -238,7 +238,7 @@ pub struct RunArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented at its type")]
     pub fleet: FleetArgs,
-    /// How long a cell waits for a bucket that does not answer or is full before it is given back, with its picture if it
+    /// How long a cell waits for a bucket that does not answer or is full before it is given back, without its picture if it
     /// had one; that costs it no attempt
     #[arg(
         long,
@@ -277,7 +277,7 @@ pub struct RunArgs {
         value_name = "DURATION"
     )]
     pub preview_interval: humantime::Duration,
-    /// Address of this node's metrics for Prometheus and of its answers to probes (/healthz, /readyz), as in 127.0.0.1:9091 [default: nowhere]
+    /// Address of this node's metrics for Prometheus and of its answers to probes (/healthz, /readyz), as in 127.0.0.1:9100 [default: nowhere]
     #[arg(long, env = "ATELIER_METRICS", value_name = "ADDRESS")]
     pub metrics: Option<SocketAddr>,
     /// Serve metrics beyond this machine, to whoever asks, and send the token beyond it without TLS, too
@@ -294,10 +294,10 @@ pub struct RunArgs {
 /// `atelier-node render`.
 #[derive(Debug, Args)]
 pub struct RenderArgs {
-    /// The content image: JPEG, PNG, WebP or TIFF; only mode=style does without
+    /// The photo: JPEG, PNG, WebP or TIFF; only mode=style does without
     #[arg(long, value_name = "FILE")]
     pub photo: Option<PathBuf>,
-    /// A style image, with its share if it is not 1; several are blended; only mode=content does without
+    /// A painting, with its share if it is not 1; several are blended; only mode=content does without
     ///
     /// A name that itself ends like a share is written with one: `night:2:1`.
     #[arg(long = "painting", value_name = "FILE[:SHARE]")]
@@ -312,7 +312,7 @@ pub struct RenderArgs {
     /// Where the picture goes: .jpg or .png (16 bits a channel with --set format=png16)
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
-    /// A set of render settings: fine, classic, gatys or neural-style; --set goes before it
+    /// A named set of render settings: fine, classic, gatys or neural-style; what --set says counts more
     #[arg(long, value_name = "NAME")]
     pub preset: Option<Preset>,
     /// A render setting, as in size=512

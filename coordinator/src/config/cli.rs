@@ -29,7 +29,7 @@ Examples:
   atelier-coordinator
   atelier-coordinator --data /srv/atelier backup /mnt/backup/atelier
   atelier-coordinator --data /srv/atelier --s3-bucket galleries --s3-region eu-central-1
-  atelier-coordinator --listen 0.0.0.0:7878 --tls-cert studio.pem --tls-key studio-key.pem --client-ca ca.pem --client-crl crl.pem
+  atelier-coordinator --listen 0.0.0.0:7878 --tls-cert server.pem --tls-key server-key.pem --client-ca ca.pem --client-crl crl.pem
   ATELIER_DATABASE='postgres://atelier@db/atelier?sslmode=verify-full' \\
       atelier-coordinator --s3-bucket galleries --s3-region eu-central-1";
 
@@ -168,7 +168,7 @@ pub struct Cli {
     #[expect(missing_docs, reason = "documented at its type")]
     pub identity: IdentityArgs,
     /// A TOML file of URLs that are told when a grid has ended: `[[webhook]]` with `url`, `secret_file` or `secret_env`, and
-    /// optionally `events` and `submitters`
+    /// optionally `name`, `events`, `submitters` and `insecure`
     #[arg(long, env = "ATELIER_WEBHOOKS", value_name = "FILE")]
     pub webhooks: Option<PathBuf>,
     /// Listen beyond this machine although there is no TLS, or nobody is asked who they are

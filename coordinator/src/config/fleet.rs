@@ -49,7 +49,7 @@ pub struct FleetArgs {
     #[arg(long, env = "ATELIER_FLEET_DRAIN_TIME", default_value = "15m", value_name = "DURATION",
           value_parser = between(UP_TO_A_DAY))]
     pub fleet_drain_time: Duration,
-    /// A machine goes that had nothing to do for so long
+    /// How long the last idle machines are kept: a tenth of all, and five at least. Others go after a minute without work
     #[arg(long, env = "ATELIER_FLEET_IDLE_TIME", default_value = "5m", value_name = "DURATION",
           value_parser = between(UP_TO_A_DAY))]
     pub fleet_idle_time: Duration,

@@ -31,7 +31,7 @@ pub enum DefaultRole {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Who may call")]
 pub struct IdentityArgs {
-    /// Whether callers must say who they are, by a token or a certificate; `open` asks nobody. Without TLS, `required` is
+    /// Whether callers must say who they are, by a token, a certificate or a login; `open` asks nobody. Without TLS, `required` is
     /// for coordinators behind something that ends TLS [default: required with TLS, open without]
     #[arg(
         long,

@@ -10,7 +10,7 @@ use crate::listen::TlsFiles;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Connections")]
 pub struct TlsArgs {
-    /// PEM file of the certificate by which gRPC, board and S3 endpoint are served, with those between it and its
+    /// PEM file of the certificate by which gRPC, board, S3 endpoint and metrics are served, with those between it and its
     /// authority. This file and the next three are read again when they change, and on SIGHUP
     #[arg(
         long,

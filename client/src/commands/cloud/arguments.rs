@@ -57,7 +57,8 @@ pub struct TemplateArgs {
     /// Within what the backlog should be rendered; less means more nodes [default: 15m]
     #[arg(long, value_name = "DURATION", value_parser = minutes)]
     pub drain_time: Option<u64>,
-    /// For how long a node may have nothing to do before it is ended [default: 5m]
+    /// How long the last idle nodes are kept: a tenth of all, and five at least. Others end after a minute without work
+    /// [default: 5m]
     #[arg(long, value_name = "DURATION", value_parser = minutes)]
     pub idle_time: Option<u64>,
     /// Most that all nodes together may cost in an hour, US dollars [default: no bound]

@@ -16,7 +16,7 @@ const NODES_MAX: i64 = 10_000;
 #[command(after_help = "\
 Examples:
   atelier fleet scale --min 0 --max 20
-  atelier fleet scale --max 0  # no machine without work
+  atelier fleet scale --max 0  # no new machine; those that work go once they are idle
   atelier fleet scale --off    # people say how many there are
   atelier fleet scale --on
 

@@ -97,7 +97,7 @@ fn head(fleet: &FleetView) -> String {
     let states = [
         (fleet.nodes_active, "active"),
         (fleet.nodes_draining, "draining"),
-        (fleet.nodes_quarantined, "in quarantine"),
+        (fleet.nodes_quarantined, "quarantined"),
     ];
     let machines = fleet.machines.map(|machines| {
         let states = [
