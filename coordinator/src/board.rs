@@ -35,8 +35,10 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower::Service as _;
 
+#[cfg(test)]
 pub(crate) use self::acts::UPLOAD_IDLE_MAX;
 use self::feed::Feed;
+#[cfg(test)]
 pub(crate) use self::feed::PAGES_MAX;
 use self::files::{FILES, STYLE, page};
 pub use self::key::{Key, KeyError};

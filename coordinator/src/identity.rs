@@ -23,6 +23,7 @@ use atelier_proto::clock::Clock;
 use atelier_proto::ids::{Digest, TokenId};
 
 use self::guard::Guard;
+#[cfg(test)]
 pub(crate) use self::guard::WRONG_TOKENS_MAX;
 use self::oidc::{Oidc, OidcError};
 use self::sessions::Sessions;

@@ -1,14 +1,13 @@
-//! What a coordinator lets others have: every limit that a caller can meet, in one table, and what somebody is told who is
-//! beyond one.
+//! What a coordinator lets others have, and what somebody is told who is beyond a limit.
 //!
-//! [`mod@table`] is what `docs/limits.md` is written from; [`callers`] keeps what each caller uses.
+//! [`callers`] keeps what each caller uses. `table`, which only tests have, names every limit that a caller can meet, wherever it
+//! is kept: `docs/limits.md` is written from it.
 
 pub mod callers;
+#[cfg(test)]
 mod table;
 
 use std::time::Duration;
-
-pub use self::table::{Amount, Row, document, table};
 
 /// Limits at which something is refused that its sender did nothing wrong by; metrics tell them apart. What is wrong in itself,
 /// as a name that is too long, is told with the field's path and counted among the calls, by its code.
@@ -35,8 +34,8 @@ pub enum Limit {
 }
 
 impl Limit {
-    /// All of them.
-    pub const ALL: [Self; 9] = [
+    #[cfg(test)]
+    const ALL: [Self; 9] = [
         Self::Requests,
         Self::CallsInHand,
         Self::Submissions,

@@ -28,11 +28,14 @@ use std::sync::Arc;
 use ::http::Extensions;
 use atelier_proto::holder::Holder;
 
+#[cfg(test)]
 pub(crate) use self::accept::{HANDSHAKES_MAX, OPENING_TIMEOUT};
 pub use self::accept::{Listener, Purpose};
 pub use self::certificate::NoHolder;
 pub use self::connection::Connection;
+#[cfg(test)]
 pub(crate) use self::connection::WRITE_STALL_MAX;
+#[cfg(test)]
 pub(crate) use self::places::ADDRESS_HANDSHAKES_MAX;
 pub use self::places::Bounds;
 pub use self::tls::{ServerTls, TlsError, TlsFiles};

@@ -21,8 +21,11 @@ mod tokens;
 mod versions;
 mod watch;
 
+#[cfg(test)]
 pub(crate) use self::convert::{HELD_CELLS_MAX, LEASE_WAIT_MAX, LOG_CHARS_MAX, PAGE_ENTRIES_MAX};
-pub(crate) use self::watch::{Pulses, READ_MAX as WATCH_READ_MAX};
+pub(crate) use self::watch::Pulses;
+#[cfg(test)]
+pub(crate) use self::watch::READ_MAX as WATCH_READ_MAX;
 
 use std::convert::Infallible;
 use std::sync::Arc;

@@ -43,6 +43,7 @@ use self::backend::Backend;
 pub(crate) use self::chunks::fuzzing;
 use self::files::{FileName, Files};
 use self::index::{Index, IndexError};
+#[cfg(test)]
 pub(crate) use self::intake::{BODY_IDLE_MAX, OBJECT_BYTES_MAX};
 use crate::listen::Listener;
 

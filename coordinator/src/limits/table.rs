@@ -1,16 +1,16 @@
-//! Every limit of a coordinator that a caller can meet.
+//! Every limit of a coordinator that a caller can meet: what the page for those who use it is written from, and held to.
 
 mod rows;
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
-pub use self::rows::table;
+use self::rows::table;
 use super::Limit;
 
 /// How much there may be.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Amount {
+enum Amount {
     /// Of things.
     Count(u64),
     /// Of things, in a second.
@@ -27,17 +27,17 @@ pub enum Amount {
 
 /// One limit.
 #[derive(Debug, Clone)]
-pub struct Row {
+struct Row {
     /// What is limited.
-    pub what: String,
+    what: String,
     /// To how much.
-    pub amount: Amount,
+    amount: Amount,
     /// The flag by which an operator changes that.
-    pub setting: Option<&'static str>,
+    setting: Option<&'static str>,
     /// What becomes of what is beyond.
-    pub beyond: String,
+    beyond: String,
     /// Where that is counted.
-    pub limit: Option<Limit>,
+    limit: Option<Limit>,
 }
 
 impl std::fmt::Display for Amount {
@@ -93,7 +93,7 @@ impl Row {
 }
 
 /// What docs/limits.md holds.
-pub fn document() -> String {
+fn document() -> String {
     let mut text = String::from(HEAD);
     for (heading, rows) in table() {
         let _ = write!(
@@ -133,7 +133,6 @@ A caller is an identity: a name in a role, whether shown by a token, a certifica
 or nobody said so, it is an address (of IPv6, its first half).
 ";
 
-#[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
     use std::path::Path;

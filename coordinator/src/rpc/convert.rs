@@ -14,10 +14,12 @@ mod to_wire;
 mod tokens;
 
 pub(super) use self::bucket::{objects, objects_page, signatures, wanted};
+#[cfg(test)]
 pub(crate) use self::fields::PAGE_ENTRIES_MAX;
 pub(super) use self::fields::{Page, cell_id, grid_id, missing, node_id, page};
 pub(super) use self::fleet::{bounds, drain, fleet, quarantine};
 pub(super) use self::grids::{filter, places, priority};
+#[cfg(test)]
 pub(crate) use self::nodes::{HELD_CELLS_MAX, LEASE_WAIT_MAX, LOG_CHARS_MAX};
 pub(super) use self::nodes::{
     cell_result, failure, held_cell, lease, leaving, log, node, progress, released,

@@ -18,7 +18,7 @@ const WAITS: &str = "further ones wait for these";
 const CLOSED: &str = "the connection is closed";
 
 /// The limits by what they are of: a heading, and rows.
-pub fn table() -> [(&'static str, Vec<Row>); 7] {
+pub(super) fn table() -> [(&'static str, Vec<Row>); 7] {
     [
         ("Callers", callers()),
         ("Connections", connections()),
