@@ -13,8 +13,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use crate::domain::cell::Cell;
+use crate::domain::fleet::Overview;
 use crate::limits::Limit;
-use crate::scaler::Overview;
 use crate::store::Applied;
 use crate::store::outbox::Tally;
 

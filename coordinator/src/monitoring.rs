@@ -26,7 +26,7 @@ use crate::identity::http::{bearer, beyond, refuse};
 use crate::ledger::Ledger;
 use crate::limits::callers::Callers;
 use crate::listen::{Listener, Peer, http};
-use crate::scaler::{Overview, Scaling};
+use crate::scaler::{self, Scaling};
 use crate::store::StoreError;
 
 /// How long the head of a request may take, and how long a connection may be idle before it: Prometheus keeps its own.
@@ -85,7 +85,7 @@ impl Monitoring {
         self.health.report().await;
         let metrics = self.ledger.metrics();
         let read = async {
-            let overview = Overview::read(&self.ledger, &self.scaling).await?;
+            let overview = scaler::overview(&self.ledger, &self.scaling).await?;
             let tallies = self.ledger.store().tallies().await?;
             Ok::<_, StoreError>((overview, tallies))
         };
@@ -144,9 +144,7 @@ async fn admit(State(door): State<Door>, request: Request, next: Next) -> Respon
         .admit(bearer(request.headers()), &peer)
         .await;
     let known = admitted.as_ref().ok();
-    let turn = door
-        .callers
-        .begin(known, peer.address.ip(), READING, 1.0);
+    let turn = door.callers.begin(known, peer.address.ip(), READING, 1.0);
     let _turn = match turn {
         Ok(turn) => turn,
         Err(exceeded) => {

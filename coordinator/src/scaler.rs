@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::asg::{Asg, CloudError, Told};
 use self::observe::observe;
-pub use self::overview::{Counted, Overview};
+pub use self::overview::overview;
 use crate::domain::fleet::{Bounds, Decision, Memory, Mode, Policy, Standing, decide};
 use crate::domain::node::NodeState;
 use crate::ledger::Ledger;

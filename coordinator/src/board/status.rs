@@ -11,7 +11,7 @@ use crate::domain::node::{Labels, NodeRecord, NodeState};
 use crate::domain::summary::{GridState, GridSummary};
 use crate::estimates;
 use crate::ledger::Ledger;
-use crate::scaler::{Driver, Overview, Scaling};
+use crate::scaler::{self, Driver, Scaling};
 use crate::store::{Filter, StoreError};
 
 /// Grids and nodes that are shown: the newest of each.
@@ -44,7 +44,7 @@ impl Fleet {
         if scaling.driver == Driver::None {
             return Ok(None);
         }
-        let overview = Overview::read(ledger, scaling).await?;
+        let overview = scaler::overview(ledger, scaling).await?;
         Ok(overview.standing.map(|standing| Self {
             wanted: standing.wanted,
             machines: standing.machines,

@@ -18,6 +18,7 @@ mod decide;
 mod machine;
 mod memory;
 mod need;
+mod overview;
 mod reason;
 mod standing;
 
@@ -33,6 +34,7 @@ use serde::{Deserialize, Serialize};
 pub use self::decide::decide;
 pub use self::machine::{AtMachine, Machine, MachineId, NodePhase, Phase};
 pub use self::memory::Memory;
+pub use self::overview::{Counted, Overview};
 pub use self::reason::Reason;
 pub use self::standing::{Machines, Standing};
 

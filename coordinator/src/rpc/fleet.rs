@@ -12,7 +12,7 @@ use super::convert::Page;
 use super::status::RpcError;
 use super::{Context, about, convert};
 use crate::domain::node::NodeState;
-use crate::scaler::Overview;
+use crate::scaler;
 use crate::store::HeldCells;
 
 /// The `Fleet` service.
@@ -87,7 +87,7 @@ impl FleetService {
 
     async fn summed_up(&self) -> Result<v1::DescribeResponse, RpcError> {
         let scaling = &self.context.scaling;
-        let overview = Overview::read(&self.context.ledger, scaling).await?;
+        let overview = scaler::overview(&self.context.ledger, scaling).await?;
         let mut described = convert::fleet(overview, scaling);
         env!("CARGO_PKG_VERSION").clone_into(&mut described.version);
         described.now = Some(convert::timestamp(self.context.ledger.now()));

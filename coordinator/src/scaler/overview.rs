@@ -1,7 +1,7 @@
-//! How the fleet stands, for people and for metrics.
+//! Reads how the fleet stands.
 
 use super::Scaling;
-use crate::domain::fleet::{Bounds, Standing};
+use crate::domain::fleet::{Counted, Overview};
 use crate::domain::node::NodeState;
 use crate::ledger::Ledger;
 use crate::store::StoreError;
@@ -9,72 +9,42 @@ use crate::store::StoreError;
 /// Nodes that are counted.
 const NODES_MAX: u32 = 100_000;
 
-/// How the fleet stands.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Overview {
-    /// Cells that no node holds.
-    pub cells_queued: u64,
-    /// Cells that one does.
-    pub cells_running: u64,
-    /// Nodes that take work, that leave, and that are in quarantine.
-    pub nodes: Counted,
-    /// What the nodes cost in an hour, and the machines that have none, US dollars; unknown where one of them is.
-    pub dollars_per_hour: Option<f64>,
-    /// The bounds that hold.
-    pub bounds: Bounds,
-    /// How it stood when it was last looked at.
-    pub standing: Option<Standing>,
-}
-
-/// Nodes by their states.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counted {
-    /// They take work.
-    pub active: u32,
-    /// They take no more.
-    pub draining: u32,
-    /// They get none.
-    pub quarantined: u32,
-}
-
-impl Overview {
-    /// How it stands now; what the scaler does is some seconds old.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn read(ledger: &Ledger, scaling: &Scaling) -> Result<Self, StoreError> {
-        let store = ledger.store();
-        let line = store.line().await?;
-        let lost_before = ledger.rules().lost_before(ledger.now());
-        let records = store.nodes(None, lost_before, NODES_MAX).await?;
-        let mut nodes = Counted::default();
-        for record in &records {
-            *match record.health.state {
-                NodeState::Active => &mut nodes.active,
-                NodeState::Draining { .. } => &mut nodes.draining,
-                NodeState::Quarantined { .. } => &mut nodes.quarantined,
-            } += 1;
-        }
-        let standing = match store.fleet_standing().await {
-            // As another version wrote it.
-            Err(StoreError::Damaged { .. }) => None,
-            other => other?,
-        };
-        let of_nodes = records.iter().map(|record| record.node.dollars_per_hour);
-        let of_nodes = of_nodes
-            .sum::<Option<f64>>()
-            .filter(|_| !records.is_empty());
-        let of_machines = standing
-            .as_ref()
-            .filter(|standing| standing.machines.is_some())
-            .and_then(|standing| standing.dollars_per_hour);
-        Ok(Self {
-            cells_queued: line.grids.iter().map(|grid| u64::from(grid.queued)).sum(),
-            cells_running: line.grids.iter().map(|grid| u64::from(grid.held)).sum(),
-            nodes,
-            dollars_per_hour: of_machines.or(of_nodes),
-            bounds: scaling.bounds_now(ledger).await?,
-            standing,
-        })
+/// How the fleet stands now; what the scaler does is some seconds old.
+///
+/// # Errors
+/// When the store fails.
+pub async fn overview(ledger: &Ledger, scaling: &Scaling) -> Result<Overview, StoreError> {
+    let store = ledger.store();
+    let line = store.line().await?;
+    let lost_before = ledger.rules().lost_before(ledger.now());
+    let records = store.nodes(None, lost_before, NODES_MAX).await?;
+    let mut nodes = Counted::default();
+    for record in &records {
+        *match record.health.state {
+            NodeState::Active => &mut nodes.active,
+            NodeState::Draining { .. } => &mut nodes.draining,
+            NodeState::Quarantined { .. } => &mut nodes.quarantined,
+        } += 1;
     }
+    let standing = match store.fleet_standing().await {
+        // As another version wrote it.
+        Err(StoreError::Damaged { .. }) => None,
+        other => other?,
+    };
+    let of_nodes = records.iter().map(|record| record.node.dollars_per_hour);
+    let of_nodes = of_nodes
+        .sum::<Option<f64>>()
+        .filter(|_| !records.is_empty());
+    let of_machines = standing
+        .as_ref()
+        .filter(|standing| standing.machines.is_some())
+        .and_then(|standing| standing.dollars_per_hour);
+    Ok(Overview {
+        cells_queued: line.grids.iter().map(|grid| u64::from(grid.queued)).sum(),
+        cells_running: line.grids.iter().map(|grid| u64::from(grid.held)).sum(),
+        nodes,
+        dollars_per_hour: of_machines.or(of_nodes),
+        bounds: scaling.bounds_now(ledger).await?,
+        standing,
+    })
 }

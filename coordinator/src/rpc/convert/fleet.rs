@@ -7,9 +7,9 @@ use atelier_proto::v1;
 use super::fields::{Parsed, in_range, out_of_range};
 use super::to_wire::{timestamp, wire_duration};
 use crate::domain::field::check_text;
-use crate::domain::fleet::{Bounds, Machines, Mode, NODES_MAX};
+use crate::domain::fleet::{Bounds, Machines, Mode, NODES_MAX, Overview};
 use crate::domain::node::{NodeState, TEXT_CHARS_MAX};
-use crate::scaler::{Overview, Scaling};
+use crate::scaler::Scaling;
 
 /// What an operator wants of the fleet.
 pub(crate) fn bounds(request: &v1::ScaleRequest) -> Parsed<Bounds> {
