@@ -16,6 +16,7 @@ pub mod fleet;
 pub mod grid;
 pub mod keys;
 pub mod lease;
+pub mod network;
 pub mod node;
 pub mod rights;
 pub mod share;

@@ -22,7 +22,7 @@ mod seldom;
 mod tests;
 pub mod tls;
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use ::http::Extensions;
@@ -69,16 +69,5 @@ impl Peer {
     /// When the certificate names nobody, or several.
     pub fn holder(&self) -> Option<Result<Holder, NoHolder>> {
         self.certificate.as_deref().map(certificate::holder)
-    }
-}
-
-/// As addresses are given to one household or machine: of IPv6 by the first half.
-pub(crate) fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.into(),
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
-        }
     }
 }

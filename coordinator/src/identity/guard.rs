@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use jiff::Timestamp;
 
 use crate::domain::allowance::{Allowance, Left};
-use crate::listen::network;
+use crate::domain::network::network;
 
 /// Wrong tokens that an address may show at once.
 pub(crate) const WRONG_TOKENS_MAX: u64 = 20;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::network;
+use crate::domain::network::network;
 use crate::limits::Limit;
 use crate::metrics::Metrics;
 

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::domain::access::{Admitted, Caller, Role};
-use crate::listen::network;
+use crate::domain::network::network;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Kind {
