@@ -11,14 +11,15 @@
 //! | the cell or the grid has ended or not ended, an input is not in the bucket | `FailedPrecondition` |
 //! | a request to the bucket is not for whoever asks | `PermissionDenied` |
 //! | a submitter has too many cells, or too much is asked for at once | `ResourceExhausted`, with when to come again where that helps |
-//! | the store or the bucket is down | `Unavailable`: the same call may succeed later |
+//! | the store or the bucket is down, two writers met, the coordinator ends, or what was sent is not read | `Unavailable`: the same call may succeed later |
 //! | anything else | `Internal`, told to the log and not to the caller |
+
+use std::time::Duration;
 
 use atelier_gallery::bucket::BucketError;
 use atelier_proto::retry;
 use tonic::{Code, Status};
 
-use super::watch::READ_MAX;
 use crate::dispatch::NotGiven;
 use crate::domain::access::ForeignSubmitter;
 use crate::domain::cell::Refusal;
@@ -46,9 +47,9 @@ pub(super) enum RpcError {
     #[error(transparent)]
     Limited(#[from] Exceeded),
     #[error(
-        "what was sent was not read for {READ_MAX:?}\nhint: go on from the last sequence number that was read"
+        "what was sent was not read for {0:?}\nhint: go on from the last sequence number that was read"
     )]
-    NotRead,
+    NotRead(Duration),
     #[error("the coordinator is shutting down")]
     ShuttingDown,
     #[error(transparent)]
@@ -70,7 +71,7 @@ impl RpcError {
             Self::Denied(Denied::NotForYou { .. } | Denied::TooLong { .. })
             | Self::ForeignSubmitter(_) => Code::PermissionDenied,
             // Whatever the bucket says of the coordinator's call, the caller can only wait until it is mended.
-            Self::Bucket(_) | Self::ShuttingDown | Self::NotRead => Code::Unavailable,
+            Self::Bucket(_) | Self::ShuttingDown | Self::NotRead(_) => Code::Unavailable,
             Self::Limited(_) => Code::ResourceExhausted,
             Self::Random(_) | Self::NotAdmitted => Code::Internal,
         }

@@ -149,7 +149,7 @@ impl Follower {
                 sent = self.sender.send_timeout(Ok(message), READ_MAX) => match sent {
                     Ok(()) => {}
                     Err(SendTimeoutError::Closed(_)) => return Ok(false),
-                    Err(SendTimeoutError::Timeout(_)) => return Err(RpcError::NotRead),
+                    Err(SendTimeoutError::Timeout(_)) => return Err(RpcError::NotRead(READ_MAX)),
                 },
                 () = self.context.shutdown.cancelled() => return Err(RpcError::ShuttingDown),
             }
