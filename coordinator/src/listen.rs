@@ -17,6 +17,7 @@ pub(crate) mod fuzzing;
 pub mod http;
 mod live;
 mod places;
+mod protocol;
 mod seldom;
 #[cfg(test)]
 mod tests;

@@ -19,6 +19,7 @@ use super::Peer;
 use super::connection::{Connection, Io};
 use super::live::{Chain, Member};
 use super::places::{Bounds, Place, Places};
+use super::protocol::Protocol;
 use super::seldom::Seldom;
 use super::tls::ServerTls;
 
@@ -83,34 +84,6 @@ impl Purpose {
         match self {
             Self::Grpc => Protocol::Grpc,
             Self::Board | Self::S3 | Self::S3Local | Self::Metrics => Protocol::Http,
-        }
-    }
-}
-
-/// What is spoken at a listener.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Protocol {
-    /// HTTP/2 alone.
-    Grpc,
-    /// HTTP/1.1 alone.
-    Http,
-}
-
-impl Protocol {
-    /// Its name in ALPN.
-    pub(super) fn alpn(self) -> &'static [u8] {
-        match self {
-            Self::Grpc => b"h2",
-            Self::Http => b"http/1.1",
-        }
-    }
-
-    /// What has to be said at once. The preface of HTTP/2 has a fixed length, and nothing else bounds the wait for it; for
-    /// the head of a request HTTP/1.1 has a limit of its own.
-    fn opening_bytes(self) -> usize {
-        match self {
-            Self::Grpc => 24,
-            Self::Http => 1,
         }
     }
 }

@@ -23,9 +23,9 @@ use tokio_rustls::rustls::time_provider::TimeProvider;
 use tokio_util::sync::CancellationToken;
 
 use self::expiry::Expiry;
-use super::accept::Protocol;
 use super::certificate;
 use super::live::{Chain, Live, Member};
+use super::protocol::Protocol;
 use crate::metrics::Metrics;
 
 /// How often the files are looked at.
