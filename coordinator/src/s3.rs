@@ -14,6 +14,7 @@ mod completion;
 mod conditions;
 mod copies;
 mod fault;
+mod file_name;
 mod files;
 mod index;
 mod intake;
@@ -41,7 +42,8 @@ use tokio_util::sync::CancellationToken;
 use self::backend::Backend;
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::chunks::fuzzing;
-use self::files::{FileName, Files};
+use self::file_name::FileName;
+use self::files::Files;
 use self::index::{Index, IndexError};
 #[cfg(test)]
 pub(crate) use self::intake::{BODY_IDLE_MAX, OBJECT_BYTES_MAX};

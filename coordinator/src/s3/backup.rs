@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::files::{FileName, Files};
+use super::file_name::FileName;
+use super::files::Files;
 use super::index::{Index, IndexError};
 use super::{INDEX_FILE, S3Error, lock};
 

@@ -1,6 +1,6 @@
 //! The data folder: files under random names, made durable before anybody may name them.
 //!
-//! Owns names, places and durability of files. Knows no keys; whether a file is an object is the index's to say.
+//! Owns places and durability of files. Knows no keys; whether a file is an object is the index's to say.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -10,34 +10,12 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::fault::Fault;
+use super::file_name::FileName;
 
 /// What stays free on the disk for the index.
 const RESERVE_BYTES: u64 = 32 << 20;
 /// What is copied at once.
 const APPEND_BYTES: usize = 1 << 20;
-
-/// The name of a file: 32 lower-case hexadecimal digits.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct FileName(String);
-
-impl FileName {
-    fn random() -> Self {
-        Self(uuid::Uuid::new_v4().simple().to_string())
-    }
-
-    /// `None` for anything that is not one of our names, so that no index can lead out of the folder.
-    pub(super) fn parse(name: &str) -> Option<Self> {
-        let ours = name.len() == 32
-            && name
-                .bytes()
-                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        ours.then(|| Self(name.to_owned()))
-    }
-
-    pub(super) fn as_str(&self) -> &str {
-        &self.0
-    }
-}
 
 /// The folder that holds the bytes of all objects and parts.
 #[derive(Debug)]
@@ -78,11 +56,11 @@ impl Files {
     }
 
     fn folder(&self, name: &FileName) -> PathBuf {
-        self.data.join(&name.0[..2])
+        self.data.join(&name.as_str()[..2])
     }
 
     fn path(&self, name: &FileName) -> PathBuf {
-        self.folder(name).join(&name.0)
+        self.folder(name).join(name.as_str())
     }
 
     /// A new, empty file for that many bytes.
@@ -198,7 +176,7 @@ impl Files {
             if to.try_exists()? {
                 continue;
             }
-            let from = other.join(&name.0[..2]).join(&name.0);
+            let from = other.join(&name.as_str()[..2]).join(name.as_str());
             match link_or_copy(&from, &to) {
                 Ok(()) => {
                     taken.new += 1;
@@ -322,15 +300,6 @@ async fn on_disk<T: Send + 'static>(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_our_names_are_names() {
-        let name = FileName::random();
-        assert_eq!(FileName::parse(name.as_str()), Some(name));
-        assert_eq!(FileName::parse("../../../../../../../etc/passwd0"), None);
-        assert_eq!(FileName::parse("ABCDEF00ABCDEF00ABCDEF00ABCDEF00"), None);
-        assert_eq!(FileName::parse(""), None);
-    }
 
     #[tokio::test]
     async fn a_file_that_is_not_kept_is_gone_and_a_sweep_takes_only_strangers_of_age() {

@@ -18,7 +18,7 @@ use sqlx::{ConnectOptions as _, Connection as _, Row as _, Sqlite, Transaction};
 
 use super::checksum::Checksum;
 use super::conditions::{WriteConditions, WriteRefusal};
-use super::files::FileName;
+use super::file_name::FileName;
 
 pub(super) use self::rows::{Listed, Object, Part, Properties, Upload};
 pub(super) use self::uploads::{Completion, PartOutcome};

@@ -9,7 +9,7 @@ use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
 use super::super::checksum::{Algorithm, Checksum, Kind};
-use super::super::files::FileName;
+use super::super::file_name::FileName;
 use super::{IndexError, timestamp};
 
 /// What a client said of an object besides its bytes, and gets back with them.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use sqlx::{Sqlite, Transaction};
 
 use super::super::conditions::WriteConditions;
-use super::super::files::FileName;
+use super::super::file_name::FileName;
 use super::{Index, IndexError, Object, Part, Upload, Written, checksum_json, put_in, rows};
 
 /// What putting a part came to.
