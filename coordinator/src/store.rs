@@ -6,7 +6,8 @@
 //!
 //! - [`open`]: the connections and, by [`migrations`], the tables; [`dialect`]: in what the two databases differ, which take the same statements otherwise,
 //!   written once over sqlx's `Any`; [`fetch`]: many rows at once; [`rows`]: rows as the domain's types
-//! - [`grids`]: what is submitted, how it is steered and what is left of it afterwards; [`mod@line`]: who waits to be served
+//! - [`grids`]: what is submitted, how it is steered and what is left of it afterwards; [`mod@summary`]: one of them in short;
+//!   [`mod@line`]: who waits to be served
 //! - [`cells`]: how they stand; [`apply`]: what becomes of them
 //! - [`nodes`], [`speeds`], [`fleet`]; [`tokens`], [`sessions`]; [`outbox`]: what webhooks are to be told
 //! - [`leadership`]: what coordinators of one PostgreSQL do for each other
@@ -30,6 +31,7 @@ pub mod outbox;
 mod rows;
 mod sessions;
 mod speeds;
+mod summary;
 mod tokens;
 
 #[cfg(test)]

@@ -9,8 +9,8 @@ use sqlx::AssertSqlSafe;
 
 use super::dialect::{Column, Dialect};
 use super::fetch::Value;
-use super::grids::summary;
 use super::rows::{AttemptRow, CellRow, Row, milliseconds, stored_sequence};
+use super::summary::summary;
 use super::{Store, StoreError, Tables};
 use crate::domain::attempt::AttemptRecord;
 use crate::domain::cell::Cell;

@@ -127,3 +127,16 @@ pub enum StoreError {
     #[error("the database failed: {0}")]
     Database(#[from] sqlx::Error),
 }
+
+/// A row that contradicts itself.
+pub(super) fn damaged(
+    table: &'static str,
+    id: impl std::fmt::Display,
+    problem: &impl ToString,
+) -> StoreError {
+    StoreError::Damaged {
+        table,
+        id: id.to_string(),
+        problem: problem.to_string(),
+    }
+}

@@ -6,7 +6,7 @@ use serde::de::{DeserializeOwned, Deserializer, Error as _};
 use sqlx::AssertSqlSafe;
 
 use super::dialect::Column;
-use super::rows::damaged;
+use super::error::damaged;
 use super::{StoreError, Tables};
 
 /// A parameter of a statement.

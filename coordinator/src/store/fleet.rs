@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::AssertSqlSafe;
 
-use super::rows::damaged;
+use super::error::damaged;
 use super::{Store, StoreError};
 use crate::domain::fleet::{Bounds, Standing};
 

@@ -8,12 +8,14 @@ mod steer;
 use std::sync::Arc;
 
 use atelier_proto::ids::GridId;
-use sqlx::{AnyConnection, AssertSqlSafe};
+use sqlx::AssertSqlSafe;
 
 pub use self::afterwards::Unpublished;
 pub use self::create::{NewGrid, Submitted};
 pub use self::steer::Steering;
-use super::rows::{GridRow, damaged};
+use super::error::damaged;
+use super::rows::GridRow;
+use super::summary::summary;
 use super::{Store, StoreError, cells};
 use crate::domain::grid::GridSpec;
 use crate::domain::summary::{Changes, GridState, GridSummary};
@@ -124,21 +126,4 @@ impl Store {
         let rows: Vec<GridRow> = query.fetch_all(&mut *self.read_once().await?).await?;
         rows.into_iter().map(GridRow::summary).collect()
     }
-}
-
-/// One grid in short; `for_update` is what the statement ends with.
-pub(super) async fn summary(
-    connection: &mut AnyConnection,
-    grid: GridId,
-    for_update: &str,
-) -> Result<GridSummary, StoreError> {
-    let statement = format!(
-        "SELECT {} FROM grids WHERE grid_id = $1 AND state <> 'deleted' {for_update}",
-        GridRow::COLUMNS
-    );
-    let row: Option<GridRow> = sqlx::query_as(AssertSqlSafe(statement))
-        .bind(grid.to_string())
-        .fetch_optional(connection)
-        .await?;
-    row.ok_or(StoreError::UnknownGrid(grid))?.summary()
 }

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use sqlx::{AnyConnection, AssertSqlSafe};
 
 use super::dialect::Column;
-use super::rows::{NodeRow, Row, damaged, milliseconds};
+use super::error::damaged;
+use super::rows::{NodeRow, Row, milliseconds};
 use super::{Store, StoreError, Tables, fetch};
 use crate::domain::node::{Health, Node, NodeRecord};
 

@@ -8,7 +8,8 @@ use atelier_proto::ids::EndingId;
 use jiff::Timestamp;
 use sqlx::{AnyConnection, AssertSqlSafe};
 
-use super::rows::{Row, damaged, milliseconds};
+use super::error::damaged;
+use super::rows::{Row, milliseconds};
 use super::{Store, StoreError};
 use crate::domain::ending::{Ending, Untold};
 use crate::domain::summary::GridSummary;

@@ -24,20 +24,8 @@ pub(super) use self::cells::{AttemptRow, CellRow, QueuedRow, StateColumns};
 pub(super) use self::grids::{GridRow, LineRow};
 pub(super) use self::nodes::NodeRow;
 use super::StoreError;
+use super::error::damaged;
 use crate::domain::summary::GridState;
-
-/// A row that contradicts itself.
-pub(super) fn damaged(
-    table: &'static str,
-    id: impl std::fmt::Display,
-    problem: &impl ToString,
-) -> StoreError {
-    StoreError::Damaged {
-        table,
-        id: id.to_string(),
-        problem: problem.to_string(),
-    }
-}
 
 /// A time as it is stored.
 pub(super) fn milliseconds(time: Timestamp) -> i64 {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sqlx::AssertSqlSafe;
 
-use super::rows::damaged;
+use super::error::damaged;
 use super::{Store, StoreError};
 use crate::domain::effort::{Speed, Speeds};
 

@@ -11,7 +11,8 @@ use super::{AtNode, Grid, Judged};
 use crate::domain::attempt::AttemptEnd;
 use crate::domain::share::{Shares, grid_weight};
 use crate::store::dialect::Column;
-use crate::store::rows::{StateColumns, damaged, milliseconds, stored_sequence};
+use crate::store::error::damaged;
+use crate::store::rows::{StateColumns, milliseconds, stored_sequence};
 use crate::store::{StoreError, Tables, outbox};
 
 /// Keeps the verdicts, fenced by the attempts and the states that they were passed on.

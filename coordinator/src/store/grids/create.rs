@@ -7,7 +7,8 @@ use sqlx::{AnyConnection, AssertSqlSafe};
 use crate::domain::grid::GridSpec;
 use crate::domain::share::Shares;
 use crate::store::dialect::Column;
-use crate::store::rows::{Row, damaged, milliseconds};
+use crate::store::error::damaged;
+use crate::store::rows::{Row, milliseconds};
 use crate::store::{Store, StoreError, Tables, line};
 
 /// Cells of one INSERT.

@@ -4,13 +4,13 @@ use atelier_proto::ids::{CellId, GridId};
 use jiff::Timestamp;
 use sqlx::AnyConnection;
 
-use super::summary;
 use crate::domain::cell::Event;
 use crate::domain::lease::LeaseRules;
 use crate::domain::share::Shares;
 use crate::domain::summary::{GridState, GridSummary};
 use crate::store::apply::apply;
 use crate::store::rows::{milliseconds, stored_sequence};
+use crate::store::summary::summary;
 use crate::store::{Store, StoreError, Tables, line, outbox};
 
 /// What is done with a grid that has not ended.
