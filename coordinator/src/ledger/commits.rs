@@ -84,7 +84,8 @@ impl Committer {
                     }
                     return;
                 }
-                Err(error) if is_of_the_store(&error) => trouble = Some(Arc::new(error)),
+                // One call's trouble is not to be that of the others, but to wait for a store that does not answer is enough once.
+                Err(error) if error.is_away() => trouble = Some(Arc::new(error)),
                 Err(error) => {
                     tracing::warn!(%error, calls = batch.len(), "committing the calls of a batch one by one");
                 }
@@ -110,15 +111,4 @@ impl Committer {
         fault::COMMITTED.pass();
         Ok(verdicts)
     }
-}
-
-/// Whether nobody's call would end better: one call's trouble is not to be that of the others, but to wait for a store that
-/// does not answer is enough once.
-fn is_of_the_store(error: &StoreError) -> bool {
-    matches!(
-        error,
-        StoreError::Database(
-            sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_)
-        )
-    )
 }

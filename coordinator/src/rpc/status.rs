@@ -113,18 +113,18 @@ fn store_code(error: &StoreError) -> Code {
         StoreError::Together(error) => store_code(error),
         StoreError::Conflict(_)
         | StoreError::Ended
-        | StoreError::Database(
-            sqlx::Error::PoolTimedOut
-            | sqlx::Error::PoolClosed
-            | sqlx::Error::Io(_)
-            | sqlx::Error::Database(_),
-        ) => Code::Unavailable,
-        StoreError::Database(_)
+        | StoreError::Database(_)
         | StoreError::Damaged { .. }
         | StoreError::BadUrl { .. }
         | StoreError::Open { .. }
         | StoreError::Copy { .. }
-        | StoreError::Migrate { .. } => Code::Internal,
+        | StoreError::Migrate { .. } => {
+            if error.is_passing() {
+                Code::Unavailable
+            } else {
+                Code::Internal
+            }
+        }
     }
 }
 
@@ -201,10 +201,7 @@ mod tests {
                 .into(),
                 Code::NotFound,
             ),
-            (
-                StoreError::from(sqlx::Error::PoolTimedOut).into(),
-                Code::Unavailable,
-            ),
+            (StoreError::Ended.into(), Code::Unavailable),
         ];
         for (error, code) in cases {
             let text = error.to_string();

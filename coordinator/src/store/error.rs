@@ -128,6 +128,30 @@ pub enum StoreError {
     Database(#[from] sqlx::Error),
 }
 
+impl StoreError {
+    /// Whether the database does not answer at all, so that no other call would end better now.
+    pub fn is_away(&self) -> bool {
+        match self {
+            Self::Together(error) => error.is_away(),
+            Self::Database(error) => matches!(
+                error,
+                sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_)
+            ),
+            _ => false,
+        }
+    }
+
+    /// Whether the same call may succeed later: the database is away or refuses, as one does that is full, two writers met, or
+    /// the coordinator leaves and another one may serve.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Together(error) => error.is_passing(),
+            Self::Conflict(_) | Self::Ended | Self::Database(sqlx::Error::Database(_)) => true,
+            other => other.is_away(),
+        }
+    }
+}
+
 /// A row that contradicts itself.
 pub(super) fn damaged(
     table: &'static str,
@@ -138,5 +162,26 @@ pub(super) fn damaged(
         table,
         id: id.to_string(),
         problem: problem.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_that_does_not_answer_is_away_and_may_come_back() {
+        let silent = || StoreError::from(sqlx::Error::PoolTimedOut);
+        let together = StoreError::Together(Arc::new(silent()));
+        for error in [silent(), together] {
+            assert!(error.is_away() && error.is_passing(), "{error}");
+        }
+        assert!(!StoreError::Ended.is_away() && StoreError::Ended.is_passing());
+        for lasting in [
+            StoreError::from(sqlx::Error::RowNotFound),
+            damaged("cell", 7, &"it lacks a time"),
+        ] {
+            assert!(!lasting.is_away() && !lasting.is_passing(), "{lasting}");
+        }
     }
 }
