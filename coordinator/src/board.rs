@@ -4,15 +4,18 @@
 //!
 //! [`status`] is what is shown of all, [`live`] of one grid; a page ([`files`]) keeps it up to date by server-sent events
 //! ([`feed`]), and comes back by itself when the coordinator does. A gallery is the page that lies in the bucket, with the files
-//! beside it ([`objects`]). [`acts`] is what people do, [`access`] who may, [`session`] how they log in, or show the [`key`].
+//! beside it ([`objects`]). [`acts`] is what people do, [`doors`] who may. [`access`] lets them, unless a page from
+//! elsewhere has them act ([`origin`]); [`session`] is how they log in, or show the [`key`].
 
 mod access;
 mod acts;
+mod doors;
 mod feed;
 mod files;
 mod key;
 mod live;
 mod objects;
+mod origin;
 mod session;
 mod status;
 
@@ -42,9 +45,10 @@ use self::feed::Feed;
 pub(crate) use self::feed::PAGES_MAX;
 use self::files::{FILES, STYLE, page};
 pub use self::key::{Key, KeyError};
-use crate::identity::Identities;
 use crate::identity::audit::Audit;
+use crate::identity::{self, Identities};
 use crate::ledger::Ledger;
+use crate::limits::Exceeded;
 use crate::limits::callers::Callers;
 use crate::listen::{Listener, http};
 use crate::monitoring::{self, Monitoring};
@@ -132,27 +136,27 @@ impl Board {
         let steering = Router::new()
             .route("/api/nodes/{node}", post(acts::order_node))
             .layer(DefaultBodyLimit::max(ASKED_BYTES_MAX))
-            .layer(before(access::STEERING));
+            .layer(before(doors::STEERING));
         let submitting = Router::new()
             .route("/api/estimate", post(acts::estimate))
             .route("/api/grids", post(acts::submit))
             .layer(DefaultBodyLimit::max(ASKED_BYTES_MAX));
-        let submitting = submitting.layer(before(access::SUBMITTING));
+        let submitting = submitting.layer(before(doors::SUBMITTING));
         let inputs = Router::new()
             .route("/api/inputs", post(acts::keep_input))
-            .layer(before(access::UPLOADING));
+            .layer(before(doors::UPLOADING));
         let metrics = Router::new()
             .route("/metrics", get(tell_metrics))
-            .layer(before(access::METRICS));
+            .layer(before(doors::METRICS));
         let looking = Router::new()
             .route("/events", get(feed::events))
             .route("/grids/{grid}/live", get(feed::live_page))
             .route("/grids/{grid}/live/events", get(feed::live_events))
             .route("/grids/{grid}/", get(objects::gallery))
-            .layer(before(access::LOOKING));
+            .layer(before(doors::LOOKING));
         let pictures = Router::new()
             .route("/grids/{grid}/{*path}", get(objects::object))
-            .layer(before(access::PICTURES));
+            .layer(before(doors::PICTURES));
         let session = Router::new()
             .route(
                 "/api/session",
@@ -206,6 +210,11 @@ async fn tell_metrics(State(board): State<Board>) -> Response {
 /// Whether this coordinator can do its work.
 async fn tell_ready(State(board): State<Board>, query: RawQuery) -> Response {
     board.monitoring.tell_ready(query).await
+}
+
+/// What is told to whoever is beyond a limit.
+fn beyond(board: &Board, exceeded: &Exceeded) -> Response {
+    identity::http::beyond(board.ledger.metrics(), exceeded, one_sentence(exceeded))
 }
 
 /// What is told in a sentence for a page, where a terminal has a line for the hint.

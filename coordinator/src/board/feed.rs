@@ -19,7 +19,7 @@ use super::files::{HTML, page};
 use super::live::Live;
 use super::session::Visitor;
 use super::status::Status;
-use super::{Board, access};
+use super::{Board, beyond};
 use crate::ledger::Ledger;
 use crate::limits::Limit;
 use crate::limits::callers::Watching;
@@ -149,7 +149,7 @@ impl Board {
     fn follow(self, followed: Followed, visitor: &Visitor) -> Response {
         let watching = match visitor.turn.watch() {
             Ok(watching) => watching,
-            Err(exceeded) => return access::beyond(&self, &exceeded),
+            Err(exceeded) => return beyond(&self, &exceeded),
         };
         let Ok(turn) = self.feed.pages.clone().try_acquire_owned() else {
             self.ledger.metrics().refused(Limit::BoardPages);

@@ -12,8 +12,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use url::form_urlencoded;
 
-use super::access::{self, beyond, from_elsewhere, is_from_here};
-use super::{Board, one_sentence};
+use super::origin::{from_elsewhere, is_from_here};
+use super::{Board, beyond, doors, one_sentence};
 use crate::domain::access::{Admitted, Caller, Proof};
 use crate::identity::Refused;
 use crate::identity::audit::{About, Act, DONE};
@@ -170,8 +170,8 @@ fn told(board: &Board, admitted: &Admitted) -> Response {
         named: board.identities.asks(),
         name,
         role,
-        may_submit: access::SUBMITTING.check(admitted).is_ok(),
-        may_steer: access::STEERING.check(admitted).is_ok(),
+        may_submit: doors::SUBMITTING.check(admitted).is_ok(),
+        may_steer: doors::STEERING.check(admitted).is_ok(),
         may_name: admitted.caller.confined_to().is_none(),
     };
     ([(CACHE_CONTROL, "no-store")], Json(told)).into_response()
@@ -248,7 +248,7 @@ pub(super) async fn begin(
             return refuse(&board, &refused);
         }
     };
-    if let Err(denied) = access::LOOKING.check(&admitted) {
+    if let Err(denied) = doors::LOOKING.check(&admitted) {
         tell(Some(&admitted), "denied");
         return (StatusCode::FORBIDDEN, one_sentence(&denied)).into_response();
     }
