@@ -1,8 +1,8 @@
 //! The fleet follows the backlog: looks at both every few seconds, decides, and has done what was decided.
 //!
 //! One coordinator does it for all ([`crate::lead`]). What is decided is [`crate::domain::fleet`]'s; [`mod@observe`] gathers what
-//! that looks at, [`asg`] asks the cloud. Without a driver nothing is done, and what would be wanted is told all the same: to
-//! people, and to whatever else scales by it.
+//! that looks at, [`asg`] asks the cloud; [`mod@overview`] reads how the fleet stands. Without a driver nothing is done, and what
+//! would be wanted is told all the same: to people, and to whatever else scales by it.
 //!
 //! A look that fails, at the cloud or at the store, changes nothing: the next one sees what has become of it.
 

@@ -1,4 +1,4 @@
-//! What a node says of itself.
+//! What a node says of itself, how it gets on, and when it is at fault.
 
 use std::collections::BTreeMap;
 
