@@ -1,8 +1,8 @@
 //! What is still to be told to webhooks.
 //!
 //! An end of a grid is kept in the transaction in which the grid ends. Whoever leads hands it out as deliveries, one for each
-//! webhook that wants it, each of which stays until it was taken or given up. So an end is told at least once, and told by
-//! the same id however often.
+//! webhook that wants it, each of which stays until it was taken or given up. So an end that is not given up is told at least
+//! once, and told by the same id however often.
 
 use atelier_proto::ids::EndingId;
 use jiff::Timestamp;
