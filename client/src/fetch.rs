@@ -18,8 +18,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use atelier_gallery::bucket::{BucketError, Object};
-use atelier_gallery::contact_sheet::FILE_NAME;
-use atelier_gallery::keys::{GridKeys, slugs};
+use atelier_gallery::keys::{CONTACT_SHEET, GridKeys, slugs};
 use atelier_gallery::manifest::Manifest;
 use atelier_gallery::page;
 use atelier_gallery::signed::SignedBucket;
@@ -264,7 +263,7 @@ fn wanted(manifest: &Manifest, sizes: &HashMap<String, u64>, is_whole: bool) -> 
         });
     }
     // A part of a gallery has another one.
-    let sheet = FILE_NAME.to_owned();
+    let sheet = CONTACT_SHEET.to_owned();
     if is_whole && sizes.contains_key(&sheet) {
         wanted.push(known_by_size(&sheet));
     }

@@ -16,8 +16,6 @@ use self::canvas::{Align, Canvas};
 use self::layout::{Layout, Place};
 use crate::manifest::{Manifest, Outcome};
 
-/// What it is called, beside `gallery.json`.
-pub const FILE_NAME: &str = "contact-sheet.jpg";
 /// What is drawn of a picture has no longer side, pixels: thumbnails and originals.
 const LOADED_SIDE_MAX: u32 = 1024;
 

@@ -7,7 +7,8 @@ use std::collections::{HashMap, HashSet};
 
 use atelier_proto::ids::{Digest, GridId};
 
-use crate::contact_sheet;
+/// What the contact sheet is called, beside `gallery.json`.
+pub const CONTACT_SHEET: &str = "contact-sheet.jpg";
 
 /// Longest slug, bytes. Three of them and their separators stay well below the 255 bytes of a file name.
 pub const SLUG_BYTES_MAX: usize = 40;
@@ -64,7 +65,7 @@ impl Place {
 /// Whether a path, relative to a grid's place, is one that people look at.
 fn is_in_gallery(path: &str) -> bool {
     let Some((folder, name)) = path.split_once('/') else {
-        return ["gallery.json", "index.html", contact_sheet::FILE_NAME].contains(&path);
+        return ["gallery.json", "index.html", CONTACT_SHEET].contains(&path);
     };
     GALLERY_FOLDERS.contains(&folder) && is_plain(name)
 }
@@ -107,7 +108,7 @@ impl GridKeys {
 
     /// `contact-sheet.jpg`.
     pub fn contact_sheet(&self) -> String {
-        self.below(contact_sheet::FILE_NAME)
+        self.below(CONTACT_SHEET)
     }
 
     /// The picture of the cell with this [`cell_stem`]; `extension` has no dot.

@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use atelier_gallery::contact_sheet;
+use atelier_gallery::keys::CONTACT_SHEET;
 use atelier_gallery::manifest::Manifest;
 use tempfile::TempDir;
 
@@ -13,7 +13,7 @@ use super::{DemoError, GRID_NAME};
 
 /// What a gallery consists of.
 const OURS: [&str; 6] = [
-    contact_sheet::FILE_NAME,
+    CONTACT_SHEET,
     "gallery.json",
     "index.html",
     "originals",

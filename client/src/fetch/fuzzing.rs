@@ -43,7 +43,7 @@ pub fn fetched(bytes: &[u8]) {
         Ok(manifest) => manifest,
         Err(error) => return assert_printable(super::FetchError::from(error)),
     };
-    let sizes = HashMap::from([(super::FILE_NAME.to_owned(), 9)]);
+    let sizes = HashMap::from([(super::CONTACT_SHEET.to_owned(), 9)]);
     let mut before = None;
     for wanted in wanted(&manifest, &sizes, true) {
         let path = Path::new(&wanted.path);
@@ -55,7 +55,7 @@ pub fn fetched(bytes: &[u8]) {
         );
         let is_in_a_folder = path.components().count() > 1;
         assert!(
-            is_in_a_folder || wanted.path == super::FILE_NAME,
+            is_in_a_folder || wanted.path == super::CONTACT_SHEET,
             "{:?}",
             wanted.path
         );

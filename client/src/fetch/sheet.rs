@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use atelier_gallery::contact_sheet::{self, FILE_NAME};
+use atelier_gallery::contact_sheet;
+use atelier_gallery::keys::CONTACT_SHEET;
 use atelier_gallery::manifest::Manifest;
 
 use super::{FetchError, file};
@@ -14,5 +15,5 @@ use super::{FetchError, file};
 pub fn draw(folder: &Path, manifest: &Manifest) -> Result<(), FetchError> {
     let load = |path: &str| contact_sheet::read(&std::fs::read(folder.join(path)).ok()?);
     let sheet = contact_sheet::draw(manifest, load)?;
-    file::replace_now(&folder.join(FILE_NAME), &sheet)
+    file::replace_now(&folder.join(CONTACT_SHEET), &sheet)
 }

@@ -4,8 +4,7 @@
 //! and nothing else: neither ask the board for something, nor open a window or a frame of it, nor send a form there.
 
 use atelier_gallery::bucket::BucketError;
-use atelier_gallery::contact_sheet;
-use atelier_gallery::keys::GridKeys;
+use atelier_gallery::keys::{CONTACT_SHEET, GridKeys};
 use atelier_proto::ids::GridId;
 use axum::Extension;
 use axum::body::Body;
@@ -28,7 +27,7 @@ use crate::store::StoreError;
 /// The largest file that is handed out.
 const BYTES_MAX: u64 = 256 << 20;
 /// Files of a gallery that change, folders of those that do not, and the folder of what cells look like so far.
-const FILES: [&str; 3] = ["index.html", "gallery.json", contact_sheet::FILE_NAME];
+const FILES: [&str; 3] = ["index.html", "gallery.json", CONTACT_SHEET];
 const FOLDERS: [&str; 3] = ["pictures", "thumbnails", "originals"];
 const PREVIEWS: &str = "previews";
 
