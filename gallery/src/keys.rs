@@ -40,8 +40,12 @@ pub enum Place {
     Gallery(GridId),
 }
 
-/// Folders of a grid that people look at.
-const GALLERY_FOLDERS: [&str; 4] = ["pictures", "thumbnails", "originals", "previews"];
+/// Files of a gallery beside its folders. They change until its grid has ended.
+pub const GALLERY_FILES: [&str; 3] = ["index.html", "gallery.json", CONTACT_SHEET];
+/// Folders of a gallery: a manifest's paths lead nowhere else. What lies there never changes.
+pub const GALLERY_FOLDERS: [&str; 3] = ["pictures", "thumbnails", "originals"];
+/// The folder of what cells look like while they are painted. It is no part of the gallery, but people look at it.
+pub const PREVIEWS_FOLDER: &str = "previews";
 
 impl Place {
     /// What a key names; `None` where it is none of ours, or spelled otherwise than we do.
@@ -62,12 +66,12 @@ impl Place {
     }
 }
 
-/// Whether a path, relative to a grid's place, is one that people look at.
-fn is_in_gallery(path: &str) -> bool {
+/// Whether a path, relative to a grid's place, is one that people look at: it stays there, on every system.
+pub fn is_in_gallery(path: &str) -> bool {
     let Some((folder, name)) = path.split_once('/') else {
-        return ["gallery.json", "index.html", CONTACT_SHEET].contains(&path);
+        return GALLERY_FILES.contains(&path);
     };
-    GALLERY_FOLDERS.contains(&folder) && is_plain(name)
+    (GALLERY_FOLDERS.contains(&folder) || folder == PREVIEWS_FOLDER) && is_plain(name)
 }
 
 /// Whether a name is a file's on every system and leads nowhere else: ASCII letters, digits, `-`, `_` and `.`, not hidden.

@@ -20,13 +20,11 @@ pub use self::entries::{
     PictureEntry, ReconstructionEntry, ReconstructionOf, VariantEntry,
 };
 pub use self::selection::Subject;
-use crate::keys::is_plain;
+use crate::keys::{GALLERY_FOLDERS, is_plain};
 
 /// The version that this code writes, and the only one that it reads. Fields may be added without a new one.
 pub const VERSION: u32 = 1;
 
-/// The folders that a manifest's paths may lead to.
-const FOLDERS: [&str; 3] = ["pictures", "thumbnails", "originals"];
 /// Longest path in a manifest, bytes.
 const PATH_BYTES_MAX: usize = 512;
 
@@ -184,6 +182,6 @@ impl Manifest {
 fn is_safe(path: &str) -> bool {
     let mut names = path.split('/');
     let folder = names.next();
-    let is_known = folder.is_some_and(|folder| FOLDERS.contains(&folder));
+    let is_known = folder.is_some_and(|folder| GALLERY_FOLDERS.contains(&folder));
     is_known && path.len() <= PATH_BYTES_MAX && path.contains('/') && names.all(is_plain)
 }

@@ -5,21 +5,11 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use atelier_gallery::keys::CONTACT_SHEET;
+use atelier_gallery::keys::{GALLERY_FILES, GALLERY_FOLDERS};
 use atelier_gallery::manifest::Manifest;
 use tempfile::TempDir;
 
 use super::{DemoError, GRID_NAME};
-
-/// What a gallery consists of.
-const OURS: [&str; 6] = [
-    CONTACT_SHEET,
-    "gallery.json",
-    "index.html",
-    "originals",
-    "pictures",
-    "thumbnails",
-];
 
 /// Refuses a place that holds something else than the gallery of an earlier demo.
 pub(super) fn check(out: &Path) -> Result<(), DemoError> {
@@ -94,8 +84,9 @@ fn foreign(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
-        let is_ours = OURS
+        let is_ours = GALLERY_FILES
             .iter()
+            .chain(&GALLERY_FOLDERS)
             .any(|name| entry.file_name() == OsStr::new(name));
         if !is_ours {
             found.push(entry.path());

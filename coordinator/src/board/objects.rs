@@ -4,7 +4,7 @@
 //! and nothing else: neither ask the board for something, nor open a window or a frame of it, nor send a form there.
 
 use atelier_gallery::bucket::BucketError;
-use atelier_gallery::keys::{CONTACT_SHEET, GridKeys};
+use atelier_gallery::keys::{GridKeys, PREVIEWS_FOLDER, is_in_gallery};
 use atelier_proto::ids::GridId;
 use axum::Extension;
 use axum::body::Body;
@@ -26,10 +26,6 @@ use crate::store::StoreError;
 
 /// The largest file that is handed out.
 const BYTES_MAX: u64 = 256 << 20;
-/// Files of a gallery that change, folders of those that do not, and the folder of what cells look like so far.
-const FILES: [&str; 3] = ["index.html", "gallery.json", CONTACT_SHEET];
-const FOLDERS: [&str; 3] = ["pictures", "thumbnails", "originals"];
-const PREVIEWS: &str = "previews";
 
 /// The page of a gallery.
 pub(super) async fn gallery(
@@ -95,7 +91,8 @@ async fn hand_out(
             set(X_CONTENT_TYPE_OPTIONS, "nosniff");
             set(REFERRER_POLICY, "no-referrer");
             // A picture never changes after it is done.
-            let is_final = !FILES.contains(&path) && !path.starts_with(PREVIEWS);
+            let folder = path.split_once('/').map(|(folder, _)| folder);
+            let is_final = folder.is_some_and(|folder| folder != PREVIEWS_FOLDER);
             set(
                 CACHE_CONTROL,
                 if is_final {
@@ -129,20 +126,10 @@ async fn hand_out(
 
 /// What a file of a gallery is; `None`: it is none.
 fn content_type(path: &str) -> Option<&'static str> {
-    let is_plain = |part: &str| {
-        let mut bytes = part.bytes();
-        !part.is_empty()
-            && !part.starts_with('.')
-            && bytes.all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
-    };
-    let is_file = FILES.contains(&path);
-    let below = path.split_once('/');
-    let is_below = below.is_some_and(|(folder, name)| {
-        (FOLDERS.contains(&folder) || folder == PREVIEWS) && is_plain(name)
-    });
-    if !is_file && !is_below {
+    if !is_in_gallery(path) {
         return None;
     }
+    let is_file = !path.contains('/');
     let (_, extension) = path.rsplit_once('.')?;
     match extension {
         "html" if is_file => Some("text/html; charset=utf-8"),
