@@ -244,15 +244,7 @@ fn wanted(manifest: &Manifest, sizes: &HashMap<String, u64>, is_whole: bool) -> 
         bytes: sizes.get(path).copied(),
         digest: None,
     };
-    let photos = manifest
-        .photos
-        .iter()
-        .filter_map(|photo| photo.original.as_ref());
-    let artists = manifest
-        .artists
-        .iter()
-        .filter_map(|artist| artist.original.as_ref());
-    let mut wanted: Vec<Wanted> = photos.chain(artists).map(known_by_size).collect();
+    let mut wanted: Vec<Wanted> = manifest.originals().map(known_by_size).collect();
     for picture in manifest.pictures() {
         wanted.push(known_by_size(&picture.thumbnail));
         wanted.extend(picture.large_thumbnail.as_ref().map(known_by_size));

@@ -53,20 +53,12 @@ pub enum ContactSheetError {
 
 /// The paths of what a sheet is drawn of: originals and thumbnails.
 pub fn paths(manifest: &Manifest) -> impl Iterator<Item = &String> {
-    let photos = manifest
-        .photos
-        .iter()
-        .filter_map(|photo| photo.original.as_ref());
-    let artists = manifest
-        .artists
-        .iter()
-        .filter_map(|artist| artist.original.as_ref());
     let cells = manifest
         .cells
         .iter()
         .filter_map(|cell| cell.outcome.picture.as_ref());
-    photos
-        .chain(artists)
+    manifest
+        .originals()
         .chain(cells.map(|picture| &picture.thumbnail))
 }
 

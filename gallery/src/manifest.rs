@@ -139,16 +139,20 @@ impl Manifest {
             .filter_map(|outcome| outcome.picture.as_ref())
     }
 
-    /// Every path that it names, each relative to the manifest.
-    pub fn paths(&self) -> impl Iterator<Item = &str> {
+    /// The paths of the originals of photos and artists, as far as there are any.
+    pub fn originals(&self) -> impl Iterator<Item = &String> {
         let photos = self.photos.iter().map(|photo| &photo.original);
         let artists = self.artists.iter().map(|artist| &artist.original);
+        photos.chain(artists).flatten()
+    }
+
+    /// Every path that it names, each relative to the manifest.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
         let pictures = self.pictures().flat_map(|picture| {
             let always = [&picture.path, &picture.thumbnail];
             always.into_iter().chain(&picture.large_thumbnail)
         });
-        let originals = photos.chain(artists).flatten();
-        originals.chain(pictures).map(String::as_str)
+        self.originals().chain(pictures).map(String::as_str)
     }
 
     fn check(&self) -> Result<(), ManifestError> {
