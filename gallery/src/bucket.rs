@@ -14,6 +14,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use atelier_proto::signed::{Wanted, header_value};
 use atelier_proto::storage::Storage;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_s3::Client;
@@ -28,11 +29,10 @@ use futures::stream::{self, Stream, TryStreamExt as _};
 use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
 
-pub use self::error::BucketError;
+pub use self::error::{BucketError, SignError};
 use self::error::{Call, classify, first_line, root_cause, status};
 pub(crate) use self::place::Place;
 use self::place::WhoseKeys;
-use crate::signed::{Wanted, header_value};
 
 /// How long a connection may take to be made.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

@@ -14,7 +14,6 @@ mod download;
 mod shelf;
 pub mod signer;
 
-use std::error::Error;
 use std::fmt;
 
 pub use atelier_proto::signed::{
@@ -23,43 +22,7 @@ pub use atelier_proto::signed::{
 
 pub use self::bucket::{Links, SignedBucket};
 pub use self::courier::Http;
-
-/// Why requests were not signed: whatever whoever signs says of it.
-#[derive(Debug)]
-pub struct SignError {
-    cause: Box<dyn Error + Send + Sync>,
-    is_passing: bool,
-}
-
-impl SignError {
-    /// With its cause, and whether another try may succeed although nobody changes anything.
-    pub fn new(cause: impl Into<Box<dyn Error + Send + Sync>>, is_passing: bool) -> Self {
-        let cause = cause.into();
-        Self { cause, is_passing }
-    }
-
-    /// What whoever signs says.
-    pub fn cause(&self) -> &(dyn Error + Send + Sync + 'static) {
-        &*self.cause
-    }
-
-    /// Whether another try may succeed although nobody changes anything.
-    pub fn is_passing(&self) -> bool {
-        self.is_passing
-    }
-}
-
-impl fmt::Display for SignError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.cause.fmt(f)
-    }
-}
-
-impl Error for SignError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.cause.source()
-    }
-}
+pub use crate::bucket::SignError;
 
 /// Who has keys to the bucket and signs with them.
 #[async_trait::async_trait]

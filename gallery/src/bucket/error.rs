@@ -3,17 +3,55 @@
 //! One exhaustive mapping from what the SDK and the service say; everybody else sees only [`BucketError`].
 
 use std::error::Error;
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use atelier_proto::connect::TlsFault;
 use atelier_proto::pem::PemError;
+use atelier_proto::signed::{Method, Wanted};
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
 use super::place::{Place, WhoseKeys};
-use crate::signed::{Method, SignError, Wanted};
+
+/// Why requests were not signed: whatever whoever signs says of it.
+#[derive(Debug)]
+pub struct SignError {
+    cause: Box<dyn Error + Send + Sync>,
+    is_passing: bool,
+}
+
+impl SignError {
+    /// With its cause, and whether another try may succeed although nobody changes anything.
+    pub fn new(cause: impl Into<Box<dyn Error + Send + Sync>>, is_passing: bool) -> Self {
+        let cause = cause.into();
+        Self { cause, is_passing }
+    }
+
+    /// What whoever signs says.
+    pub fn cause(&self) -> &(dyn Error + Send + Sync + 'static) {
+        &*self.cause
+    }
+
+    /// Whether another try may succeed although nobody changes anything.
+    pub fn is_passing(&self) -> bool {
+        self.is_passing
+    }
+}
+
+impl fmt::Display for SignError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.cause.fmt(f)
+    }
+}
+
+impl Error for SignError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.cause.source()
+    }
+}
 
 /// Why a call to the bucket failed.
 #[derive(Debug, thiserror::Error)]

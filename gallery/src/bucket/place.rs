@@ -1,8 +1,7 @@
 //! Where a bucket is, and whose keys open it.
 
+use atelier_proto::signed::SignedRequest;
 use secrecy::ExposeSecret as _;
-
-use crate::signed::SignedRequest;
 
 /// Where a bucket is, for calls and for errors.
 #[derive(Debug)]
