@@ -17,6 +17,7 @@ mod jpeg;
 mod png;
 mod profile;
 mod provenance;
+mod sample;
 mod samples;
 mod tiff;
 mod whole;
@@ -36,7 +37,8 @@ use moxcms::ColorProfile;
 pub use self::colours::{Colours, Picture, Rgb16Image};
 pub use self::error::PictureError;
 pub use self::provenance::Provenance;
-use self::samples::{Samples, Space, Stored};
+use self::sample::Space;
+use self::samples::{Samples, Stored};
 
 /// Longest side of a picture that is read, pixels.
 pub const SIDE_MAX: u32 = 30_000;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use image::{GrayImage, ImageBuffer, Rgb, RgbImage};
 
-use super::samples::Sample as _;
+use super::sample::Sample as _;
 
 /// Sixteen bits a channel, sRGB.
 pub type Rgb16Image = ImageBuffer<Rgb<u16>, Vec<u16>>;

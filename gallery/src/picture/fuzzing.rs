@@ -2,7 +2,8 @@
 
 use atelier_proto::settings::{PictureFormat, fit};
 
-use super::samples::{Samples, Space, Stored};
+use super::sample::Space;
+use super::samples::{Samples, Stored};
 use super::{
     Colours, PIXELS_MAX, PictureError, Provenance, SIDE_MAX, decode, decode_mask, encode,
     provenance, size, thumbnail,

@@ -11,7 +11,7 @@ use png::{BitDepth, ColorType, Compression, Filter, Info, SrgbRenderingIntent};
 
 use super::colours::Picture;
 use super::provenance::Provenance;
-use super::samples::Sample as _;
+use super::sample::Sample as _;
 use super::{DECODER_BYTES_MAX, profile};
 
 /// Gamma that stands for sRGB, whose curve it comes near (PNG third edition, section 11.3.2.5), in 100,000ths.

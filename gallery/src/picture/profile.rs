@@ -10,7 +10,7 @@ use moxcms::{
     ColorProfile, DataColorSpace, Layout, LutType, LutWarehouse, RenderingIntent, TransformOptions,
 };
 
-use super::samples::{Sample, Space, Transform};
+use super::sample::{Sample, Space, Transform};
 
 /// Pixels converted at a time: a few pages of memory, however wide or tall the picture.
 const BLOCK_PIXELS: usize = 4096;
