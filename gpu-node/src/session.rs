@@ -4,7 +4,7 @@
 //!
 //! - [`link`] is the way to the coordinator and the bucket, to which the coordinator signs ([`signing`]), much of it [`ahead`]
 //! - [`blocks`] keeps the device supplied: one block is rendered, the next one prepared, those before it are stored
-//! - [`attempt`] carries one leased cell from its inputs to its picture; [`leased`] is what it is told
+//! - [`attempt`] carries one leased cell from its inputs to its picture, or to an [`error`]; [`leased`] is what it is told
 //! - [`store`] puts pictures into the bucket, as [`files`], and the [`headers`] of their gallery; [`checkpoints`] keeps what is
 //!   half done there; [`outage`] waits for it
 //! - [`losses`] keeps how the loss went, [`previews`] shows how the picture does
@@ -16,6 +16,7 @@ mod ahead;
 mod attempt;
 mod blocks;
 mod checkpoints;
+mod error;
 mod files;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;

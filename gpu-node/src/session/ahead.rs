@@ -10,11 +10,10 @@ use atelier_proto::ids::Digest;
 
 use super::Session;
 use super::checkpoints::checkpoint_content;
-use super::files::Stored;
+use super::files::{Stored, jpeg_content};
 use super::headers::Headers;
 use super::leased::LeasedCell;
 use super::previews::preview_content;
-use super::store::jpeg_content;
 
 impl Session {
     /// What is sent to the bucket for the cells of a block before the first of them is rendered, and while they are. `at_hand`

@@ -1,16 +1,18 @@
-//! A picture as the files that go into the bucket, and what is told of it.
+//! A picture as the files that go into the bucket, how the JPEGs among them are put there, and what is told of it.
 
 use std::collections::BTreeMap;
 
+use atelier_gallery::bucket::BucketError;
 use atelier_gallery::picture::{
     self, LARGE_THUMBNAIL_SIDE, Picture, PictureError, Provenance, THUMBNAIL_SIDE,
 };
+use atelier_gallery::signed::{Content, SignedBucket};
 use atelier_proto::ids::Digest;
 use atelier_proto::settings::PictureFormat;
 use atelier_proto::v1;
 use bytes::Bytes;
 
-use super::attempt::AttemptError;
+use super::error::AttemptError;
 use super::leased::Keys;
 use crate::executor::Image;
 use crate::flat::FlatError;
@@ -191,6 +193,26 @@ impl Stored {
             losses: self.losses.clone(),
         }
     }
+}
+
+/// Puts a thumbnail or a header picture, unless it is there.
+pub(super) async fn put_jpeg(
+    bucket: &SignedBucket,
+    key: &str,
+    bytes: Bytes,
+) -> Result<(), BucketError> {
+    let content = jpeg_content(&bytes);
+    bucket.put_if_absent(key, bytes, content).await?;
+    Ok(())
+}
+
+/// What a thumbnail or a header picture is.
+pub(super) fn jpeg_content(bytes: &Bytes) -> Content {
+    let content = Content {
+        if_absent: true,
+        ..Content::of_type("image/jpeg")
+    };
+    content.of_bytes(Digest::of(bytes), bytes.len() as u64)
 }
 
 #[cfg(test)]

@@ -8,9 +8,9 @@ use atelier_gallery::signed::SignedBucket;
 use bytes::Bytes;
 
 use super::Session;
-use super::attempt::AttemptError;
+use super::error::AttemptError;
+use super::files::put_jpeg;
 use super::leased::Keys;
-use super::store::put_jpeg;
 use crate::render::{Input, RenderJob};
 
 /// Keys that are remembered, so that a bucket is not asked for the same header again and again.

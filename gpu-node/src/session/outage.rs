@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use tokio::sync::watch;
 
 use super::Session;
-use super::attempt::AttemptError;
+use super::error::AttemptError;
 use super::held::StopSign;
 use crate::causes;
 use crate::metrics::Metrics;

@@ -1,16 +1,15 @@
 //! What a node leaves in the bucket for a cell: its picture, and what a gallery shows of it.
 
-use atelier_gallery::bucket::{BucketError, PutOutcome};
+use atelier_gallery::bucket::PutOutcome;
 use atelier_gallery::picture::Provenance;
 use atelier_gallery::signed::{Content, SignedBucket};
-use atelier_proto::ids::Digest;
 use atelier_proto::{fault, v1};
 use bytes::Bytes;
 use futures::FutureExt as _;
 
 use super::Session;
-use super::attempt::AttemptError;
-use super::files::{Files, Stored};
+use super::error::AttemptError;
+use super::files::{Files, Stored, put_jpeg};
 use super::headers::Headers;
 use super::held::StopSign;
 use super::leased::LeasedCell;
@@ -149,24 +148,4 @@ impl Session {
         })
         .await
     }
-}
-
-/// Puts a thumbnail or a header picture, unless it is there.
-pub(super) async fn put_jpeg(
-    bucket: &SignedBucket,
-    key: &str,
-    bytes: Bytes,
-) -> Result<(), BucketError> {
-    let content = jpeg_content(&bytes);
-    bucket.put_if_absent(key, bytes, content).await?;
-    Ok(())
-}
-
-/// What a thumbnail or a header picture is.
-pub(super) fn jpeg_content(bytes: &Bytes) -> Content {
-    let content = Content {
-        if_absent: true,
-        ..Content::of_type("image/jpeg")
-    };
-    content.of_bytes(Digest::of(bytes), bytes.len() as u64)
 }
