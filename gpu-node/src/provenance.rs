@@ -86,11 +86,12 @@ mod tests {
             let found = told.iter().find(|(key, _)| key == keyword);
             found.map(|(_, text)| text.as_str()).unwrap()
         };
-        let table = text("Atelier settings").parse().unwrap();
-        assert_eq!(
-            SettingsPatch::from_toml(&table).unwrap().resolve(),
-            settings
-        );
+        let table: toml::Table = text("Atelier settings").parse().unwrap();
+        let singles = table.iter().map(|(key, value)| {
+            let single = SettingsPatch::single(key, value);
+            (key.as_str(), single.unwrap())
+        });
+        assert_eq!(SettingsPatch::together(singles).resolve(), settings);
         assert_eq!(
             text("Atelier paintings"),
             format!("sha256:{} weight 2", Digest::of(b"painting"))

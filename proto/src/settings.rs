@@ -1,7 +1,7 @@
 //! Render settings: everything that fixes a cell's picture besides its photo, paintings and weights.
 //!
 //! One table, in [`table`], names every setting with its type, default and range; what people write
-//! ([`SettingsPatch::from_toml`], [`SettingsPatch::set`]), what travels ([`crate::v1::RenderSettings`]) and what
+//! ([`SettingsPatch::single`], [`SettingsPatch::set`]), what travels ([`crate::v1::RenderSettings`]) and what
 //! the renderer reads ([`RenderSettings`]) all come from it. Settings lie in layers: a patch overrides
 //! the patch below it, and the defaults are at the bottom.
 //!
@@ -94,18 +94,6 @@ fn written_keys() -> impl Iterator<Item = &'static str> + Clone {
 }
 
 impl SettingsPatch {
-    /// Reads a table of settings, as `[render]` in a grid file.
-    ///
-    /// # Errors
-    /// Names the first key that is unknown, of a wrong type or out of range.
-    pub fn from_toml(table: &toml::Table) -> Result<Self, SettingsError> {
-        let mut singles = Vec::with_capacity(table.len());
-        for (key, value) in table {
-            singles.push((key.as_str(), Self::single(key, value)?));
-        }
-        Ok(Self::together(singles))
-    }
-
     /// What keys that are written side by side set together, whatever their order: a preset gives way to all the others,
     /// and `layers` to the settings that it stands for.
     pub fn together<'a>(singles: impl IntoIterator<Item = (&'a str, Self)>) -> Self {

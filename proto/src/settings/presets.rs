@@ -169,9 +169,10 @@ impl FromStr for Preset {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::tests::table;
 
     fn patch(text: &str) -> SettingsPatch {
-        SettingsPatch::from_toml(&text.parse().unwrap()).unwrap()
+        table(text).unwrap()
     }
 
     #[test]

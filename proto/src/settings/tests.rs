@@ -3,13 +3,19 @@
 use super::*;
 use crate::v1;
 
-fn table(text: &str) -> toml::Table {
-    text.parse().unwrap()
+/// A table of settings, as `[render]` in a grid file.
+pub(super) fn table(text: &str) -> Result<SettingsPatch, SettingsError> {
+    let table: toml::Table = text.parse().unwrap();
+    let mut singles = Vec::new();
+    for (key, value) in &table {
+        singles.push((key.as_str(), SettingsPatch::single(key, value)?));
+    }
+    Ok(SettingsPatch::together(singles))
 }
 
 #[test]
 fn an_unknown_key_names_the_nearest_known_one() {
-    let error = SettingsPatch::from_toml(&table("contentweight = 2")).unwrap_err();
+    let error = table("contentweight = 2").unwrap_err();
     assert_eq!(
         error.to_string(),
         "unknown setting `contentweight`; did you mean `content_weight`?"
@@ -18,11 +24,7 @@ fn an_unknown_key_names_the_nearest_known_one() {
 
 #[test]
 fn a_wrong_type_a_wrong_word_and_a_wrong_range_are_told_apart() {
-    let message = |text: &str| {
-        SettingsPatch::from_toml(&table(text))
-            .unwrap_err()
-            .to_string()
-    };
+    let message = |text: &str| table(text).unwrap_err().to_string();
     assert_eq!(
         message("size = 'large'"),
         "setting `size`: invalid type: string \"large\", expected u32"
@@ -77,9 +79,9 @@ fn layers_stand_for_both_kinds_and_give_way_to_either_whatever_the_order() {
     };
     let own = |layers: &str| Some(layers.to_owned());
     let text = "style_layers = 'conv2_1'\nlayers = ['conv1_1']\npreset = 'classic'\ncontent_layers = 'conv3_1'";
-    let patch = SettingsPatch::from_toml(&table(text)).unwrap();
+    let patch = table(text).unwrap();
     assert_eq!(layers(&patch), (own("conv3_1"), own("conv2_1")));
-    let patch = SettingsPatch::from_toml(&table("layers = 'conv1_1'\npreset = 'classic'"));
+    let patch = table("layers = 'conv1_1'\npreset = 'classic'");
     let patch = patch.unwrap();
     assert_eq!(layers(&patch), (own("conv1_1"), own("conv1_1")));
     assert_eq!(patch.iterations, Some(200), "the preset's");
@@ -128,8 +130,8 @@ fn every_setting_is_explained_to_users() {
 
 #[test]
 fn an_override_hides_only_what_it_sets() {
-    let grid = SettingsPatch::from_toml(&table("size = 256\nseed = 1")).unwrap();
-    let artist = SettingsPatch::from_toml(&table("content_weight = 4\nseed = 2")).unwrap();
+    let grid = table("size = 256\nseed = 1").unwrap();
+    let artist = table("content_weight = 4\nseed = 2").unwrap();
     let settings = artist.over(grid).resolve();
     assert_eq!(
         (settings.size, settings.seed, settings.content_weight),
