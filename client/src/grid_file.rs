@@ -42,8 +42,10 @@ use atelier_proto::settings::SettingsPatch;
 
 use self::document::{Document, Table, Value};
 pub use self::document::{GridFileError, Problem};
+use crate::error::Error;
 use crate::plan::{
-    ArtistPlan, BoundMask, MaskPlan, PRIORITIES, PaintingPlan, PhotoPlan, SweptSetting,
+    ArtistPlan, BoundMask, MaskPlan, PRIORITIES, PaintingPlan, PhotoPlan, Plan, SweptSetting,
+    Wishes, assignments, variants,
 };
 use crate::sources;
 
@@ -66,29 +68,54 @@ const PHOTOS_EXAMPLE: &str = "photos = [\"photos/*.jpg\"], at the top of the fil
 
 /// What a grid file says.
 #[derive(Debug)]
-pub struct GridFile {
+struct GridFile {
     /// The grid's name, if given.
-    pub name: Option<String>,
+    name: Option<String>,
     /// Its photos.
-    pub photos: Vec<PhotoPlan>,
+    photos: Vec<PhotoPlan>,
     /// Its artists.
-    pub artists: Vec<ArtistPlan>,
+    artists: Vec<ArtistPlan>,
     /// `[render]`.
-    pub settings: SettingsPatch,
+    settings: SettingsPatch,
     /// `[sweep]`, in the order of the file.
-    pub sweep: Vec<SweptSetting>,
+    sweep: Vec<SweptSetting>,
     /// `reconstructions`.
-    pub reconstructions: bool,
+    reconstructions: bool,
     /// `priority`.
-    pub priority: Option<i32>,
+    priority: Option<i32>,
     /// `labels`.
-    pub labels: BTreeMap<String, String>,
+    labels: BTreeMap<String, String>,
     /// Files in named folders that are no pictures by their names.
-    pub skipped: Vec<PathBuf>,
+    skipped: Vec<PathBuf>,
+}
+
+impl Plan {
+    /// The grid of a grid file.
+    pub fn from_file(path: &Path, wishes: &Wishes<'_>) -> Result<Self, Error> {
+        let settings = assignments(wishes.settings)?;
+        let file = read(path)?;
+        let name = wishes.name.map(str::to_owned).or(file.name);
+        let mut labels = file.labels;
+        labels.extend(wishes.labels.iter().cloned());
+        let plan = Self {
+            name: name.unwrap_or_else(|| sources::stem(path)),
+            photos: file.photos,
+            artists: file.artists,
+            variants: variants(&file.sweep)?,
+            settings: settings.over(file.settings),
+            reconstructions: wishes.reconstructions || file.reconstructions,
+            priority: wishes.priority.or(file.priority).unwrap_or_default(),
+            labels,
+            submitter: wishes.submitter.clone(),
+            skipped: file.skipped,
+        };
+        plan.check()?;
+        Ok(plan)
+    }
 }
 
 /// Reads a grid file and finds the files that it names.
-pub fn read(path: &Path) -> Result<GridFile, GridFileError> {
+fn read(path: &Path) -> Result<GridFile, GridFileError> {
     of_text(path, &document::text(path)?)
 }
 

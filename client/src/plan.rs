@@ -16,7 +16,6 @@ use atelier_proto::settings::SettingsPatch;
 pub use self::error::PlanError;
 pub use self::sweep::{SweptSetting, VariantPlan, variants};
 use crate::error::Error;
-use crate::grid_file;
 use crate::sources::{self, FoundArtist};
 use crate::submitter::Submitter;
 use crate::text::{counted, shortened};
@@ -162,29 +161,6 @@ impl Plan {
             labels: wishes.labels.iter().cloned().collect(),
             submitter: wishes.submitter.clone(),
             skipped,
-        };
-        plan.check()?;
-        Ok(plan)
-    }
-
-    /// The grid of a grid file.
-    pub fn from_file(path: &Path, wishes: &Wishes<'_>) -> Result<Self, Error> {
-        let settings = assignments(wishes.settings)?;
-        let file = grid_file::read(path)?;
-        let name = wishes.name.map(str::to_owned).or(file.name);
-        let mut labels = file.labels;
-        labels.extend(wishes.labels.iter().cloned());
-        let plan = Self {
-            name: name.unwrap_or_else(|| sources::stem(path)),
-            photos: file.photos,
-            artists: file.artists,
-            variants: variants(&file.sweep)?,
-            settings: settings.over(file.settings),
-            reconstructions: wishes.reconstructions || file.reconstructions,
-            priority: wishes.priority.or(file.priority).unwrap_or_default(),
-            labels,
-            submitter: wishes.submitter.clone(),
-            skipped: file.skipped,
         };
         plan.check()?;
         Ok(plan)

@@ -1,7 +1,6 @@
 //! A good file says all that it can, and every error names its line.
 
 use super::*;
-use crate::plan::{Plan, Wishes};
 use crate::submitter::Submitter;
 
 const GOOD: &str = r#"name = "Good"
