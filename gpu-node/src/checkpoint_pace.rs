@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use atelier_proto::clock::Stopwatch;
 
-/// Checkpoints of a block are made on the time of its render: of so many seconds, they take one at most.
+/// Checkpoints of a batch are made on the time of its render: of so many seconds, they take one at most.
 const RENDERED_PER_MAKING: u32 = 50;
 
 /// One checkpoint at every interval, and one more when the render is told to stop.

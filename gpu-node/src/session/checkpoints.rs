@@ -22,7 +22,7 @@ use crate::causes;
 use crate::executor::CheckpointOrder;
 use crate::render::{Checkpoint, RenderError};
 
-/// Checkpoints that a node puts at once. The cells of a block have theirs at the same time; further ones wait as they are,
+/// Checkpoints that a node puts at once. The cells of a batch have theirs at the same time; further ones wait as they are,
 /// so that their bytes are not in memory twice.
 pub(super) const CHECKPOINT_PUTS_MAX: usize = 2;
 /// The largest checkpoint that is read or written.
