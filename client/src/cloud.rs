@@ -1,7 +1,8 @@
 //! An atelier on AWS: the stack of `deploy/cloudformation/atelier.yaml`, made, looked at and removed.
 //!
 //! The only code of the client that names the SDKs of AWS. What it decides is pure and apart from what it calls:
-//! - [`template`]: what the template takes; [`parameters`]: what it is given, checked before anything is called
+//! - [`template`]: what the template takes; [`parameters`]: what it is given, checked before anything is called;
+//!   [`weights`]: what its nodes paint with
 //! - [`costs`]: what a stack is made of and what an hour of it costs
 //! - [`stack`]: what a stack is, and [`cloudformation`], which has it; [`group`]: the nodes' Auto Scaling group; [`bucket`]: S3
 //! - [`events`]: how an operation gets on, of which [`wait`] tells until it has ended; [`asked`]: whether grids run

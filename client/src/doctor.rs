@@ -1,6 +1,7 @@
 //! What is the matter with an atelier: what was seen of it, judged.
 //!
-//! [`mod@look`] looks and decides nothing; [`mod@judge`] decides and looks at nothing.
+//! [`mod@look`] looks and decides nothing; [`mod@judge`] decides and looks at nothing. [`certificate`] is what a coordinator
+//! shows of itself, trusted or not.
 
 mod certificate;
 mod judge;

@@ -7,7 +7,8 @@
 //! - [`coordinator`]: the only code that knows gRPC
 //! - [`grid_ref`], [`gallery_url`], [`cell_ref`], [`node_ref`], [`meant`]: GRID, CELL and NODE on the command line
 //! - [`submitter`]: who this is
-//! - [`progress`]: a grid while it renders; [`confirm`]: a yes before what cannot be undone
+//! - [`progress`]: a grid while it renders; [`preview`]: its pictures by then, as [`terminal_picture`] writes them
+//! - [`confirm`]: a yes before what cannot be undone
 //! - [`fetch`]: a gallery brought here, from wherever it is read; [`share`]: a page of it for others; [`audit`]: whether all is as it is told
 //! - [`local`]: a whole atelier on this machine; [`demo`] and [`samples`]; [`cloud`]: one on AWS; [`profiles`]: names for ateliers
 //! - [`certs`]: a private authority, and what it issues; [`doctor`]: what is the matter with an atelier

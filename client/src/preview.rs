@@ -1,6 +1,6 @@
 //! `atelier watch --preview`: a picture in the terminal as it is painted, and below it how the grid gets on.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use crate::context::Context;
 use crate::coordinator::view::CellState;
 use crate::error::Error;
+use crate::printer::Printer;
 use crate::progress::{self, Board, Ended, outlook};
 use crate::terminal_picture::{Cells, Protocol, UnknownProtocol, rows, show};
 
@@ -117,6 +118,7 @@ pub async fn follow(context: &Context, grid: GridId, how: How) -> Result<Ended, 
         Ok(())
     });
     let easel = Easel {
+        printer: printer.clone(),
         bucket,
         protocol,
         number: std::process::id(),
@@ -131,6 +133,7 @@ pub async fn follow(context: &Context, grid: GridId, how: How) -> Result<Ended, 
 
 /// Where pictures are drawn, one over the other.
 struct Easel {
+    printer: Printer,
     bucket: SignedBucket,
     protocol: Protocol,
     /// The terminal's name for the picture, so that the next one takes its place.
@@ -145,8 +148,7 @@ impl Easel {
         loop {
             let scene = scenes.borrow_and_update().clone();
             self.look(&scene).await;
-            // Nobody is left to tell when standard error cannot be written.
-            let _ = self.paint(&scene);
+            self.paint(&scene);
             tokio::time::sleep(LOOK_INTERVAL).await;
         }
     }
@@ -177,7 +179,7 @@ impl Easel {
         self.shown = Some((cell.clone(), picture));
     }
 
-    fn paint(&mut self, scene: &Scene) -> io::Result<()> {
+    fn paint(&mut self, scene: &Scene) {
         let size = tcgetwinsize(io::stderr())
             .ok()
             .filter(|size| size.ws_row > 0);
@@ -209,8 +211,6 @@ impl Easel {
             text.push_str(&line);
             text.push('\n');
         }
-        let mut stderr = io::stderr().lock();
-        stderr.write_all(text.as_bytes())?;
-        stderr.flush()
+        self.printer.draw(&text);
     }
 }

@@ -1,6 +1,6 @@
 //! What reaches the person: data on standard output, everything else on standard error.
 //!
-//! One [`Printer`] decides about colour, quiet, JSON and progress; nothing else in the client writes.
+//! One [`Printer`] decides about colour, quiet, JSON and progress; nothing else in this library writes.
 
 use std::error::Error as _;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -147,6 +147,15 @@ impl Printer {
         match &self.bars {
             Some(bars) => bars.suspend(write),
             None => write(),
+        }
+    }
+
+    /// A picture on a terminal, with the codes that put it in the place of the one before. Whoever draws has no bars.
+    pub fn draw(&self, picture: &str) {
+        let mut stderr = io::stderr().lock();
+        // Nobody is left to tell when standard error cannot be written.
+        if stderr.write_all(picture.as_bytes()).is_ok() {
+            let _ = stderr.flush();
         }
     }
 

@@ -3,9 +3,10 @@
 //! Code map: [`cli`] and [`commands`] are what a person can ask for, [`whole_file`] writes their answers; [`session`] is a
 //! node's life with a coordinator; [`executor`] is the thread that owns a [`render::Renderer`], or simulates one; [`render`]
 //! alone knows torch; [`weights`] reads and fetches networks; [`inputs`] keeps photos and paintings on disk and in memory,
-//! by [`shelf`]; [`provenance`] is what pictures tell of themselves, [`flat`] what simulated ones are; [`metrics`],
-//! [`readiness`], [`device_time`], [`start_up`], [`log_tail`] and [`cell_log`] are what a node tells of itself, [`causes`]
-//! puts its errors into words; [`departure`] is what makes it leave, [`ec2`] the machine that it runs on.
+//! by [`shelf`]; [`checkpoint_pace`] says when a render is to be kept; [`provenance`] is what pictures tell of themselves,
+//! [`flat`] what simulated ones are; [`metrics`], [`readiness`], [`device_time`], [`start_up`], [`log_tail`] and [`cell_log`]
+//! are what a node tells of itself, [`causes`] puts its errors into words; [`departure`] is what makes it leave, [`ec2`] the
+//! machine that it runs on.
 
 mod causes;
 pub mod cell_log;
