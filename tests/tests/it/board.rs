@@ -174,7 +174,12 @@ async fn a_board_hands_out_galleries_to_its_own_machine_and_nothing_else() -> an
     );
     let picture = "a picture".repeat(100_000);
     bucket
-        .put(&format!("grids/{grid}/pictures/a--b.jpg"), picture.clone().into(), "image/jpeg", None)
+        .put(
+            &format!("grids/{grid}/pictures/a--b.jpg"),
+            picture.clone().into(),
+            "image/jpeg",
+            None,
+        )
         .await?;
     let (status, answer) = ask(&format!("/grids/{grid}/pictures/a--b.jpg"), &address).await?;
     assert_eq!(status, 200);

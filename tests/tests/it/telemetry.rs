@@ -350,7 +350,11 @@ async fn where_everybody_says_who_they_are_metrics_are_for_those_who_may_read_th
         told.push(ask(&reader.token).await?.0);
     }
     assert!(told.contains(&429), "{told:?}");
-    assert_eq!(ask(&operator.token).await?.0, 200, "others are not kept out");
+    assert_eq!(
+        ask(&operator.token).await?.0,
+        200,
+        "others are not kept out"
+    );
     let base = metrics.trim_end_matches("/metrics");
     until_ready(&format!("{base}/readyz"), true).await?;
     assert_eq!(get(&format!("{base}/healthz")).await?.0, 200);
