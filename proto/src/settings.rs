@@ -17,7 +17,7 @@
 //! let settings = for_braque.over(for_all).resolve();
 //! assert_eq!((settings.size, settings.content_weight), (512, 3.0));
 //!
-//! let error = for_all.set("sise=256").unwrap_err();
+//! let error = SettingsPatch::default().set("sise=256").unwrap_err();
 //! assert_eq!(error.to_string(), "unknown setting `sise`; did you mean `size`?");
 //! # Ok::<(), atelier_proto::settings::SettingsError>(())
 //! ```
