@@ -4,11 +4,12 @@
 //! store reads the cell, asks, and persists the verdict if the cell is still as it was read. It knows neither gRPC nor the
 //! bucket.
 //!
-//! - [`open`]: the connections and, by [`migrations`], the tables; [`dialect`]: in what the two databases differ, which take the same statements otherwise,
+//! - [`open`]: the connections and, by [`migrations`], the tables; [`dialect`]: in what the two databases differ, which take the
+//!   same statements otherwise,
 //!   written once over sqlx's `Any`; [`fetch`]: many rows at once; [`rows`]: rows as the domain's types
 //! - [`grids`]: what is submitted, how it is steered and what is left of it afterwards; [`mod@summary`]: one of them in short;
 //!   [`mod@line`]: who waits to be served
-//! - [`cells`]: how they stand; [`apply`]: what becomes of them
+//! - [`cells`]: how they stand; [`apply`]: what becomes of them; [`verdict`]: how that is told
 //! - [`nodes`], [`speeds`], [`fleet`]; [`tokens`], [`sessions`]; [`outbox`]: what webhooks are to be told
 //! - [`leadership`]: what coordinators of one PostgreSQL do for each other
 //!
@@ -33,6 +34,7 @@ mod sessions;
 mod speeds;
 mod summary;
 mod tokens;
+mod verdict;
 
 #[cfg(test)]
 mod conformance;
@@ -40,13 +42,13 @@ mod conformance;
 use sqlx::pool::PoolConnection;
 use sqlx::{Any, AnyConnection, AnyPool, PgPool, Transaction};
 
-pub use self::apply::{Applied, Rejection, Verdict};
 pub use self::cells::{DeviceAndPrice, HeldCells};
 use self::dialect::Dialect;
 pub use self::error::StoreError;
 pub use self::grids::{Filter, NewGrid, Steering, Submitted, Unpublished};
 pub use self::leadership::Leadership;
 pub use self::speeds::Measurement;
+pub use self::verdict::{Applied, Rejection, Verdict};
 
 /// The truth about grids, cells and nodes.
 #[derive(Debug)]

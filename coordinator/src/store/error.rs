@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use atelier_proto::ids::{CellId, GridId, NodeId, RequestId, TokenId};
 
-use super::Rejection;
+use super::verdict::Rejection;
 use crate::domain::summary::GridState;
 
 /// Why the truth could not be read or written.
