@@ -5,8 +5,7 @@
 //! bucket.
 //!
 //! - [`open`]: the connections and, by [`migrations`], the tables; [`dialect`]: in what the two databases differ, which take the
-//!   same statements otherwise,
-//!   written once over sqlx's `Any`; [`fetch`]: many rows at once; [`rows`]: rows as the domain's types
+//!   same statements otherwise, written once over sqlx's `Any`; [`fetch`]: many rows at once; [`rows`]: rows as the domain's types
 //! - [`grids`]: what is submitted, how it is steered and what is left of it afterwards; [`mod@summary`]: one of them in short;
 //!   [`mod@line`]: who waits to be served
 //! - [`cells`]: how they stand; [`apply`]: what becomes of them; [`verdict`]: how that is told
