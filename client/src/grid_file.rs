@@ -24,7 +24,7 @@
 //! size = 512
 //!
 //! [sweep]                              # lists over any render setting
-//! seed = [1, 2]
+//! style_scale = [0.5, 1]
 //! ```
 //!
 //! Every error names the file and the line. How the text is read is for [`document`] to know.

@@ -3,6 +3,7 @@
 
 mod check;
 mod error;
+mod notice;
 mod sweep;
 #[cfg(test)]
 mod tests;

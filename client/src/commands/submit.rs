@@ -56,7 +56,7 @@ A grid file:
   size = 512
 
   [sweep]                          # every cell once for each combination
-  seed = [1, 2]
+  style_scale = [0.5, 1]
 
 Prints the grid's id.")]
 pub struct SubmitArgs {
@@ -174,8 +174,11 @@ async fn favourites(
 }
 
 async fn submit_and_tell(context: &Context, plan: Plan, wait: bool) -> Result<Exit, Error> {
-    let submitted = submit(context, plan).await?;
     let printer = &context.printer;
+    if let Some(notice) = plan.notice() {
+        printer.warn(&notice);
+    }
+    let submitted = submit(context, plan).await?;
     if printer.json_wanted() {
         printer.json(&submitted)?;
     } else {

@@ -244,3 +244,25 @@ fn a_cell_without_anything_to_aim_at_is_named_and_a_reconstruction_is_only_left_
     let told = plan.check().unwrap_err().to_string();
     assert!(told.contains("Braque`: `style_weight` is 0, so"), "{told}");
 }
+
+#[test]
+fn seeds_that_nothing_uses_are_noticed() {
+    let mut plan = plan(&["Monet", "Braque"]);
+    assert_eq!(plan.notice(), None, "nothing is swept");
+    plan.variants = variants(&[swept("seed", &["1", "2"])]).unwrap();
+    let notice = plan.notice().unwrap();
+    assert!(notice.contains("style_scale"), "{notice}");
+    plan.artists[1].settings.set("start=mix").unwrap();
+    assert_eq!(plan.notice(), None, "an artist's pictures begin from noise");
+    plan.artists[1].settings = SettingsPatch::default();
+    plan.settings.set("start=noise").unwrap();
+    assert_eq!(plan.notice(), None);
+    plan.variants = variants(&[swept("start", &["photo", "painting"])]).unwrap();
+    assert_eq!(plan.notice(), None, "no seed is swept");
+    plan.variants = variants(&[
+        swept("seed", &["1", "2"]),
+        swept("start", &["photo", "painting"]),
+    ])
+    .unwrap();
+    assert!(plan.notice().is_some(), "each of four is painted twice");
+}
