@@ -47,7 +47,7 @@ pub async fn run(cli: Cli, printer: &Printer) -> Result<Exit, Error> {
         })
     };
     match cli.command {
-        Command::Submit(args) => submit::run(&context()?, args).await,
+        Command::Submit(args) => Box::pin(submit::run(&context()?, args)).await,
         Command::Watch(args) => watch::run(&context()?, args).await,
         Command::List(args) => list::run(&context()?, args).await,
         Command::Show(args) => show::run(&context()?, args).await,
