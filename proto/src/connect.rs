@@ -13,6 +13,7 @@ mod route;
 mod token;
 mod trust;
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -86,6 +87,18 @@ pub enum AccessError {
         place: String,
         /// What is wrong.
         problem: String,
+    },
+    /// The file that should hold the token.
+    #[error(
+        "cannot read the token file {}: {source}\n\
+         hint: name the file that `atelier tokens create NAME --role ROLE --out FILE` wrote",
+        path.display()
+    )]
+    TokenFile {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
     },
     /// The token would be for all to read.
     #[error(

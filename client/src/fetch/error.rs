@@ -64,6 +64,17 @@ pub enum FetchError {
         /// The grid whose gallery lies there.
         other: GridId,
     },
+    /// The folder is somebody's own, among whose files the gallery's would lie.
+    #[error(
+        "{} holds other files, such as {name}, and no gallery\nhint: name a new folder with --out",
+        folder.display()
+    )]
+    OtherFiles {
+        /// The folder.
+        folder: PathBuf,
+        /// One of the files.
+        name: String,
+    },
     /// A folder of the gallery is a link, and what is fetched would be written where it leads.
     #[error(
         "{} is a symbolic link, and a gallery is not written through one\nhint: remove it, or name another folder with --out",
@@ -95,7 +106,10 @@ impl FetchError {
         match self {
             Self::NoGallery { .. } | Self::Missing { .. } => Exit::NotFound,
             Self::Manifest(_) | Self::Drawing(_) => Exit::Unexpected,
-            Self::OtherGallery { .. } | Self::Selection(_) | Self::Sheet(_) => Exit::BadInput,
+            Self::OtherGallery { .. }
+            | Self::OtherFiles { .. }
+            | Self::Selection(_)
+            | Self::Sheet(_) => Exit::BadInput,
             Self::Coordinator(error) => error.exit(),
             Self::Bucket(error) => bucket_exit(error),
             Self::Write { .. } | Self::Link { .. } => Exit::CannotWrite,

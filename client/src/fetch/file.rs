@@ -4,16 +4,17 @@ use std::collections::BTreeSet;
 use std::io::{self, Write as _};
 use std::path::Path;
 
+use atelier_gallery::keys::{GALLERY_FILES, GALLERY_FOLDERS};
 use atelier_gallery::manifest::Manifest;
 use atelier_proto::ids::{Digest, GridId};
 
 use super::FetchError;
 
-/// Refuses a folder that holds the gallery of another grid.
+/// Refuses a folder that holds the gallery of another grid, or other files and no gallery.
 pub(super) async fn check_folder(folder: &Path, grid: GridId) -> Result<(), FetchError> {
     // A manifest that cannot be read is no gallery's; it will be replaced.
     let Ok(json) = tokio::fs::read(folder.join("gallery.json")).await else {
-        return Ok(());
+        return check_alone(folder);
     };
     match Manifest::from_json(&json) {
         Ok(other) if other.grid_id != grid => Err(FetchError::OtherGallery {
@@ -21,6 +22,26 @@ pub(super) async fn check_folder(folder: &Path, grid: GridId) -> Result<(), Fetc
             other: other.grid_id,
         }),
         _ => Ok(()),
+    }
+}
+
+/// Refuses a folder that holds what no gallery does. What a fetch left that was broken off is a gallery's.
+fn check_alone(folder: &Path) -> Result<(), FetchError> {
+    // Where it is not there or cannot be listed, that is for whoever writes into it to find.
+    let names = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let others = names.map(|entry| entry.file_name()).find(|name| {
+        let is_ours = GALLERY_FILES
+            .iter()
+            .chain(&GALLERY_FOLDERS)
+            .any(|ours| name == ours);
+        !is_ours && !name.as_encoded_bytes().starts_with(b".")
+    });
+    match others {
+        None => Ok(()),
+        Some(name) => Err(FetchError::OtherFiles {
+            folder: folder.to_owned(),
+            name: name.display().to_string(),
+        }),
     }
 }
 
@@ -135,6 +156,24 @@ mod tests {
         std::os::unix::fs::symlink(&named, real.join("sheet.jpg")).unwrap();
         replace_now(&real.join("sheet.jpg"), b"drawn").unwrap();
         assert_eq!(std::fs::read(&named).unwrap(), b"mine");
+    }
+
+    #[tokio::test]
+    async fn a_gallery_does_not_come_among_other_files() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join("photos");
+        let grid = GridId::generate();
+        check_folder(&folder, grid).await.unwrap();
+        std::fs::create_dir_all(folder.join("pictures")).unwrap();
+        std::fs::write(folder.join(".part"), b"").unwrap();
+        // As a fetch leaves it that was broken off.
+        check_folder(&folder, grid).await.unwrap();
+        std::fs::write(folder.join("ride.jpg"), b"").unwrap();
+        let refused = check_folder(&folder, grid).await.unwrap_err();
+        assert!(refused.to_string().contains("ride.jpg"), "{refused}");
+        // Once it is a gallery, what else lies there is nobody's business.
+        std::fs::write(folder.join("gallery.json"), b"{}").unwrap();
+        check_folder(&folder, grid).await.unwrap();
     }
 
     #[tokio::test]

@@ -1,14 +1,13 @@
 //! What is no mistake, and yet hardly what was meant.
 
-use atelier_proto::settings::{Mode, SettingsPatch, Start};
+use atelier_proto::settings::{Mode, Start};
 
 use super::Plan;
 
 impl Plan {
     /// Says so where variants differ by a seed that nothing of theirs uses: the same pictures would be painted several times.
     pub fn notice(&self) -> Option<String> {
-        let seed = |settings: &SettingsPatch| settings.seed;
-        let mut seeds = self.variants.iter().map(|variant| seed(&variant.settings));
+        let mut seeds = self.variants.iter().map(|variant| variant.settings.seed);
         let first = seeds.next()?;
         let is_swept = seeds.any(|other| other != first);
         // What is painted of a photo or of an artist alone may begin from noise, whatever it is told.

@@ -118,11 +118,15 @@ fn read(path: &Path) -> Result<HeaderValue, AccessError> {
         place: path.display().to_string(),
         problem,
     };
-    let about = std::fs::metadata(path).map_err(|error| failed(error.to_string()))?;
+    let unread = |source| AccessError::TokenFile {
+        path: path.to_owned(),
+        source,
+    };
+    let about = std::fs::metadata(path).map_err(unread)?;
     if about.len() > BYTES_MAX {
         return Err(failed("it is larger than 16 KiB".to_owned()));
     }
-    let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+    let text = std::fs::read_to_string(path).map_err(unread)?;
     let text = SecretString::from(text);
     header(text.expose_secret()).map_err(|problem| failed(problem.to_owned()))
 }
