@@ -28,22 +28,25 @@ impl Listeners {
     /// Binds the addresses of a configuration.
     pub async fn bind(config: &Config) -> Result<Self, RunError> {
         let s3 = match &config.bucket {
-            BucketConfig::Embedded { listen, .. } => Some(listen_on(*listen).await?),
+            BucketConfig::Embedded { listen, .. } => Some(listen_on(*listen, "--s3-listen").await?),
             BucketConfig::External { .. } => None,
         };
         let board = match config.board {
-            Some(address) => Some(listen_on(address).await?),
+            Some(address) => Some(listen_on(address, "--board-listen").await?),
             None => None,
         };
         let s3_local = match (&s3, &config.tls) {
-            (Some(_), Some(_)) => Some(listen_on((Ipv4Addr::LOCALHOST, 0).into()).await?),
+            (Some(_), Some(_)) => {
+                let address = (Ipv4Addr::LOCALHOST, 0).into();
+                Some(listen_on(address, "--s3-listen").await?)
+            }
             _ => None,
         };
         let metrics = match config.metrics {
-            Some(address) => Some(listen_on(address).await?),
+            Some(address) => Some(listen_on(address, "--metrics-listen").await?),
             None => None,
         };
-        let grpc = listen_on(config.listen).await?;
+        let grpc = listen_on(config.listen, "--listen").await?;
         Ok(Self {
             grpc,
             s3,
@@ -54,10 +57,13 @@ impl Listeners {
     }
 }
 
-async fn listen_on(address: SocketAddr) -> Result<TcpListener, RunError> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|source| RunError::Listen { address, source })
+async fn listen_on(address: SocketAddr, option: &'static str) -> Result<TcpListener, RunError> {
+    let listener = TcpListener::bind(address).await;
+    listener.map_err(|source| RunError::Listen {
+        address,
+        option,
+        source,
+    })
 }
 
 /// What a coordinator serves, when it does.

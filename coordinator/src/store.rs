@@ -40,6 +40,7 @@ mod conformance;
 
 use sqlx::pool::PoolConnection;
 use sqlx::{Any, AnyConnection, AnyPool, PgPool, Transaction};
+use tokio::sync::Semaphore;
 
 pub use self::cells::{DeviceAndPrice, HeldCells};
 use self::dialect::Dialect;
@@ -55,6 +56,8 @@ pub struct Store {
     dialect: Dialect,
     writer: AnyPool,
     readers: AnyPool,
+    /// Turns at reading whole grids: these take long, and connections are left for what is short.
+    whole_grids: Semaphore,
     /// Of PostgreSQL alone: for what `Any` does not have.
     postgres: Option<PgPool>,
 }

@@ -20,10 +20,7 @@ struct Place {
 }
 
 fn peer(address: &str) -> Peer {
-    Peer {
-        address: address.parse().unwrap(),
-        certificate: None,
-    }
+    Peer::new(address.parse().unwrap(), None)
 }
 
 impl Place {

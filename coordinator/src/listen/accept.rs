@@ -18,7 +18,7 @@ use tokio_rustls::server::TlsStream;
 use super::Peer;
 use super::connection::{Connection, Io};
 use super::live::{Chain, Member};
-use super::places::{Bounds, Place, Places};
+use super::places::{Bounds, MANY_PAUSE, Place, Places};
 use super::protocol::Protocol;
 use super::seldom::Seldom;
 use super::tls::ServerTls;
@@ -176,10 +176,7 @@ impl Listener {
             probe(&stream);
             let protocol = self.purpose.protocol();
             let Some(tls) = &self.tls else {
-                let peer = Peer {
-                    address,
-                    certificate: None,
-                };
+                let peer = Peer::new(address, None);
                 return connection(Io::Left(stream), None, peer, place, protocol);
             };
             let (tls, tell, places) = (tls.clone(), self.tell.clone(), self.places.clone());
@@ -195,10 +192,8 @@ impl Listener {
                 let shown = stream.get_ref().1.peer_certificates();
                 let chain: Option<Chain> = shown.map(<[_]>::to_vec);
                 let certificate = chain.as_ref().and_then(|chain| chain.first());
-                let peer = Peer {
-                    address,
-                    certificate: certificate.map(|own| Arc::from(own.as_ref())),
-                };
+                let certificate = certificate.map(|own| Arc::from(own.as_ref()));
+                let peer = Peer::new(address, certificate);
                 let member = match chain {
                     Some(chain) => Some(tls.enter(&chain, &config, protocol)?),
                     None => None,
@@ -229,6 +224,10 @@ fn connection(
     place: Place,
     protocol: Protocol,
 ) -> Connection {
+    // Of HTTP/1.1 there are many connections by design, each for one request at a time.
+    if protocol == Protocol::Grpc && place.is_one_of_many() {
+        peer.pause(MANY_PAUSE);
+    }
     let bytes_awaited = protocol.opening_bytes();
     Connection::new(io, member, peer, place, bytes_awaited, OPENING_TIMEOUT)
 }

@@ -13,6 +13,7 @@ use tokio_util::either::Either;
 
 use super::Peer;
 use super::live::Member;
+use super::pause::Reader;
 use super::places::Place;
 
 /// How long the other end may take nothing of what it is sent. Whoever reads slowly, but reads, goes on.
@@ -29,6 +30,7 @@ pub struct Connection {
     opening: Option<Opening>,
     /// Since it takes nothing: when it is given up.
     stalled_until: Option<Pin<Box<Sleep>>>,
+    reader: Reader,
     stall_max: Duration,
     _place: Place,
 }
@@ -54,9 +56,11 @@ impl Connection {
         within: Duration,
     ) -> Self {
         let deadline = Box::pin(tokio::time::sleep(within));
+        let pause = peer.pause.clone().unwrap_or_default();
         Self {
             io,
             member,
+            reader: Reader::of(pause),
             peer,
             opening: Some(Opening {
                 bytes_awaited,
@@ -121,6 +125,7 @@ impl AsyncRead for Connection {
                 "the certificate of its other end is not accepted any more",
             )));
         }
+        ready!(this.reader.poll_may_read(context));
         let before = buffer.filled().len();
         let read = Pin::new(&mut this.io).poll_read(context, buffer);
         if read.is_pending() {
@@ -200,10 +205,7 @@ mod tests {
         let (stream, address) = tcp.accept().await.unwrap();
         let permit = places.any(|| {}).await.unwrap();
         let place = places.take(permit, address, false).unwrap();
-        let peer = Peer {
-            address,
-            certificate: None,
-        };
+        let peer = Peer::new(address, None);
         let mut connection =
             Connection::new(Io::Left(stream), None, peer, place, 0, WRITE_STALL_MAX);
         connection.stall_max = Duration::from_millis(400);

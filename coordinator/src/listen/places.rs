@@ -4,7 +4,9 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use atelier_proto::clock::Stopwatch;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::domain::network::network;
@@ -13,6 +15,14 @@ use crate::metrics::Metrics;
 
 /// Handshakes of one address that are in hand at once.
 pub(crate) const ADDRESS_HANDSHAKES_MAX: usize = 64;
+/// Connections of one address in a second that are read from at once: who is closed for what it does and comes again at once
+/// does no more than that.
+pub(crate) const PROMPT_CONNECTIONS_MAX: u32 = 20;
+/// How long further ones are not read from.
+pub(crate) const MANY_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long connections are counted together.
+const COUNTED: Duration = Duration::from_secs(1);
 
 /// What bounds the connections of a listener, and where it is counted.
 #[derive(Debug, Clone)]
@@ -31,6 +41,24 @@ struct Here {
     open: usize,
     /// Those of them that have not shaken hands.
     opening: usize,
+    /// The second in which those are counted that have come.
+    since: Option<Stopwatch>,
+    came: u32,
+}
+
+impl Here {
+    /// Counts one, and says whether there are many of late.
+    fn comes(&mut self) -> bool {
+        if !self.is_recent() {
+            (self.since, self.came) = (Some(Stopwatch::start()), 0);
+        }
+        self.came = self.came.saturating_add(1);
+        self.came > PROMPT_CONNECTIONS_MAX
+    }
+
+    fn is_recent(&self) -> bool {
+        self.since.is_some_and(|since| since.elapsed() < COUNTED)
+    }
 }
 
 /// The places of one listener.
@@ -81,6 +109,9 @@ impl Places {
     ) -> Option<Place> {
         let address = network(address.ip());
         let mut by_address = self.0.by_address();
+        if by_address.len() > 2 * self.0.bounds.connections_max {
+            by_address.retain(|_, here| here.open > 0 || here.is_recent());
+        }
         let here = by_address.entry(address).or_default();
         let is_full = here.open >= self.0.bounds.address_connections_max;
         if is_full || (is_opening && here.opening >= ADDRESS_HANDSHAKES_MAX) {
@@ -88,6 +119,7 @@ impl Places {
             self.metrics().refused(Limit::AddressConnections);
             return None;
         }
+        let is_one_of_many = here.comes();
         here.open += 1;
         here.opening += usize::from(is_opening);
         self.metrics().connections.of([self.0.listener]).add(1.0);
@@ -95,6 +127,7 @@ impl Places {
             places: self.0.clone(),
             address,
             is_opening,
+            is_one_of_many,
             _permit: permit,
         })
     }
@@ -115,10 +148,16 @@ pub(super) struct Place {
     places: Arc<Inner>,
     address: IpAddr,
     is_opening: bool,
+    is_one_of_many: bool,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Place {
+    /// Many of its address came of late.
+    pub(super) fn is_one_of_many(&self) -> bool {
+        self.is_one_of_many
+    }
+
     /// Hands were shaken.
     pub(super) fn opened(&mut self) {
         if std::mem::take(&mut self.is_opening)
@@ -137,7 +176,7 @@ impl Drop for Place {
         let mut by_address = self.places.by_address();
         if let Some(here) = by_address.get_mut(&self.address) {
             here.open = here.open.saturating_sub(1);
-            if here.open == 0 {
+            if here.open == 0 && !here.is_recent() {
                 by_address.remove(&self.address);
             }
         }
@@ -183,7 +222,7 @@ mod tests {
             "{text}"
         );
         drop((held, other));
-        assert!(places.0.by_address().is_empty());
+        assert!(places.0.by_address().values().all(|here| here.open == 0));
         assert!(of(one, false).await.is_some());
     }
 }

@@ -18,6 +18,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const A_WHILE: Duration = Duration::from_millis(100);
 
 async fn listener(connections_max: usize) -> (Listener, SocketAddr) {
+    listener_for(Purpose::Board, connections_max).await
+}
+
+async fn listener_for(purpose: Purpose, connections_max: usize) -> (Listener, SocketAddr) {
     let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = tcp.local_addr().unwrap();
     let bounds = Bounds {
@@ -25,7 +29,7 @@ async fn listener(connections_max: usize) -> (Listener, SocketAddr) {
         address_connections_max: connections_max,
         metrics: Arc::default(),
     };
-    let listener = Listener::new(tcp, Purpose::Board, None, bounds);
+    let listener = Listener::new(tcp, purpose, None, bounds);
     (listener, address)
 }
 
@@ -43,6 +47,49 @@ async fn one_connection_too_many_waits_until_another_ends() {
     drop(second);
     let third = timeout(PATIENCE, listener.accept()).await.unwrap();
     assert_eq!(third.peer().address, clients[2].local_addr().unwrap());
+}
+
+/// What a connection says first, if that is read before a while has passed.
+async fn read_soon(connection: &mut Connection) -> Option<u8> {
+    match timeout(A_WHILE, connection.read_u8()).await {
+        Ok(read) => Some(read.unwrap()),
+        Err(_) => None,
+    }
+}
+
+#[tokio::test]
+async fn who_comes_too_often_in_a_second_is_read_from_later() {
+    for purpose in [Purpose::Grpc, Purpose::Board] {
+        let (mut listener, address) = listener_for(purpose, 100).await;
+        let mut ends = Vec::new();
+        for _ in 0..=PROMPT_CONNECTIONS_MAX {
+            let mut client = TcpStream::connect(address).await.unwrap();
+            client.write_all(b"a").await.unwrap();
+            ends.push((client, listener.accept().await));
+        }
+        let (_, prompt) = &mut ends[0];
+        assert_eq!(read_soon(prompt).await, Some(b'a'));
+        let (_, late) = ends.last_mut().unwrap();
+        let expected = (purpose == Purpose::Board).then_some(b'a');
+        assert_eq!(read_soon(late).await, expected, "{purpose:?}");
+        if expected.is_none() {
+            let read = timeout(PATIENCE, late.read_u8()).await.unwrap();
+            assert_eq!(read.unwrap(), b'a');
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_is_paused_is_read_from_afterwards() {
+    let (mut listener, address) = listener(2).await;
+    let mut client = TcpStream::connect(address).await.unwrap();
+    let mut connection = listener.accept().await;
+    client.write_all(b"ab").await.unwrap();
+    assert_eq!(read_soon(&mut connection).await, Some(b'a'));
+    connection.peer().pause(4 * A_WHILE);
+    assert_eq!(read_soon(&mut connection).await, None);
+    let read = timeout(PATIENCE, connection.read_u8()).await.unwrap();
+    assert_eq!(read.unwrap(), b'b');
 }
 
 #[tokio::test]
@@ -94,10 +141,8 @@ fn a_certificate_names_one_holder_or_none() {
         let path = folder.path().join("client.pem");
         std::fs::write(&path, issued.certificate).unwrap();
         let der = PemFile::read(&path).unwrap().certificates().unwrap();
-        let peer = Peer {
-            address: "127.0.0.1:1".parse().unwrap(),
-            certificate: Some(Arc::from(der[0].as_ref())),
-        };
+        let certificate = Some(Arc::from(der[0].as_ref()));
+        let peer = Peer::new("127.0.0.1:1".parse().unwrap(), certificate);
         peer.holder().unwrap()
     };
     let known = holder(&["spiffe://studio/ann", "urn:atelier:operator:ann"]).unwrap();
@@ -112,9 +157,6 @@ fn a_certificate_names_one_holder_or_none() {
         holder(&["urn:atelier:root:ann"]),
         Err(NoHolder::Malformed(_))
     ));
-    let stranger = Peer {
-        address: "127.0.0.1:1".parse().unwrap(),
-        certificate: None,
-    };
+    let stranger = Peer::new("127.0.0.1:1".parse().unwrap(), None);
     assert_eq!(stranger.holder(), None);
 }

@@ -32,7 +32,7 @@ use crate::identity::oidc::OidcError;
 use crate::identity::{Identities, Refused};
 use crate::ledger::Ledger;
 use crate::limits::Exceeded;
-use crate::limits::callers::Callers;
+use crate::limits::callers::{Callers, REFUSAL_HELD};
 use crate::listen::Peer;
 
 /// Lets calls in to the services behind it.
@@ -109,8 +109,11 @@ impl Admission {
             Ok(turn) => turn,
             // It is written down nowhere else: a flood of calls is none of lines.
             Err(exceeded) => {
+                let status = self.refuse(&exceeded);
+                let awaiting = Awaiting(exceeded.is_flood.then_some(peer));
                 self.callers.hold(&exceeded).await;
-                return self.refuse(&exceeded).into_http();
+                awaiting.told();
+                return status.into_http();
             }
         };
         let admitted = match shown {
@@ -241,6 +244,24 @@ impl Admission {
             outcome: &outcome,
             reason: status.message().lines().next().unwrap_or_default(),
         });
+    }
+}
+
+/// A refusal that is held back. Who takes back the call instead of waiting for it would make the next one at once: its
+/// connection is paused for as long.
+struct Awaiting(Option<Peer>);
+
+impl Awaiting {
+    fn told(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Awaiting {
+    fn drop(&mut self) {
+        if let Some(peer) = &self.0 {
+            peer.pause(REFUSAL_HELD);
+        }
     }
 }
 

@@ -179,8 +179,7 @@ async fn records(
          WHERE c.grid_id = $1 {which}"
     );
     let values = [Value::Text(grid.to_string()), Value::Integer(value)];
-    let rows: Vec<CellRow> = tables.fetch(&select, values).await?;
-    rows.into_iter().map(CellRow::record).collect()
+    tables.fetch(&select, values, CellRow::record).await
 }
 
 /// The rows of some cells, without their nodes.
@@ -202,5 +201,6 @@ pub(super) async fn rows_of(
     );
     let ids = ids.iter().map(|id| json!([id.grid, id.place]));
     let ids: serde_json::Value = ids.collect();
-    tables.fetch(&select, [Value::Text(ids.to_string())]).await
+    let ids = [Value::Text(ids.to_string())];
+    tables.fetch(&select, ids, Ok).await
 }

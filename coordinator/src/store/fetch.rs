@@ -9,6 +9,9 @@ use super::dialect::Column;
 use super::error::damaged;
 use super::{StoreError, Tables};
 
+/// Rows of more bytes are read apart from the threads that serve everybody: one thread has much to do with them.
+const LONG_BYTES: usize = 64 << 10;
+
 /// A parameter of a statement.
 pub(super) enum Value {
     Text(String),
@@ -16,7 +19,7 @@ pub(super) enum Value {
 }
 
 /// Rows that come many at once, each deserialized from an array of the values of its columns.
-pub(super) trait Fetched: DeserializeOwned {
+pub(super) trait Fetched: DeserializeOwned + 'static {
     /// What is named where one cannot be.
     const TABLE: &'static str;
     /// In the order of its fields.
@@ -24,12 +27,13 @@ pub(super) trait Fetched: DeserializeOwned {
 }
 
 impl Tables<'_> {
-    /// The rows of a `SELECT` that has at least their columns, in the statement's order.
-    pub(super) async fn fetch<T: Fetched>(
+    /// The rows of a `SELECT` that has at least their columns, in the statement's order, and of each what `read` makes of it.
+    pub(super) async fn fetch<T: Fetched, U: Send + 'static>(
         &mut self,
         select: &str,
         values: impl IntoIterator<Item = Value>,
-    ) -> Result<Vec<T>, StoreError> {
+        read: fn(T) -> Result<U, StoreError>,
+    ) -> Result<Vec<U>, StoreError> {
         let statement = self.dialect.as_one_value(T::COLUMNS, select);
         let mut query = sqlx::query_scalar(AssertSqlSafe(statement));
         for value in values {
@@ -39,8 +43,23 @@ impl Tables<'_> {
             };
         }
         let rows: String = query.fetch_one(&mut *self.connection).await?;
-        serde_json::from_str(&rows).map_err(|error| damaged(T::TABLE, "of many", &error))
+        if rows.len() < LONG_BYTES {
+            return parsed(&rows, read);
+        }
+        let reading = tokio::task::spawn_blocking(move || parsed(&rows, read));
+        reading
+            .await
+            .map_err(|error| damaged(T::TABLE, "of many", &error))?
     }
+}
+
+fn parsed<T: Fetched, U>(
+    rows: &str,
+    read: fn(T) -> Result<U, StoreError>,
+) -> Result<Vec<U>, StoreError> {
+    let rows: Vec<T> =
+        serde_json::from_str(rows).map_err(|error| damaged(T::TABLE, "of many", &error))?;
+    rows.into_iter().map(read).collect()
 }
 
 /// A real number as [`Dialect::as_one_value`](super::dialect::Dialect::as_one_value) writes it.

@@ -61,8 +61,14 @@ impl Store {
         summary(&mut *self.read_once().await?, grid, "").await
     }
 
-    /// A grid and those of its cells that changed after a sequence number, at one moment.
+    /// A grid and those of its cells that changed after a sequence number, at one moment; 0: all of them, for which a call waits
+    /// for its turn.
     pub async fn changes(&self, grid: GridId, after_sequence: u64) -> Result<Changes, StoreError> {
+        let _turn = match after_sequence {
+            // Nobody closes it.
+            0 => self.whole_grids.acquire().await.ok(),
+            _ => None,
+        };
         let mut transaction = self.read().await?;
         Ok(Changes {
             summary: summary(&mut transaction, grid, "").await?,

@@ -22,6 +22,7 @@ impl Store {
                  FROM grids g LEFT JOIN submitters s ON s.submitter = g.submitter
                  WHERE g.state IN ('active', 'paused') ORDER BY g.grid_id",
                 [],
+                Ok,
             )
             .await?;
         let mut line = Line::default();
@@ -51,6 +52,7 @@ impl Store {
                     Value::Integer(milliseconds(now)),
                     Value::Integer(i64::from(cells_max)),
                 ],
+                Ok,
             )
             .await?;
         rows.into_iter().map(|row| row.queued_cell(grid)).collect()

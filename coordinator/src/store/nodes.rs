@@ -197,9 +197,7 @@ async fn select(
     );
     let ids: Value = ids.iter().map(|id| json!([id])).collect();
     let ids = [fetch::Value::Text(ids.to_string())];
-    let rows: Vec<NodeRow> = tables.fetch(&select, ids).await?;
-    let records = rows.into_iter().map(NodeRow::record);
-    records
-        .map(|record| record.map(|record| (record.node.id, record)))
-        .collect()
+    let records = tables.fetch(&select, ids, NodeRow::record).await?;
+    let records = records.into_iter();
+    Ok(records.map(|record| (record.node.id, record)).collect())
 }

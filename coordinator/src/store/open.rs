@@ -8,6 +8,7 @@ use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AnyPool, ConnectOptions as _, Connection as _, Executor as _};
+use tokio::sync::Semaphore;
 use url::Url;
 
 use super::dialect::Dialect;
@@ -67,6 +68,7 @@ impl Store {
             dialect: Dialect::Sqlite,
             writer,
             readers: readers.map_err(failed)?,
+            whole_grids: Semaphore::new(share_of(SQLITE_READERS_MAX)),
             postgres: None,
         })
     }
@@ -135,6 +137,7 @@ impl Store {
             dialect: Dialect::Postgres,
             writer: pool.clone(),
             readers: pool,
+            whole_grids: Semaphore::new(share_of(connections_max)),
             postgres: Some(beside),
         })
     }
@@ -147,6 +150,11 @@ impl Store {
             pool.close().await;
         }
     }
+}
+
+/// How many of so many connections may read whole grids at once.
+fn share_of(connections: u32) -> usize {
+    (connections as usize / 2).max(1)
 }
 
 async fn pool(

@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use atelier_proto::v1::grids_client::GridsClient;
 use atelier_proto::{retry, v1};
 use atelier_tests::bench::process;
 use atelier_tests::cluster::Cluster;
-use atelier_tests::identity::{Caller, small_grid};
+use atelier_tests::identity::{Caller, Shows, small_grid};
 use atelier_tests::metrics::scrape;
 use atelier_tests::programs::PATIENCE;
 use tokio::io::AsyncReadExt as _;
@@ -18,9 +19,14 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tonic::Code;
+use tonic::transport::{Channel, Endpoint};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
 
 /// Calls that one client may make in a second here, and those at once are ten times as many.
 const CALLS_PER_SECOND: u32 = 40;
+/// Who has not heard of a refusal by then is not to hear of it soon: it is held back for a second.
+const HELD_AT_LEAST: Duration = Duration::from_millis(500);
 /// How often the good client asks while the flood lasts.
 const ASKED: u32 = 40;
 /// Far above what a small coordinator takes, and far below what it would if a flood were kept.
@@ -67,6 +73,46 @@ impl Flood {
         }
         Ok(())
     }
+}
+
+/// Asks whether a coordinator serves, which anybody may.
+async fn is_serving(channel: Channel) -> anyhow::Result<()> {
+    let mut health = HealthClient::new(channel);
+    let answer = health.check(HealthCheckRequest::default());
+    timeout(PATIENCE, answer).await??;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_takes_back_what_is_refused_is_not_read_from_for_a_while() -> anyhow::Result<()> {
+    let args = ["--identity", "required", "--client-calls-per-second", "1"];
+    let cluster = Cluster::coordinator_with(&args).await?;
+    let url = &cluster.grpc;
+    let data = cluster.folder.path().join("data");
+    let operator = Caller::operator(url, &data).await?;
+    let (bad, _) = operator.new_token(url, "bad", v1::Role::Client).await?;
+    let endpoint = Endpoint::from_shared(url.clone())?;
+    let (flooded, other) = (endpoint.connect().await?, endpoint.connect().await?);
+    let grids = GridsClient::with_interceptor(flooded.clone(), Shows::token(&bad.token)?);
+    // The allowance, and those refusals that are told at once; the next ones are held back, and these are taken back.
+    let mut is_paused = false;
+    for _ in 0..1_000 {
+        let mut grids = grids.clone();
+        let list = grids.list(v1::ListRequest::default());
+        if timeout(HELD_AT_LEAST, list).await.is_ok() {
+            continue;
+        }
+        // Until the coordinator has heard of it.
+        tokio::time::sleep(HELD_AT_LEAST / 5).await;
+        is_serving(other.clone()).await?;
+        let serving = timeout(HELD_AT_LEAST, is_serving(flooded.clone())).await;
+        is_paused = serving.is_err();
+        if is_paused {
+            break;
+        }
+    }
+    assert!(is_paused, "it is read from as if nothing were");
+    is_serving(flooded).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

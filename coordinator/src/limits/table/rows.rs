@@ -123,7 +123,8 @@ fn callers() -> Vec<Row> {
         "Refusals of one caller in a second that are told at once",
         Count(limits::PROMPT_REFUSALS_MAX.into()),
         format!(
-            "further ones are held back for {}, {} at once of all callers",
+            "further ones are held back for {}, {} at once of all callers; where such a call is taken back, its connection is not \
+             read from for as long",
             Time(limits::REFUSAL_HELD),
             Count(limits::REFUSALS_HELD_MAX as u64)
         ),
@@ -157,6 +158,11 @@ fn connections() -> Vec<Row> {
         )
         .set_by("--address-connections-max")
         .counted(Limit::AddressConnections),
+        row(
+            "Connections of gRPC from one address in a second that are read from at once",
+            Count(listen::PROMPT_CONNECTIONS_MAX.into()),
+            format!("further ones wait for {}", Time(listen::MANY_PAUSE)),
+        ),
         row(
             "TLS handshakes in hand",
             Count(listen::HANDSHAKES_MAX as u64),
