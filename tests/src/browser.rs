@@ -19,6 +19,8 @@ use crate::tools;
 
 /// Between two looks at what is waited for.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+/// What Chromium says where a page goes while it is asked something.
+const NAVIGATED: &str = "navigated or closed";
 
 /// A browser with one page, and a profile of its own. It ends when it is dropped.
 #[derive(Debug)]
@@ -150,10 +152,16 @@ impl Browser {
     /// When it never is.
     pub async fn until(&mut self, expression: &str) -> anyhow::Result<()> {
         let asking = async {
-            while self.value(expression).await? != Value::Bool(true) {
+            loop {
+                match self.value(expression).await {
+                    Ok(Value::Bool(true)) => return Ok(()),
+                    Ok(_) => {}
+                    // The page that was asked went, and another comes.
+                    Err(error) if error.to_string().contains(NAVIGATED) => {}
+                    Err(error) => return Err(error),
+                }
                 tokio::time::sleep(LOOK_INTERVAL).await;
             }
-            Ok(())
         };
         if let Ok(result) = tokio::time::timeout(PATIENCE, asking).await {
             return result;

@@ -322,7 +322,8 @@ async fn people_log_in_with_a_browser_and_a_page_of_the_bucket_cannot_act_for_th
     browser.is_accessible().await?;
     let fill = |token: &str| {
         format!(
-            "document.querySelector('#token').value = {token:?}; document.querySelector('form button').click()"
+            "document.querySelector('#token').value = {token:?}; \
+             setTimeout(() => document.querySelector('form button').click())"
         )
     };
     browser.value(&fill("nonsense")).await?;
