@@ -1,14 +1,21 @@
 //! Signals to end: the first asks, the second insists; and work that the first one ends.
 
+use std::time::Duration;
+
+use atelier_proto::clock::Stopwatch;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::Error;
 use crate::exit::Exit;
 
+/// A signal so soon after the first is that one once more: `timeout`, a terminal that closes and others tell a program and all of
+/// its group, of which it is one.
+const SAME: Duration = Duration::from_secs(1);
+
 /// A token that is cancelled on Ctrl-C, SIGTERM, or when the terminal closes.
 ///
-/// A second signal ends the program at once; programs that it started end too, since their standard input
+/// A second signal, some time later, ends the program at once; programs that it started end too, since their standard input
 /// does.
 pub fn on_signals() -> Result<CancellationToken, Error> {
     let install = |kind| {
@@ -23,13 +30,15 @@ pub fn on_signals() -> Result<CancellationToken, Error> {
     let shutdown = CancellationToken::new();
     let token = shutdown.clone();
     tokio::spawn(async move {
+        let mut first = None::<Stopwatch>;
         loop {
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
                 _ = hangup.recv() => {}
             }
-            if token.is_cancelled() {
+            let first = *first.get_or_insert_with(Stopwatch::start);
+            if token.is_cancelled() && first.elapsed() > SAME {
                 std::process::exit(i32::from(Exit::Interrupted.code()));
             }
             token.cancel();

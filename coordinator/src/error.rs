@@ -33,11 +33,13 @@ pub enum RunError {
     Manual(#[from] ManualError),
     /// It cannot listen.
     #[error(
-        "cannot listen on {address}: {source}\nhint: is another coordinator running there? give another address with --listen, --s3-listen, --board-listen or --metrics-listen"
+        "cannot listen on {address}: {source}\nhint: is another coordinator running there? give another address with {option}"
     )]
     Listen {
         /// Where.
         address: SocketAddr,
+        /// What says so.
+        option: &'static str,
         /// Why.
         #[source]
         source: io::Error,

@@ -24,6 +24,8 @@ pub use self::values::{ByteSize, MaskArg, PaintingArg};
 use crate::render::{DeviceChoice, LIBTORCH_VERSION, Precision, RendererOptions};
 use crate::weights::{UNTRAINED_SEED, WeightsChoice};
 
+const EVERY_COMMAND: &str = "Options of every command";
+
 const EXIT_CODES: &str = "\
 Exit codes:
     0  done
@@ -49,6 +51,7 @@ pub struct Cli {
     #[arg(
         long,
         global = true,
+        help_heading = EVERY_COMMAND,
         env = "ATELIER_LOG",
         default_value = "info",
         value_name = "FILTER"
@@ -58,6 +61,7 @@ pub struct Cli {
     #[arg(
         long,
         global = true,
+        help_heading = EVERY_COMMAND,
         env = "ATELIER_LOG_FORMAT",
         default_value = "text",
         value_name = "text|json"
@@ -67,6 +71,7 @@ pub struct Cli {
     #[arg(
         long,
         global = true,
+        help_heading = EVERY_COMMAND,
         env = "OTEL_EXPORTER_OTLP_ENDPOINT",
         value_name = "URL",
         hide_env_values = true
@@ -84,7 +89,8 @@ pub enum Command {
     #[command(after_help = "\
 Examples:
   atelier-node run --coordinator http://10.0.0.7:7878 --label gpu=h100 --dollars-per-hour 2.99
-  atelier-node run --coordinator https://studio.lan:7878 --ca ca.pem --cert node-studio-1.pem --key node-studio-1-key.pem
+  atelier-node run --coordinator https://studio.lan:7878 --ca ca.pem \\
+      --cert node-studio-1.pem --key node-studio-1-key.pem
   atelier-node run --coordinator http://10.0.0.7:7878 --ec2 --lifecycle-group painters --lifecycle-hook leave
   atelier-node run --renderer simulated --simulated-nodes 1000 --simulated-uploads off --log warn")]
     Run(Box<RunArgs>),

@@ -21,8 +21,8 @@ pub enum RpcError {
     },
     /// Nobody answers there.
     #[error(
-        "cannot reach the coordinator at {url}: {cause}\n\
-         hint: start one with `atelier local`, or name another with --coordinator"
+        "cannot reach the coordinator at {url}: {cause}\nhint: {}",
+        way_to(url, cause)
     )]
     Unreachable {
         /// Where it should be.
@@ -110,6 +110,30 @@ pub enum RpcError {
         /// Its own words.
         message: String,
     },
+}
+
+/// What to do about a coordinator that does not answer.
+fn way_to(url: &str, cause: &str) -> &'static str {
+    if cause.contains("lookup") {
+        return "no machine has that name; check --coordinator";
+    }
+    if cause.contains("frame") || cause.contains("http2") {
+        return "something else answers there; the board and S3 have ports of their own, and gRPC mostly has 7878";
+    }
+    let is_here = url
+        .split(',')
+        .filter_map(|url| url::Url::parse(url.trim()).ok())
+        .any(|url| match url.host() {
+            Some(url::Host::Domain(name)) => name == "localhost",
+            Some(url::Host::Ipv4(address)) => address.is_loopback(),
+            Some(url::Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        });
+    if is_here {
+        "start one with `atelier local`, or name another with --coordinator"
+    } else {
+        "does it run there, and may this machine connect to its port? `atelier doctor` looks further"
+    }
 }
 
 /// The message with its own hint, or else with this one.
@@ -245,6 +269,23 @@ fn deepest_cause(status: &Status) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_does_not_answer_is_told_with_what_there_is_to_do_about_it() {
+        let told = |url: &str, cause: &str| {
+            let (url, cause) = (url.to_owned(), cause.to_owned());
+            RpcError::Unreachable { url, cause }.to_string()
+        };
+        let refused = "Connection refused (os error 111)";
+        assert!(told("http://127.0.0.1:7878", refused).contains("`atelier local`"));
+        assert!(told("http://[::1]:7878", refused).contains("`atelier local`"));
+        let far = told("https://studio.lan:7878", refused);
+        assert!(far.contains("`atelier doctor`"), "{far}");
+        let name = "failed to lookup address information: Name or service not known";
+        assert!(told("http://studoi:7878", name).contains("no machine has that name"));
+        let board = "frame with invalid size";
+        assert!(told("http://127.0.0.1:7880", board).contains("something else answers"));
+    }
 
     #[test]
     fn the_coordinators_own_hint_comes_before_ours() {

@@ -27,7 +27,11 @@ pub(super) type Text = (String, Range<usize>);
 #[derive(Debug, thiserror::Error)]
 pub enum GridFileError {
     /// It cannot be read.
-    #[error("cannot read the grid file {}: {source}", path.display())]
+    #[error(
+        "cannot read the grid file {}: {source}\n\
+         hint: a grid file is a .toml; photos are said with --photos, and artists with --artists",
+        path.display()
+    )]
     Read {
         /// The file.
         path: PathBuf,

@@ -45,11 +45,12 @@ impl Fleet {
             return Ok(None);
         }
         let overview = scaler::overview(ledger, scaling).await?;
+        let reasons = overview.reasons();
         Ok(overview.standing.map(|standing| Self {
             wanted: standing.wanted,
             machines: standing.machines,
             dollars_per_hour: overview.dollars_per_hour,
-            reasons: standing.reasons.iter().map(ToString::to_string).collect(),
+            reasons,
             trouble: standing.trouble,
         }))
     }

@@ -29,7 +29,8 @@ Examples:
   atelier-coordinator
   atelier-coordinator --data /srv/atelier backup /mnt/backup/atelier
   atelier-coordinator --data /srv/atelier --s3-bucket galleries --s3-region eu-central-1
-  atelier-coordinator --listen 0.0.0.0:7878 --tls-cert server.pem --tls-key server-key.pem --client-ca ca.pem --client-crl crl.pem
+  atelier-coordinator --listen 0.0.0.0:7878 --tls-cert server.pem --tls-key server-key.pem \\
+      --client-ca ca.pem --client-crl crl.pem
   ATELIER_DATABASE='postgres://atelier@db/atelier?sslmode=verify-full' \\
       atelier-coordinator --s3-bucket galleries --s3-region eu-central-1";
 
@@ -155,18 +156,6 @@ pub struct Cli {
     /// S3 endpoint of that bucket [default: AWS' own for the region]
     #[arg(long, env = "ATELIER_S3_ENDPOINT", value_name = "URL", requires = "s3_bucket", value_parser = parse_url)]
     pub s3_endpoint: Option<String>,
-    #[command(flatten)]
-    #[expect(missing_docs, reason = "documented at its type")]
-    pub tls: TlsArgs,
-    #[command(flatten)]
-    #[expect(missing_docs, reason = "documented at its type")]
-    pub limits: LimitArgs,
-    #[command(flatten)]
-    #[expect(missing_docs, reason = "documented at its type")]
-    pub fleet: FleetArgs,
-    #[command(flatten)]
-    #[expect(missing_docs, reason = "documented at its type")]
-    pub identity: IdentityArgs,
     /// A TOML file of URLs that are told when a grid has ended: `[[webhook]]` with `url`, `secret_file` or `secret_env`, and
     /// optionally `name`, `events`, `submitters` and `insecure`
     #[arg(long, env = "ATELIER_WEBHOOKS", value_name = "FILE")]
@@ -178,11 +167,12 @@ pub struct Cli {
     #[arg(long)]
     pub exit_with_stdin: bool,
     /// What is logged: a level, or levels by module as in `info,atelier_coordinator=debug`
-    // The S3 library calls every refusal an error, also a put-if-absent that finds something, which is our daily bread.
+    // The S3 library calls every refusal an error, also a put-if-absent that finds something, which is our daily bread; and
+    // PostgreSQL tells at each start that tables are there.
     #[arg(
         long,
         env = "ATELIER_LOG",
-        default_value = "info,s3s=off",
+        default_value = "info,s3s=off,sqlx::postgres::notice=warn",
         value_name = "FILTER"
     )]
     pub log: String,
@@ -202,6 +192,19 @@ pub struct Cli {
         hide_env_values = true
     )]
     pub otlp_endpoint: Option<String>,
+    // These last: their headings hold for all that follows them.
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at its type")]
+    pub tls: TlsArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at its type")]
+    pub limits: LimitArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at its type")]
+    pub fleet: FleetArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at its type")]
+    pub identity: IdentityArgs,
 }
 
 /// What a coordinator does besides serving.

@@ -145,7 +145,8 @@ impl NodesService {
         };
         let applied = self.apply_one(cell, event).await?;
         if applied.changed {
-            tracing::info!(%cell, attempt = holder.attempt, seconds, "done");
+            let taken = format_args!("{seconds:.1}s");
+            tracing::info!(%cell, attempt = holder.attempt, taken, "done");
             let settings = facts.settings(cell.place).ok_or_else(unknown)?;
             ledger.measured(Measurement {
                 device,

@@ -85,6 +85,10 @@ async fn an_interrupted_demo_leaves_no_process() -> anyhow::Result<()> {
         .await
         .with_context(|| running.log())?;
         running.signal(signal)?;
+        if signal == Signal::INT {
+            // `timeout` and closing terminals signal the process and its group.
+            running.signal(Signal::TERM)?;
+        }
         let status = running.wait().await?;
         if signal == Signal::INT {
             assert_eq!(status.code(), Some(130), "{}", running.log());
@@ -93,6 +97,16 @@ async fn an_interrupted_demo_leaves_no_process() -> anyhow::Result<()> {
             Ok(processes_of(home.path())?.is_empty())
         })
         .await?;
+        if signal == Signal::INT {
+            let left: Vec<_> = std::fs::read_dir(home.path())?
+                .map(|entry| entry.map(|entry| entry.file_name()))
+                .collect::<Result<_, _>>()?;
+            assert!(
+                left.iter()
+                    .all(|name| !name.to_string_lossy().contains("demo")),
+                "{left:?}"
+            );
+        }
     }
     Ok(())
 }

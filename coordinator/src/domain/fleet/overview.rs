@@ -1,6 +1,6 @@
 //! How the fleet stands, for people and for metrics.
 
-use super::{Bounds, Standing};
+use super::{Bounds, Reason, Standing};
 
 /// How the fleet stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,6 +19,17 @@ pub struct Overview {
     pub standing: Option<Standing>,
 }
 
+impl Overview {
+    /// Why as many nodes are wanted as are, in words; not that there was nothing to do when cells have come since.
+    pub fn reasons(&self) -> Vec<String> {
+        let reasons = self.standing.iter().flat_map(|standing| &standing.reasons);
+        reasons
+            .filter(|reason| self.cells_queued == 0 || **reason != Reason::NothingToDo)
+            .map(ToString::to_string)
+            .collect()
+    }
+}
+
 /// Nodes by their states.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counted {
@@ -28,4 +39,43 @@ pub struct Counted {
     pub draining: u32,
     /// They get none.
     pub quarantined: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::domain::fleet::{Memory, Mode};
+
+    #[test]
+    fn that_there_is_nothing_to_do_is_not_told_beside_cells_that_wait() {
+        let standing = Standing {
+            at: Timestamp::UNIX_EPOCH,
+            wanted: 0,
+            machines: None,
+            dollars_per_hour: None,
+            drain_seconds: None,
+            reasons: vec![Reason::Off, Reason::NothingToDo],
+            trouble: None,
+            memory: Memory::default(),
+        };
+        let of = |cells_queued| {
+            let overview = Overview {
+                cells_queued,
+                cells_running: 0,
+                nodes: Counted::default(),
+                dollars_per_hour: None,
+                bounds: Bounds {
+                    mode: Mode::Off,
+                    nodes_min: 0,
+                    nodes_max: 0,
+                },
+                standing: Some(standing.clone()),
+            };
+            overview.reasons().len()
+        };
+        assert_eq!(of(0), 2);
+        assert_eq!(of(1), 1);
+    }
 }

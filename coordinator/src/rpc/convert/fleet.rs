@@ -68,6 +68,7 @@ pub(crate) fn fleet(overview: Overview, scaling: &Scaling) -> v1::DescribeRespon
         mode: mode.into(),
         nodes_min: overview.bounds.nodes_min,
         nodes_max: overview.bounds.nodes_max,
+        reasons: overview.reasons(),
         driver: scaling.driver.word().to_owned(),
         dollars_per_hour_max: scaling.policy.dollars_per_hour_max,
         grid_dollars_max: scaling.policy.grid_dollars_max,
@@ -78,7 +79,6 @@ pub(crate) fn fleet(overview: Overview, scaling: &Scaling) -> v1::DescribeRespon
         response.drain_time = drain_time.and_then(Result::ok).map(wire_duration);
         response.nodes_wanted = standing.wanted;
         response.machines = standing.machines.map(machines);
-        response.reasons = standing.reasons.iter().map(ToString::to_string).collect();
         response.trouble = standing.trouble.unwrap_or_default();
         response.looked_at = Some(timestamp(standing.at));
         response.boot_seconds = standing.memory.boot_seconds;

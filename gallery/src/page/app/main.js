@@ -78,7 +78,7 @@ class Page {
       element(
         "div",
         { class: "switch", role: "group", "aria-label": "Favourites" },
-        element("span", {}, marked > 0 ? "★ " + marked : "★ no favourites yet"),
+        element("span", {}, marked > 0 ? "★ " + marked : "★ no favourites yet: f marks one"),
         ...(marked > 0 ? [only, share, save] : []),
       ),
       this.said,
