@@ -117,8 +117,9 @@ fn way_to(url: &str, cause: &str) -> &'static str {
     if cause.contains("lookup") {
         return "no machine has that name; check --coordinator";
     }
-    if cause.contains("frame") || cause.contains("http2") {
-        return "something else answers there; the board and S3 have ports of their own, and gRPC mostly has 7878";
+    // What a server of HTTP/1.1 makes of gRPC.
+    if cause.contains("broken pipe") {
+        return "it was broken off; is that the port of gRPC, mostly 7878? The board and S3 have ports of their own";
     }
     let is_here = url
         .split(',')
@@ -283,8 +284,8 @@ mod tests {
         assert!(far.contains("`atelier doctor`"), "{far}");
         let name = "failed to lookup address information: Name or service not known";
         assert!(told("http://studoi:7878", name).contains("no machine has that name"));
-        let board = "frame with invalid size";
-        assert!(told("http://127.0.0.1:7880", board).contains("something else answers"));
+        let board = "stream closed because of a broken pipe";
+        assert!(told("http://127.0.0.1:7880", board).contains("the port of gRPC"));
     }
 
     #[test]
