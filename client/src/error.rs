@@ -69,7 +69,7 @@ pub enum Error {
     Node(#[from] NodeError),
     /// What cannot be undone wants a yes, and there is nobody to give it.
     #[error(
-        "`atelier {command}` asks before it does so, and here is nobody to ask\nhint: say --yes if you mean it"
+        "`atelier {command}` asks before it does so, and there is no terminal to ask on: nothing was done\nhint: say --yes if you mean it"
     )]
     NobodyToAsk {
         /// The command.

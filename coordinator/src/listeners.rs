@@ -127,3 +127,21 @@ impl Doors {
         Ok(format!("{scheme}://{}", tcp.local_addr()?))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_address_that_is_taken_is_told_with_its_option() {
+        let taken = listen_on((Ipv4Addr::LOCALHOST, 0).into(), "--listen").await;
+        let address = taken.as_ref().unwrap().local_addr().unwrap();
+        let error = listen_on(address, "--board-listen").await.unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains(&address.to_string()), "{error}");
+        assert!(
+            error.ends_with("another address with --board-listen"),
+            "{error}"
+        );
+    }
+}

@@ -56,7 +56,7 @@ pub struct Store {
     dialect: Dialect,
     writer: AnyPool,
     readers: AnyPool,
-    /// Turns at reading whole grids: these take long, and connections are left for what is short.
+    /// Turns at reading large grids as a whole: this takes long, and connections and processors are left for what is short.
     whole_grids: Semaphore,
     /// Of PostgreSQL alone: for what `Any` does not have.
     postgres: Option<PgPool>,

@@ -152,7 +152,7 @@ def document(listed: dict[str, list[Metric]], rules: dict[str, str]) -> str:
         "Written by [generate.py](../deploy/monitoring/generate.py) from [metrics.toml](../proto/src/metrics.toml), which the",
         "programs register their metrics from.",
         "",
-        "A coordinator serves them at `/metrics` of its board and of `--metrics-listen`, a node at `--metrics`, as OpenMetrics.",
+        "They are at `/metrics` of a coordinator's board and of where `--metrics-listen` of a coordinator or a node says, as OpenMetrics.",
         "[dashboard.json](../deploy/monitoring/dashboard.json) shows all of them in Grafana;",
         "[alerts.yaml](../deploy/monitoring/alerts.yaml) has rules for Prometheus.",
     ]

@@ -208,7 +208,7 @@ def check_settings(objects: Objects) -> Problems:
         ports = {str(port["containerPort"]) for port in container(workload)["ports"]}
         listens = {
             environment[variable].rpartition(":")[2]
-            for variable in ("ATELIER_LISTEN", "ATELIER_BOARD_LISTEN", "ATELIER_S3_LISTEN", "ATELIER_METRICS")
+            for variable in ("ATELIER_LISTEN", "ATELIER_BOARD_LISTEN", "ATELIER_S3_LISTEN", "ATELIER_METRICS_LISTEN")
             if variable in environment
         }
         if ports != listens:

@@ -284,8 +284,8 @@ pub struct RunArgs {
     )]
     pub preview_interval: humantime::Duration,
     /// Address of this node's metrics for Prometheus and of its answers to probes (/healthz, /readyz), as in 127.0.0.1:9100 [default: nowhere]
-    #[arg(long, env = "ATELIER_METRICS", value_name = "ADDRESS")]
-    pub metrics: Option<SocketAddr>,
+    #[arg(long, env = "ATELIER_METRICS_LISTEN", value_name = "ADDRESS")]
+    pub metrics_listen: Option<SocketAddr>,
     /// Serve metrics beyond this machine, to whoever asks, and send the token beyond it without TLS, too
     #[arg(long, env = "ATELIER_INSECURE")]
     pub insecure: bool,
@@ -317,7 +317,7 @@ pub struct RenderArgs {
     pub start: Option<PathBuf>,
     /// Where the picture goes: .jpg or .png (16 bits a channel with --set format=png16)
     #[arg(short, long, value_name = "FILE")]
-    pub output: PathBuf,
+    pub out: PathBuf,
     /// A named set of render settings: fine, classic, gatys or neural-style; what --set says counts more
     #[arg(long, value_name = "NAME")]
     pub preset: Option<Preset>,

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 
 use crate::programs::Running;
 
-/// The URL of the metrics of a node that was started with `--metrics`, as its first line names it.
+/// The URL of the metrics of a node that was started with `--metrics-listen`, as its first line names it.
 pub async fn served_at(node: &mut Running) -> anyhow::Result<String> {
     let ready: serde_json::Value = serde_json::from_str(&node.line().await?)?;
     let url = ready["ready"]["metrics"].as_str();

@@ -73,12 +73,11 @@ pub(super) async fn fetch_and_tell(context: &Context, args: FetchArgs) -> Result
         printer.warn("this grid is still being rendered: the gallery shows what there is so far; fetch it again later");
     }
     let files = counted(fetched.files, "file");
+    let size = indicatif::HumanBytes(fetched.bytes);
     printer.say(&match fetched.fetched {
         0 => format!("{files}, all of them here already"),
-        some => format!(
-            "{files}, {some} of them fetched ({})",
-            indicatif::HumanBytes(fetched.bytes)
-        ),
+        all if all == fetched.files => format!("{files} fetched ({size})"),
+        some => format!("{files}, {some} of them fetched ({size})"),
     });
     if printer.json_wanted() {
         printer.json(&Answer {

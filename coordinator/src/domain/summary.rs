@@ -73,6 +73,11 @@ impl Counts {
         self.queued + self.leased + self.rendering
     }
 
+    /// Cells that there are.
+    pub fn total(&self) -> u32 {
+        self.open() + self.done + self.failed + self.cancelled
+    }
+
     /// The count of the cells that are in the state of this one.
     pub fn of_mut(&mut self, cell: &Cell) -> &mut u32 {
         match cell {

@@ -87,15 +87,19 @@ impl GridsService {
         let mut changes = store.changes(grid, 0).await?;
         let attempts = store.failed_attempts(grid, FAILED_ATTEMPTS_MAX).await?;
         let estimate = estimates::of_grid(ledger, &changes.summary).await?;
-        changes.cells.sort_by_key(|record| record.id.place);
-        let cells = changes.cells.iter();
-        Ok(v1::GetResponse {
-            grid: Some(convert::grid(&changes.summary, estimate, &facts.spec)),
-            cells: cells
-                .filter_map(|cell| convert::cell(cell, &facts))
-                .collect(),
-            failed_attempts: attempts.into_iter().map(convert::attempt).collect(),
-        })
+        // Of a large grid, that keeps a thread for long.
+        let described = tokio::task::spawn_blocking(move || {
+            changes.cells.sort_by_key(|record| record.id.place);
+            let cells = changes.cells.iter();
+            v1::GetResponse {
+                grid: Some(convert::grid(&changes.summary, estimate, &facts.spec)),
+                cells: cells
+                    .filter_map(|cell| convert::cell(cell, &facts))
+                    .collect(),
+                failed_attempts: attempts.into_iter().map(convert::attempt).collect(),
+            }
+        });
+        Ok(described.await?)
     }
 
     async fn log(&self, cell: CellId) -> Result<v1::LogsResponse, RpcError> {

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use atelier_gallery::bucket::BucketError;
 use atelier_proto::retry;
+use tokio::task::JoinError;
 use tonic::{Code, Status};
 
 use crate::dispatch::NotGiven;
@@ -58,6 +59,8 @@ pub(super) enum RpcError {
     Random(getrandom::Error),
     #[error("nobody has looked who calls")]
     NotAdmitted,
+    #[error("the answer was not made: {0}")]
+    NotMade(#[from] JoinError),
 }
 
 impl RpcError {
@@ -73,7 +76,7 @@ impl RpcError {
             // Whatever the bucket says of the coordinator's call, the caller can only wait until it is mended.
             Self::Bucket(_) | Self::ShuttingDown | Self::NotRead(_) => Code::Unavailable,
             Self::Limited(_) => Code::ResourceExhausted,
-            Self::Random(_) | Self::NotAdmitted => Code::Internal,
+            Self::Random(_) | Self::NotAdmitted | Self::NotMade(_) => Code::Internal,
         }
     }
 }

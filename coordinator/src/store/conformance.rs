@@ -129,7 +129,7 @@ pub(super) async fn all(store: &Store) {
     cells::leases_that_are_over_are_found(store).await;
     cells::what_is_unknown_is_said_so(store).await;
     cells::what_was_logged_of_a_cell_is_kept_with_its_attempts(store).await;
-    grids::a_large_grid_is_kept_whole(store).await;
+    grids::a_large_grid_is_kept_whole_and_read_in_turn(store).await;
     cells::reconstructions_are_cells_like_others(store).await;
     outbox::each_end_of_a_grid_is_kept_once(store).await;
     outbox::an_end_waits_for_its_gallery_and_not_for_ever(store).await;

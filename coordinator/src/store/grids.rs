@@ -20,6 +20,9 @@ use super::{Store, StoreError, cells};
 use crate::domain::grid::GridSpec;
 use crate::domain::summary::{Changes, GridState, GridSummary};
 
+/// A grid of more cells takes long to read as a whole.
+const CELLS_MANY: u32 = 1_000;
+
 /// Which grids are listed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
@@ -62,12 +65,14 @@ impl Store {
     }
 
     /// A grid and those of its cells that changed after a sequence number, at one moment; 0: all of them, for which a call waits
-    /// for its turn.
+    /// for its turn if they are many.
     pub async fn changes(&self, grid: GridId, after_sequence: u64) -> Result<Changes, StoreError> {
-        let _turn = match after_sequence {
+        let _turn = if after_sequence == 0 && self.summary(grid).await?.counts.total() > CELLS_MANY
+        {
             // Nobody closes it.
-            0 => self.whole_grids.acquire().await.ok(),
-            _ => None,
+            self.whole_grids.acquire().await.ok()
+        } else {
+            None
         };
         let mut transaction = self.read().await?;
         Ok(Changes {

@@ -152,9 +152,10 @@ impl Store {
     }
 }
 
-/// How many of so many connections may read whole grids at once.
+/// How many of so many connections may read large grids as a whole at once: what they bring is read on processors of the
+/// coordinator's own, of which there may be two.
 fn share_of(connections: u32) -> usize {
-    (connections as usize / 2).max(1)
+    (connections as usize / 4).max(1)
 }
 
 async fn pool(

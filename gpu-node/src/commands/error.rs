@@ -50,7 +50,7 @@ pub enum CommandError {
         /// What is wrong with it.
         source: PictureError,
     },
-    /// `--output` names a format that is not written.
+    /// `--out` names a format that is not written.
     #[error(
         "cannot tell the format of {}\nhint: let its name end with .jpg or .png",
         path.display()
@@ -59,7 +59,7 @@ pub enum CommandError {
         /// As it was given.
         path: PathBuf,
     },
-    /// `--output` and `--set format=…` contradict each other.
+    /// `--out` and `--set format=…` contradict each other.
     #[error(
         "format={format} does not go into {}\nhint: let its name end with .{}, or leave the format out",
         path.display(), format.extension()
@@ -134,16 +134,16 @@ pub enum CommandError {
         /// The checkpoint.
         path: PathBuf,
     },
-    /// `--metrics` names an address that cannot be had.
-    #[error("cannot listen on {address}: {source}\nhint: name another one with --metrics")]
+    /// `--metrics-listen` names an address that cannot be had.
+    #[error("cannot listen on {address}: {source}\nhint: name another one with --metrics-listen")]
     Listen {
         /// As it was given.
         address: SocketAddr,
         /// What the system says.
         source: io::Error,
     },
-    /// `--metrics` names an address that others can reach.
-    #[error("--metrics: {0}")]
+    /// `--metrics-listen` names an address that others can reach.
+    #[error("--metrics-listen: {0}")]
     Exposed(#[from] Exposed),
     /// Something that every system has.
     #[error("this system refused: {0}")]

@@ -36,7 +36,7 @@ pub(super) async fn render(args: RenderArgs) -> Result<(), CommandError> {
     let settings = settings(&args)?;
     let inputs = Inputs::open(&args)?;
     // Asked for before the work, so that a folder that cannot be written costs nobody an hour.
-    let output = WholeFile::begin(&args.output)?;
+    let output = WholeFile::begin(&args.out)?;
     let report = args.report.as_deref().map(WholeFile::begin).transpose()?;
     let kept = args.checkpoint.clone().map(CheckpointFile::new);
     let checkpoint = match &kept {
@@ -75,7 +75,7 @@ pub(super) async fn render(args: RenderArgs) -> Result<(), CommandError> {
     let about = provenance(&job, &outcome.network);
     let format = settings.format;
     let bytes = picture::encode(&rendered.picture, format, &about).map_err(CommandError::Encode)?;
-    let picture = PictureReport::new(&args.output, &rendered.picture, &bytes);
+    let picture = PictureReport::new(&args.out, &rendered.picture, &bytes);
     output.finish(&bytes)?;
     if let Some(output) = report {
         let report = Report {
@@ -99,7 +99,7 @@ pub(super) async fn render(args: RenderArgs) -> Result<(), CommandError> {
         file.remove();
     }
     tracing::info!(
-        picture = %args.output.display(),
+        picture = %args.out.display(),
         seconds = rendered.seconds,
         evaluations = rendered.evaluations,
         loss = rendered.loss,

@@ -67,7 +67,7 @@ pub(super) async fn run(args: RunArgs, logs: Logs) -> Result<(), CommandError> {
     };
     let metrics = Metrics::default();
     let start_up = StartUp::new(metrics.clone());
-    let metrics_url = match args.metrics {
+    let metrics_url = match args.metrics_listen {
         Some(address) => {
             check_local(address, args.insecure)?;
             let shutdown = departure.at_once().clone();

@@ -12,7 +12,7 @@ use atelier_tests::programs::PATIENCE;
 #[tokio::test(flavor = "multi_thread")]
 async fn cells_are_rendered_together_and_fail_alone() -> anyhow::Result<()> {
     let mut cluster = Cluster::coordinator().await?;
-    cluster.start_node_with(&["--metrics", "127.0.0.1:0"])?;
+    cluster.start_node_with(&["--metrics-listen", "127.0.0.1:0"])?;
     let url = served_at(&mut cluster.nodes[0]).await?;
     let work = tempfile::tempdir()?;
     pictures::grid(work.path(), 4, 2)?;

@@ -209,7 +209,7 @@ async fn a_node_that_is_asked_to_leave_hands_back_what_it_has_rendered() -> anyh
         .put(&key(&grid, prepared)?, bytes.into(), "", None)
         .await?;
 
-    let args = [&never[..], &["--metrics", "127.0.0.1:0"]].concat();
+    let args = [&never[..], &["--metrics-listen", "127.0.0.1:0"]].concat();
     cluster.start_node_with(&args)?;
     let metrics = served_at(&mut cluster.nodes[1]).await?;
     let ended = cluster.until_done(&grid).await?;

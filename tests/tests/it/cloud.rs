@@ -318,12 +318,14 @@ async fn what_is_not_ours_or_makes_no_sense_is_left_alone() -> anyhow::Result<()
         "{}",
         refused.stderr
     );
-    // Nobody is asked where nobody can answer.
+    // Nobody is asked where nobody can answer, but told.
     let silent = account
         .atelier(&[&["cloud", "up", "lab"], &NEW[..]].concat())
         .await?;
     assert_eq!(silent.code(), Some(2), "{}", silent.stderr);
-    assert!(silent.stderr.contains("--yes"), "{}", silent.stderr);
+    for words in ["lab in us-east-1 is to be made", "= at most", "--yes"] {
+        assert!(silent.stderr.contains(words), "{words}: {}", silent.stderr);
+    }
     let unknown = account.atelier(&["list", "--profile", "lab"]).await?;
     assert_eq!(unknown.code(), Some(3), "{}", unknown.stderr);
 

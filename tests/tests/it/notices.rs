@@ -126,7 +126,7 @@ async fn an_interrupted_node_hands_its_cells_to_the_next_which_repeats_nothing()
         "1h",
         "--label",
         "zone=here",
-        "--metrics",
+        "--metrics-listen",
         "127.0.0.1:0",
     ];
     start_on_ec2(&mut cluster, &metadata.url, Some(&aws.url), &args)?;
@@ -183,7 +183,7 @@ async fn an_interrupted_node_hands_its_cells_to_the_next_which_repeats_nothing()
             .all(|why| *why == "spot interruption")
     );
 
-    let alone = ["--batch", "1", "--metrics", "127.0.0.1:0"];
+    let alone = ["--batch", "1", "--metrics-listen", "127.0.0.1:0"];
     cluster.start_node_with(&alone)?;
     let metrics = served_at(&mut cluster.nodes[1]).await?;
     let ended = cluster.until_done(&grid).await?;

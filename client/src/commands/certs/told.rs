@@ -88,7 +88,8 @@ pub(super) fn made_client(
     printer.say(&match role {
         Role::Node => format!(
             "bring ca.pem, the certificate and its key to the node, and start it with:\n  \
-             atelier-node run --coordinator https://{host}:7878 {files}"
+             atelier-node run --name {} --coordinator https://{host}:7878 \\\n    {files}",
+            made.entry.name
         ),
         Role::Client | Role::Operator | Role::ReadOnly => format!(
             "bring ca.pem, the certificate and its key to who it is for, and then:\n  \

@@ -30,7 +30,7 @@ Examples:
   atelier cloud down studio --delete-bucket --yes
 
 Ends all nodes, then removes the stack and the profile of its name. A snapshot of the database stays, and so does the bucket \
-with its galleries, unless --delete-bucket is said. Asks on a terminal; elsewhere it needs --yes. A removal that failed, or \
+with its galleries, unless --delete-bucket is said. Asks on a terminal; elsewhere it only tells, unless --yes is said. A removal that failed, or \
 that nobody waited for, goes on when the same is said again.")]
 #[expect(
     clippy::struct_excessive_bools,
@@ -79,9 +79,6 @@ pub async fn run(
     access: &AccessArgs,
     args: DownArgs,
 ) -> Result<Exit, Error> {
-    if !args.yes {
-        confirm::check_somebody_is_there("cloud down")?;
-    }
     let desk = Desk::open(printer, shutdown, access, args.stack).await?;
     let looking = look(&desk, args.delete_bucket);
     let remains = desk.unless_interrupted(NOTHING_DONE, looking).await?;
@@ -91,6 +88,7 @@ pub async fn run(
     }
     printer.say(&what_goes(&remains, args.delete_bucket));
     if !args.yes {
+        confirm::check_somebody_is_there("cloud down")?;
         let question = format!("Remove {}?", desk.name);
         confirm::confirm(printer, shutdown, &question, NOTHING_DONE).await?;
     }

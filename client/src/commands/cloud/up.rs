@@ -40,7 +40,7 @@ Examples:
 
 Makes a CloudFormation stack of this name, after telling what it is made of and what it costs; of a stack that is there already, \
 it changes what is said. Writes a profile, so that --profile NAME leads to it from then on. Ctrl-C ends the wait and not the \
-stack. Asks on a terminal; elsewhere it needs --yes. Prints where everything is.")]
+stack. Asks on a terminal; elsewhere it only tells, unless --yes is said. Prints where everything is.")]
 pub struct UpArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented at its type")]
@@ -63,9 +63,6 @@ pub async fn run(
     access: &AccessArgs,
     args: UpArgs,
 ) -> Result<Exit, Error> {
-    if !args.yes {
-        confirm::check_somebody_is_there("cloud up")?;
-    }
     let (given, weights) = args.template.given().await?;
     let prices = prices(args.prices.as_deref())?;
     let desk = Desk::open(printer, shutdown, access, args.stack).await?;
@@ -153,6 +150,7 @@ async fn ask(desk: &Desk<'_>, plan: &Plan, yes: bool) -> Result<(), Error> {
     if yes {
         return Ok(());
     }
+    confirm::check_somebody_is_there("cloud up")?;
     let question = plan.question(&desk.name);
     confirm::confirm(desk.printer, desk.shutdown, &question, NOTHING_DONE).await
 }

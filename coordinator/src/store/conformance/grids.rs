@@ -1,5 +1,7 @@
 //! Grids: made once, steered, ended, listed, deleted, forgotten.
 
+use std::pin::pin;
+
 use super::*;
 
 pub(super) async fn submitting_twice_makes_one_grid(store: &Store) {
@@ -237,12 +239,27 @@ pub(super) async fn a_history_runs_out(store: &Store) {
 }
 
 /// More cells than one statement can insert.
-pub(super) async fn a_large_grid_is_kept_whole(store: &Store) {
-    let grid = submit(store, draft(100, 45), 0).await;
-    let changes = store.changes(grid, 0).await.unwrap();
-    assert_eq!(
-        (changes.cells.len(), changes.summary.counts.queued),
-        (4500, 4500)
-    );
-    assert_eq!(store.cancel_grid(grid, at(1)).await.unwrap(), 4500);
+pub(super) async fn a_large_grid_is_kept_whole_and_read_in_turn(store: &Store) {
+    let large = submit(store, draft(100, 45), 0).await;
+    let small = submit(store, draft(2, 2), 0).await;
+    let turns = store.whole_grids.available_permits();
+    let turns = store.whole_grids.acquire_many(turns.try_into().unwrap());
+    let turns = turns.await.unwrap();
+    let mut reading = pin!(store.changes(large, 0));
+    // What is short goes past whoever waits.
+    tokio::select! {
+        biased;
+        _ = &mut reading => panic!("a large grid was read out of turn"),
+        cells = async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            store.changes(small, 0).await.unwrap().cells
+        } => assert_eq!(cells.len(), 4),
+    }
+    drop(turns);
+    let changes = reading.await.unwrap();
+    assert_eq!(changes.summary.counts.queued, 4500);
+    let places = changes.cells.iter().map(|record| record.id.place);
+    assert!(places.eq(0..4500));
+    assert_eq!(store.cancel_grid(large, at(1)).await.unwrap(), 4500);
+    store.cancel_grid(small, at(1)).await.unwrap();
 }

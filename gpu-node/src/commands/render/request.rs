@@ -43,7 +43,7 @@ fn resolved(args: &RenderArgs) -> Result<RenderSettings, CommandError> {
             patch.start = Some(Start::Noise);
         }
     }
-    patch.format = Some(format(&args.output, patch.format)?);
+    patch.format = Some(format(&args.out, patch.format)?);
     Ok(patch.resolve())
 }
 
