@@ -120,6 +120,8 @@ impl<'a> Site<'a> {
             .args(["--listen", "127.0.0.1:0", "--s3-listen", "127.0.0.1:0"])
             .arg("--no-board")
             .args(["--cells-max", &scale.cells.max(200_000).to_string()])
+            // One client here fills the database of a whole studio.
+            .args(["--client-calls-per-second", "100000"])
             .arg("--exit-with-stdin")
             .arg("--data")
             .arg(folder.path().join("data"));
