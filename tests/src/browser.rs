@@ -151,6 +151,18 @@ impl Browser {
     /// # Errors
     /// When it never is.
     pub async fn until(&mut self, expression: &str) -> anyhow::Result<()> {
+        self.until_within(PATIENCE, expression).await
+    }
+
+    /// The same of what may take longer, as painting does.
+    ///
+    /// # Errors
+    /// When it is not true within that time.
+    pub async fn until_within(
+        &mut self,
+        patience: Duration,
+        expression: &str,
+    ) -> anyhow::Result<()> {
         let asking = async {
             loop {
                 match self.value(expression).await {
@@ -163,7 +175,7 @@ impl Browser {
                 tokio::time::sleep(LOOK_INTERVAL).await;
             }
         };
-        if let Ok(result) = tokio::time::timeout(PATIENCE, asking).await {
+        if let Ok(result) = tokio::time::timeout(patience, asking).await {
             return result;
         }
         let said = self.value("document.body.innerText").await?;

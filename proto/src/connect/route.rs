@@ -1,7 +1,7 @@
 //! Carries calls to one coordinator, or to several in turn, with the token if there is one.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -20,8 +20,11 @@ use super::trust::Trust;
 use super::{AccessError, Place};
 use crate::clock::Stopwatch;
 
-/// One that did not answer is passed over for so long, if there is another.
-const PASSED_OVER_DURATION: Duration = Duration::from_secs(1);
+/// One that did not answer is passed over for so long, if there is another, and for twice as long each time that it does not
+/// answer again: what is tried there is lost.
+const PASSED_OVER_FIRST: Duration = Duration::from_secs(1);
+/// However often it did not.
+const PASSED_OVER_MAX: Duration = Duration::from_secs(30);
 
 /// A way to one or more coordinators over one database; what the clients of `atelier.v1` call by. Clones share
 /// connections, which are made at the first call. Calls go to one after the other, and pass over those that did not answer
@@ -38,7 +41,39 @@ pub struct Route {
 pub(super) struct Way {
     channel: Channel,
     fault: Fault,
-    failed: Mutex<Option<Stopwatch>>,
+    failure: Mutex<Option<Failure>>,
+}
+
+/// That one did not answer, and for how long it is not asked again.
+#[derive(Debug, Clone, Copy)]
+struct Failure {
+    since: Stopwatch,
+    passed_over: Duration,
+}
+
+impl Failure {
+    fn lasts(&self) -> bool {
+        self.since.elapsed() < self.passed_over
+    }
+
+    /// One more, after those before.
+    fn after(before: Option<Self>) -> Self {
+        match before {
+            // A call that was on its way meanwhile says nothing new.
+            Some(before) if before.lasts() => before,
+            _ => Self {
+                since: Stopwatch::start(),
+                passed_over: longer(before.map(|it| it.passed_over)),
+            },
+        }
+    }
+}
+
+/// For how long it is passed over next.
+fn longer(before: Option<Duration>) -> Duration {
+    before.map_or(PASSED_OVER_FIRST, |before| {
+        (before * 2).min(PASSED_OVER_MAX)
+    })
 }
 
 impl Way {
@@ -62,18 +97,17 @@ impl Way {
         Ok(Self {
             channel: endpoint.connect_with_connector_lazy(connector),
             fault,
-            failed: Mutex::default(),
+            failure: Mutex::default(),
         })
     }
 
-    fn failed(&self, now: Option<Stopwatch>) {
+    fn failure(&self) -> MutexGuard<'_, Option<Failure>> {
         // Each change is one assignment, so a panic elsewhere leaves it whole.
-        *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = now;
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn is_passed_over(&self) -> bool {
-        let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        failed.is_some_and(|since| since.elapsed() < PASSED_OVER_DURATION)
+        self.failure().is_some_and(|failure| failure.lasts())
     }
 
     async fn call(&self, request: Request<Body>) -> Result<Response<Body>, StdError> {
@@ -84,11 +118,13 @@ impl Way {
         };
         match answered.await {
             Ok(answer) => {
-                self.failed(None);
+                *self.failure() = None;
                 Ok(answer)
             }
             Err(error) => {
-                self.failed(Some(Stopwatch::start()));
+                let mut failure = self.failure();
+                *failure = Some(Failure::after(*failure));
+                drop(failure);
                 match self.fault.get() {
                     Some(fault) => Err(refused(fault).into()),
                     None => Err(error.into()),
@@ -142,5 +178,31 @@ impl Service<Request<Body>> for Route {
         let ways = self.ways.clone();
         let chosen = self.choose();
         Box::pin(async move { ways[chosen].call(request).await })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_answer_is_asked_ever_more_seldom() {
+        let times = std::iter::successors(Some(longer(None)), |&before| Some(longer(Some(before))));
+        let seconds: Vec<u64> = times.take(7).map(|it| it.as_secs()).collect();
+        assert_eq!(seconds, [1, 2, 4, 8, 16, 30, 30]);
+    }
+
+    #[test]
+    fn calls_that_fail_together_count_once() {
+        let first = Failure::after(None);
+        assert!(first.lasts());
+        let together = Failure::after(Some(first));
+        assert_eq!(together.passed_over, PASSED_OVER_FIRST);
+        let over = Failure {
+            passed_over: Duration::from_nanos(1),
+            ..first
+        };
+        assert!(!over.lasts());
+        assert_eq!(Failure::after(Some(over)).passed_over.as_nanos(), 2);
     }
 }

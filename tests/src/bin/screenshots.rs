@@ -2,6 +2,7 @@
 //! its samples are painted once more.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use atelier_tests::browser::Browser;
@@ -12,6 +13,8 @@ use image::codecs::jpeg::JpegEncoder;
 
 /// Of JPEGs, of 100.
 const QUALITY: u8 = 88;
+/// How long two processors may paint before there is something to be seen.
+const PAINTING_PATIENCE: Duration = Duration::from_mins(15);
 
 /// What is done in a page before its picture is taken, and where that goes.
 const SHOTS: [(&str, &str, &str); 2] = [
@@ -94,7 +97,8 @@ async fn at_work(browser: &mut Browser, gallery: &Path, docs: &Path) -> anyhow::
         .go(&format!("{}/grids/{grid}/live", cluster.board))
         .await?;
     browser
-        .until(
+        .until_within(
+            PAINTING_PATIENCE,
             "document.querySelectorAll('#done img').length >= 2 \
              && [...document.querySelectorAll('#painting progress')].filter((it) => it.value > 90).length >= 2",
         )
