@@ -142,7 +142,7 @@ impl Renderer {
             ),
         };
         let halves = match options.precision {
-            Precision::Auto => precision::gains_by_bfloat16(device.torch)?,
+            Precision::Auto => precision::gains_by_bfloat16(device.torch),
             Precision::Float32 => false,
             Precision::Bfloat16 => {
                 if device.torch == tch::Device::Cpu && !precision::processors_have_bfloat16() {

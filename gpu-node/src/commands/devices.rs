@@ -84,12 +84,15 @@ fn with(device: &DeviceInfo) -> String {
         1 => "1 core".to_owned(),
         many => format!("{many} cores"),
     });
-    let bfloat16 = device
-        .bfloat16
-        .map(|has| if has { "bfloat16" } else { "no bfloat16" }.to_owned());
+    let bfloat16 = if device.bfloat16 {
+        "bfloat16"
+    } else {
+        "no bfloat16"
+    };
     let capability = device.compute_capability.as_ref();
     let capability = capability.map(|number| format!("compute capability {number}"));
-    let all = [cores, bfloat16, capability].into_iter().flatten();
+    let all = [cores, Some(bfloat16.to_owned()), capability];
+    let all = all.into_iter().flatten();
     all.collect::<Vec<_>>().join(", ")
 }
 
@@ -105,7 +108,7 @@ mod tests {
             memory_bytes: None,
             memory_free_bytes: None,
             cores: None,
-            bfloat16: None,
+            bfloat16: false,
             compute_capability: None,
         }
     }
@@ -116,13 +119,14 @@ mod tests {
             memory_bytes: Some(24 << 30),
             memory_free_bytes: Some(22 << 30),
             cores: Some(2),
-            bfloat16: Some(true),
+            bfloat16: true,
             ..device("cpu", false)
         };
         let gpu = DeviceInfo {
             name: Some("NVIDIA H100 80GB HBM3".to_owned()),
             memory_bytes: Some(80 << 30),
             memory_free_bytes: Some(79 << 30),
+            bfloat16: true,
             compute_capability: Some("9.0".to_owned()),
             ..device("cuda:0", true)
         };

@@ -8,7 +8,7 @@ use tch::Cuda;
 use super::cuda;
 use super::device::{self, DeviceChoice};
 use super::host_memory::available_bytes;
-use super::precision::processors_have_bfloat16;
+use super::precision::{gpu_has_bfloat16, processors_have_bfloat16};
 
 /// The version of libtorch that this program was built for, as in `2.11.0`; `unknown` where its headers do not tell.
 pub const LIBTORCH_VERSION: &str = env!("ATELIER_LIBTORCH");
@@ -28,9 +28,8 @@ pub struct DeviceInfo {
     pub memory_free_bytes: Option<u64>,
     /// Of processors: those that this program may use.
     pub cores: Option<usize>,
-    /// Of processors: whether they multiply bfloat16 themselves, with which convolutions are faster. Of a GPU it is measured
-    /// when a renderer is loaded.
-    pub bfloat16: Option<bool>,
+    /// Whether it multiplies bfloat16 itself, with which convolutions are faster.
+    pub bfloat16: bool,
     /// Of NVIDIA GPUs, as in `9.0`.
     pub compute_capability: Option<String>,
 }
@@ -53,13 +52,14 @@ fn processors(auto: bool) -> DeviceInfo {
         memory_bytes: Some(device::total_memory_bytes()),
         memory_free_bytes: available_bytes(),
         cores: std::thread::available_parallelism().ok().map(Into::into),
-        bfloat16: Some(processors_have_bfloat16()),
+        bfloat16: processors_have_bfloat16(),
         compute_capability: None,
     }
 }
 
 fn gpu(number: usize, auto: bool) -> DeviceInfo {
     let memory = cuda::memory(number);
+    let capability = cuda::compute_capability(number);
     DeviceInfo {
         device: DeviceChoice::Cuda(number).to_string(),
         auto,
@@ -67,9 +67,8 @@ fn gpu(number: usize, auto: bool) -> DeviceInfo {
         memory_bytes: memory.map(|(_, total)| total),
         memory_free_bytes: memory.map(|(free, _)| free),
         cores: None,
-        bfloat16: None,
-        compute_capability: cuda::compute_capability(number)
-            .map(|(major, minor)| format!("{major}.{minor}")),
+        bfloat16: gpu_has_bfloat16(capability),
+        compute_capability: capability.map(|(major, minor)| format!("{major}.{minor}")),
     }
 }
 

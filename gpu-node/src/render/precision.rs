@@ -3,8 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use atelier_proto::clock::Stopwatch;
-use tch::{Cuda, Device, Kind, TchError, Tensor};
+use tch::Device;
+
+use super::cuda;
 
 /// What `--precision` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -51,24 +52,22 @@ impl fmt::Display for Precision {
     }
 }
 
-/// A GPU without units for bfloat16 emulates it, several times slower than float32; one with them is several times
-/// faster. Anything between is noise.
-const GAIN_MIN: f64 = 1.3;
-/// The convolution that is timed: images, channels, side.
-const TRIAL: (i64, i64, i64) = (4, 128, 128);
-const TRIALS: u32 = 5;
+/// The first compute capability whose matrix units multiply bfloat16, at twice the rate of TF32 (CUDA C++ Programming
+/// Guide, "Compute Capabilities"). Older GPUs emulate it, several times slower than float32.
+const BFLOAT16_CAPABILITY: (i32, i32) = (8, 0);
 
-/// Whether the device gains by bfloat16: the processors say so, a GPU is timed.
-pub(super) fn gains_by_bfloat16(device: Device) -> Result<bool, TchError> {
+/// Whether the device gains by bfloat16. What it is says so, no trial: one short enough to be made at each start says
+/// something else now and then, and a node would then paint in other numbers than the day before.
+pub(super) fn gains_by_bfloat16(device: Device) -> bool {
     match device {
-        Device::Cuda(number) => {
-            let single = seconds(device, number, Kind::Float)?;
-            let half = seconds(device, number, Kind::BFloat16)?;
-            tracing::debug!(single, half, "convolutions timed");
-            Ok(single / half > GAIN_MIN)
-        }
-        _ => Ok(processors_have_bfloat16()),
+        Device::Cuda(number) => gpu_has_bfloat16(cuda::compute_capability(number)),
+        _ => processors_have_bfloat16(),
     }
+}
+
+/// Whether a GPU of this compute capability multiplies bfloat16 itself; one that does not tell is not trusted with it.
+pub(super) fn gpu_has_bfloat16(capability: Option<(i32, i32)>) -> bool {
+    capability.is_some_and(|capability| capability >= BFLOAT16_CAPABILITY)
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -94,18 +93,15 @@ pub(super) fn processors_have_avx512() -> bool {
     false
 }
 
-fn seconds(device: Device, number: usize, kind: Kind) -> Result<f64, TchError> {
-    let (images, channels, side) = TRIAL;
-    let options = (kind, device);
-    let image = Tensor::f_ones([images, channels, side, side], options)?;
-    let kernel = Tensor::f_ones([channels, channels, 3, 3], options)?;
-    let convolve = || image.f_conv2d(&kernel, None::<&Tensor>, 1, 1, 1, 1);
-    let _ = convolve()?;
-    Cuda::synchronize(number as i64);
-    let watch = Stopwatch::start();
-    for _ in 0..TRIALS {
-        let _ = convolve()?;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gpus_have_bfloat16_from_ampere_on() {
+        let turing_ampere_ada_hopper = [(7, 5), (8, 0), (8, 9), (9, 0)];
+        let have = turing_ampere_ada_hopper.map(|capability| gpu_has_bfloat16(Some(capability)));
+        assert_eq!(have, [false, true, true, true]);
+        assert!(!gpu_has_bfloat16(None));
     }
-    Cuda::synchronize(number as i64);
-    Ok(watch.seconds())
 }
