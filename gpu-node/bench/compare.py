@@ -82,7 +82,11 @@ def enter_environment(python):
             stamp.write_text(wanted)
     if os.environ.get(INSIDE) is None:
         os.environ[INSIDE] = "1"
-        os.execv(python, [str(python), *sys.argv])
+        try:
+            # A name without a folder is looked for as a shell does.
+            os.execvp(python, [str(python), *sys.argv])
+        except OSError as error:
+            raise BenchError(f"cannot start {python}: {error.strerror}") from error
 
 
 def pictures_in(folder, count):
