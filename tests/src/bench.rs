@@ -53,7 +53,10 @@ pub async fn run(options: &Options) -> anyhow::Result<Measured> {
             let settings = POSTGRES_SETTINGS.join(", ");
             machine.push(("PostgreSQL", format!("{}, {settings}", version.trim())));
         }
-        None => notes.push("PostgreSQL is not installed".to_owned()),
+        None if options.databases.contains(&DatabaseKind::Postgres) => {
+            notes.push("PostgreSQL is not installed".to_owned());
+        }
+        None => {}
     }
     let mut databases = Vec::new();
     for kind in &options.databases {

@@ -54,6 +54,11 @@ impl Measured {
         format!("{} nodes", self.scale.nodes)
     }
 
+    /// Whether all was measured that was asked for.
+    pub fn is_whole(&self) -> bool {
+        self.notes.is_empty() && !matches!(self.graphile, Some(Err(_)))
+    }
+
     /// The section.
     pub fn section(&self) -> String {
         let scale = &self.scale;

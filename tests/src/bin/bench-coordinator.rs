@@ -1,4 +1,5 @@
-//! `bench-coordinator`: options → measurement → table. See `make bench-coordinator`.
+//! `bench-coordinator`: options → measurement → table. See `make bench-coordinator`. Fails where a part of it could not be
+//! measured, after the table that says which.
 
 use std::io::Write as _;
 
@@ -16,5 +17,9 @@ async fn main() -> anyhow::Result<()> {
     if let Some(path) = &options.write {
         put_section(path, "bench-coordinator", &measured.key(), &section)?;
     }
+    anyhow::ensure!(
+        measured.is_whole(),
+        "not all of it was measured: the end of the table says what"
+    );
     Ok(())
 }

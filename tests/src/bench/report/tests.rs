@@ -95,7 +95,9 @@ fn rates_and_ratios_are_those_of_the_windows() {
 #[test]
 fn what_could_not_be_measured_is_told() {
     let mut measured = measured();
+    assert!(measured.is_whole());
     measured.graphile = Some(Err("there is no npm".to_owned()));
+    assert!(!measured.is_whole());
     measured.databases.clear();
     measured
         .notes
@@ -107,4 +109,6 @@ fn what_could_not_be_measured_is_told() {
     );
     assert!(section.contains("Not measured: PostgreSQL: it is not installed."));
     assert!(!section.contains("completions/s"));
+    measured.graphile = None;
+    assert!(!measured.is_whole());
 }
