@@ -11,6 +11,7 @@ mod bucket;
 mod checkpoints;
 mod cloud;
 mod cloud_waits;
+mod coordinators;
 mod demo;
 mod doctor;
 mod exits;
