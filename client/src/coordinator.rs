@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use atelier_gallery::bucket::Bucket;
 use atelier_proto::clock::Stopwatch;
-use atelier_proto::connect::{Access, Route, TlsFault};
+use atelier_proto::connect::{Access, Route, TlsFault, is_broken_off};
 use atelier_proto::retry;
 use atelier_proto::telemetry::context;
 use atelier_proto::version;
@@ -201,5 +201,5 @@ fn is_absent(status: &Status) -> bool {
         status.code(),
         Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled
     );
-    is_told || error::is_broken_off(status)
+    is_told || is_broken_off(status)
 }

@@ -42,7 +42,7 @@ use std::time::Duration;
 use atelier_gallery::bucket::BucketError;
 use atelier_gallery::signed::SignedBucket;
 use atelier_proto::clock::Stopwatch;
-use atelier_proto::connect::{AccessError, Route, TlsFault};
+use atelier_proto::connect::{AccessError, Route, TlsFault, is_broken_off};
 use atelier_proto::ids::NodeId;
 use atelier_proto::telemetry::context;
 use atelier_proto::v1::nodes_client::NodesClient;
@@ -264,12 +264,14 @@ fn is_passing_at_start(status: &Status) -> bool {
     TlsFault::of(status).is_none() && is_passing(status)
 }
 
-/// Whether the same call may succeed later.
+/// Whether the same call may succeed later. All are idempotent, so one that was taken before its connection broke may come
+/// again.
 fn is_passing(status: &Status) -> bool {
-    matches!(
-        status.code(),
-        Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded | Code::Cancelled
-    )
+    is_broken_off(status)
+        || matches!(
+            status.code(),
+            Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded | Code::Cancelled
+        )
 }
 
 /// A request with a deadline of its own, which belongs to the current span.

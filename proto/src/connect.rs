@@ -7,6 +7,7 @@
 //!
 //! **Invariant:** a token leaves this machine by TLS alone, unless somebody said aloud that the network is trusted.
 
+mod broken_off;
 mod connector;
 mod fault;
 mod route;
@@ -23,6 +24,7 @@ use rustls::ClientConfig;
 use secrecy::SecretString;
 use tonic::transport::Endpoint;
 
+pub use self::broken_off::is_broken_off;
 pub use self::fault::TlsFault;
 pub use self::route::Route;
 use self::token::Token;

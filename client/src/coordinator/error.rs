@@ -2,8 +2,8 @@
 
 use std::error::Error as _;
 
-use atelier_proto::connect::{AccessError, TlsFault};
-use tonic::{Code, Status, TimeoutExpired};
+use atelier_proto::connect::{AccessError, TlsFault, is_broken_off};
+use tonic::{Code, Status};
 
 use crate::exit::Exit;
 
@@ -245,18 +245,6 @@ impl RpcError {
             | Self::NotFound { .. }
             | Self::Unimplemented { .. } => false,
         }
-    }
-}
-
-/// Whether the connection could not be had, or broke in the midst of the call: nobody is known to have answered.
-pub(super) fn is_broken_off(status: &Status) -> bool {
-    // A status that never was on the wire carries what broke as its source.
-    let mut causes = std::iter::successors(status.source(), |&cause| cause.source()).peekable();
-    let is_ours = causes.peek().is_some();
-    match status.code() {
-        Code::Unavailable | Code::Unknown => is_ours,
-        Code::Cancelled => is_ours && !causes.any(<dyn std::error::Error>::is::<TimeoutExpired>),
-        _ => false,
     }
 }
 

@@ -40,21 +40,23 @@ async fn the_death_of_one_of_two_coordinators_costs_few_calls_and_no_cell() -> a
             (cells.done > 0).then_some(())
         })
         .await?;
-    let lost = |cluster: &Cluster| cluster.nodes[0].log().matches("leases not renewed").count();
-    assert_eq!(lost(&cluster), 0, "{}", cluster.nodes[0].log());
 
     let dead = cluster.beside.last_mut().context("no coordinator")?;
     dead.kill().await?;
     watched.await??.success()?;
     let ended = cluster.until_complete(&grid).await?;
+    let log = cluster.nodes[0].log();
+    // What it had leased out and not told is waited for until the lease is over; nothing else is rendered in vain.
+    let untold = log.matches("no lease").count();
     let mut outcomes = ended.failed_attempts.iter().map(|it| it.outcome());
     assert!(
-        outcomes.all(|outcome| outcome == AttemptOutcome::Released),
-        "{:?}",
+        outcomes.all(|outcome| outcome == AttemptOutcome::Lost)
+            && ended.failed_attempts.len() <= untold,
+        "{:?}\n{log}",
         ended.failed_attempts
     );
     // Were it asked at every second call, each node would lose one of them every two seconds.
-    let lost = lost(&cluster);
-    assert!(lost <= NODES, "{lost} renewals:\n{}", cluster.nodes[0].log());
+    let lost = log.matches("leases not renewed").count();
+    assert!(lost <= NODES, "{lost} renewals:\n{log}");
     Ok(())
 }
