@@ -4,6 +4,9 @@ use std::pin::pin;
 
 use super::*;
 
+/// For what waits for nothing, however slow the machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 pub(super) async fn submitting_twice_makes_one_grid(store: &Store) {
     let first = new_grid(draft(2, 3));
     let request = first.request;
@@ -252,7 +255,8 @@ pub(super) async fn a_large_grid_is_kept_whole_and_read_in_turn(store: &Store) {
         _ = &mut reading => panic!("a large grid was read out of turn"),
         cells = async {
             tokio::time::sleep(Duration::from_millis(100)).await;
-            store.changes(small, 0).await.unwrap().cells
+            let passing = tokio::time::timeout(PATIENCE, store.changes(small, 0));
+            passing.await.expect("a small grid waits behind a large one").unwrap().cells
         } => assert_eq!(cells.len(), 4),
     }
     drop(turns);
