@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use atelier_proto::fault;
 use atelier_proto::ids::RequestId;
-use atelier_proto::v1::{self, CellState, GridState};
+use atelier_proto::v1::{self, AttemptOutcome, CellState, GridState};
 use atelier_tests::cluster::Cluster;
 use atelier_tests::pictures;
 use atelier_tests::postgres::Postgres;
@@ -207,19 +207,23 @@ async fn a_coordinator_speaks_tls_to_a_postgres_that_it_can_trust_and_to_no_othe
     Ok(())
 }
 
+/// Two coordinators over one PostgreSQL, and their URLs. That of the cluster lends them its bucket, and has a database of its own.
+async fn two_coordinators(postgres: &Postgres) -> anyhow::Result<(Cluster, [String; 2])> {
+    let mut cluster = Cluster::coordinator().await?;
+    let lent = cluster.lends().await?;
+    let url = postgres.database()?;
+    let args = [&["--database", &url][..], &lent.args()].concat();
+    let first = cluster.start_beside(&args, &lent.environment()).await?;
+    let second = cluster.start_beside(&args, &lent.environment()).await?;
+    Ok((cluster, [first, second]))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn one_of_two_coordinators_dies_and_the_other_one_goes_on() -> anyhow::Result<()> {
     let Some(postgres) = Postgres::start()? else {
         return Ok(());
     };
-    let url = postgres.database()?;
-    // The first one lends its bucket, and has a database of its own.
-    let mut cluster = Cluster::coordinator().await?;
-    let lent = cluster.lends().await?;
-    let environment = lent.environment();
-    let args = [&["--database", url.as_str()][..], &lent.args()].concat();
-    let first = cluster.start_beside(&args, &environment).await?;
-    let second = cluster.start_beside(&args, &environment).await?;
+    let (mut cluster, [first, second]) = two_coordinators(&postgres).await?;
     let both = format!("{first},{second}");
 
     let work = tempfile::tempdir()?;
@@ -280,8 +284,49 @@ async fn one_of_two_coordinators_dies_and_the_other_one_goes_on() -> anyhow::Res
     assert!(cells.values().all(|times| *times == 1), "{cells:?}");
     // An operator looks at the bucket with keys of their own.
     let mut audit = client(&["audit", &grid, "--deep"]);
-    let audit = atelier_tests::programs::run(audit.envs(environment)).await?;
+    let audit = audit.envs(cluster.lends().await?.environment());
+    let audit = atelier_tests::programs::run(audit).await?;
     ensure!(audit.code() == Some(0), "{}{}", audit.stdout, audit.stderr);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_lose_few_calls_and_no_picture_to_a_coordinator_that_died() -> anyhow::Result<()> {
+    /// They share the ways to both coordinators, as they are of one process.
+    const NODES: usize = 20;
+    let Some(postgres) = Postgres::start()? else {
+        return Ok(());
+    };
+    let (mut cluster, [living, mortal]) = two_coordinators(&postgres).await?;
+    let nodes = NODES.to_string();
+    let simulated = ["--simulated-nodes", &nodes, "--simulated-batch", "1"];
+    cluster.start_simulated(&format!("{living},{mortal}"), &simulated)?;
+    let work = tempfile::tempdir()?;
+    pictures::grid(work.path(), 25, 10)?;
+    // Whom the test itself asks.
+    cluster.grpc = living;
+    let grid = cluster.submit(work.path(), &["--set", "size=32"]).await?;
+    cluster
+        .until(&grid, "a cell that is done", |answer| {
+            let cells = answer.grid.as_ref()?.summary.as_ref()?.cells.as_ref()?;
+            (cells.done > 0).then_some(())
+        })
+        .await?;
+
+    cluster.beside[1].kill().await?;
+    let ended = cluster.until_done(&grid).await?;
+    let log = cluster.nodes[0].log();
+    // What it had leased out and not told waits until the lease is over; nothing else is rendered in vain.
+    let has_untold = log.contains("no lease");
+    let mut outcomes = ended.failed_attempts.iter().map(v1::Attempt::outcome);
+    assert!(
+        outcomes.all(|outcome| outcome == AttemptOutcome::Lost && has_untold),
+        "{:?}\n{log}",
+        ended.failed_attempts
+    );
+    // Were it asked at every second call, each node would lose a renewal every second.
+    let lost = log.matches("leases not renewed").count();
+    assert!(lost <= NODES, "{lost} renewals:\n{log}");
     Ok(())
 }
 

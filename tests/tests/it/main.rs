@@ -11,7 +11,6 @@ mod bucket;
 mod checkpoints;
 mod cloud;
 mod cloud_waits;
-mod coordinators;
 mod demo;
 mod doctor;
 mod exits;
